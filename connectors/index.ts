@@ -1,0 +1,6 @@
+import type { SourceConnector } from '../core/connector/source.ts'
+
+/** The sources, one lazy line each: a source's code is loaded when a pipeline names it. */
+export const sources: Readonly<Record<string, () => Promise<SourceConnector<unknown>>>> = {
+  postgres: async () => (await import('./postgres/connector.ts')).postgres,
+}

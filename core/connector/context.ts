@@ -1,0 +1,67 @@
+/**
+ * Context: everything a connector or task may not take from the world by itself, so that a
+ * simulation can own it. One Context per source or sink instance.
+ */
+export interface Context {
+  /** Name of the pipeline (one YAML file) and of this source or sink in it. */
+  readonly pipeline: string
+  readonly name: string
+  readonly clock: Clock
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** What this task is doing now, for the live status; cheap, call it when the answer changes. */
+  readonly report: (status: StatusReport) => void
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  nowMs(): number
+  /** Resolves after `ms`; rejects with the signal's reason when aborted first. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>
+}
+
+/** Structured, per batch and never per row: a constant message and fields. No secrets, no row values. */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+}
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>
+
+/** Counters go up, gauges are set, observations feed a histogram. Names without the `sluice_` prefix. */
+export interface Metrics {
+  count(name: string, by?: number, labels?: MetricLabels): void
+  gauge(name: string, value: number, labels?: MetricLabels): void
+  observe(name: string, value: number, labels?: MetricLabels): void
+}
+export type MetricLabels = Readonly<Record<string, string>>
+
+export interface StatusReport {
+  readonly state?: 'starting' | 'snapshotting' | 'running' | 'retrying' | 'parked' | 'stopped'
+  /** One short phrase, such as `orders: 120,000 of about 400,000 rows`. */
+  readonly detail?: string
+  /** How far behind the source or log this task is. */
+  readonly lagMs?: number
+  readonly backlogBytes?: number
+}
+
+/** The real clock. */
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason as Error)
+      const stop = (): void => {
+        clearTimeout(timer)
+        reject(signal.reason as Error)
+      }
+      const timer = setTimeout(() => {
+        signal.removeEventListener('abort', stop)
+        resolve()
+      }, ms)
+      signal.addEventListener('abort', stop, { once: true })
+    }),
+}

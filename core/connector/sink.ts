@@ -1,0 +1,83 @@
+import type { z } from 'zod'
+import type { Code } from '../errors/codes.ts'
+import type { Batch } from '../record/batch.ts'
+import type { Schema } from '../record/schema.ts'
+import type { Context } from './context.ts'
+import type { Problem } from './problem.ts'
+
+export interface SinkConnector<C> {
+  readonly kind: string
+  readonly config: z.ZodType<C>
+  /** What a replay of the same batch means in the target. */
+  readonly delivery: 'transactional' | 'idempotent' | 'at-least-once'
+  /** How large batches may grow and how often they may be sent; see Batching. */
+  batching(config: C): Batching
+  /** Preflight: every problem at once, each with its remedy. */
+  check(config: C, ctx: Context): Promise<readonly Problem[]>
+  /** `topics` are those known now; more may come with their first batch. */
+  open(config: C, topics: readonly TopicInfo[], ctx: Context): Promise<Sink>
+}
+
+/**
+ * Batch borders are chosen by the deliver loop and written in its commits; the sink only says what
+ * suits it. When idle, the first rows go at once; under load the pause between two batches of a
+ * topic grows from `pauseMsMin` towards `pauseMsMax` as batches fill, and beyond it, up to 30 s,
+ * while the sink answers with errors that carry `retryAfterMs`.
+ */
+export interface Batching {
+  readonly rowsMax: number
+  readonly bytesMax: number
+  readonly pauseMsMin: number
+  readonly pauseMsMax: number
+}
+
+export interface TopicInfo {
+  /** Full name: `shop.public.orders`, or a transform's name. */
+  readonly name: string
+  /** Newest known schema; null when no row was ever committed. */
+  readonly schema: Schema | null
+}
+
+export interface Sink extends AsyncDisposable {
+  /**
+   * Called before the first batch of a new schema, also after each start (from = null), and never
+   * beside a `write` of the same topic. Idempotent.
+   */
+  evolve(topic: string, from: Schema | null, to: Schema, signal: AbortSignal): Promise<void>
+  /**
+   * Durable on return. May run at the same time for different topics, never for one.
+   * Throws for the whole batch (the fault decides: `transient` is retried with the same id, `config`
+   * parks the topic); returns single rejected rows, which become dead letters.
+   * Abort: give up promptly; the same batch is sent again later.
+   */
+  write(batch: SinkBatch, signal: AbortSignal): Promise<SinkResult>
+  /** All rows of the topic before this offset are gone. Idempotent, ordered with `write`. */
+  truncate(
+    topic: string,
+    at: { readonly id: string; readonly offset: number },
+    signal: AbortSignal,
+  ): Promise<void>
+}
+
+export interface SinkBatch {
+  /** The same on every retry, also after a restart: use it to deduplicate. */
+  readonly id: string
+  readonly topic: string
+  readonly batch: Batch
+  /** Offset in the topic of the first row; row i has `offset + i`. Strictly increasing per topic, for ever. */
+  readonly offset: number
+  /** 1 on the first attempt of this process. */
+  readonly attempt: number
+}
+
+export interface SinkResult {
+  readonly rejected: readonly RowProblem[]
+}
+
+export interface RowProblem {
+  /** Index of the row in the batch. */
+  readonly row: number
+  readonly code: Code
+  readonly message: string
+  readonly attempts: number
+}

@@ -1,0 +1,80 @@
+import type { z } from 'zod'
+import type { Batch } from '../record/batch.ts'
+import type { Context } from './context.ts'
+import type { Problem } from './problem.ts'
+
+/**
+ * Place in the source (LSN, GTID set, Kafka offsets), opaque to core: text that only its connector
+ * reads. Stored in every commit.
+ */
+export type Position = string & { readonly __position: never }
+
+/** The one place where text becomes a Position: connectors and the log's reader call it. */
+export function position(text: string): Position {
+  return text as Position
+}
+
+export interface SourceConnector<C> {
+  readonly kind: string
+  readonly config: z.ZodType<C>
+  /** Preflight: every problem at once. Throws only when it cannot look at all (`transient` or `config`). */
+  check(config: C, ctx: Context): Promise<readonly Problem[]>
+  /** Builds the source; connects at the first `read`. */
+  open(config: C, ctx: Context): Promise<Source>
+  /** Pure partial order of this connector's positions: a is at or after b. */
+  atOrAfter(a: Position, b: Position): boolean
+}
+
+export interface Source extends AsyncDisposable {
+  /**
+   * Changes after `after` (null = from the beginning: the snapshot first). Pulling is the
+   * back-pressure: the next batch is asked for when this one is staged. Called once per Source.
+   * The first thing a source yields for each topic is its schema, if need be as a batch of no rows.
+   * Ends only by abort (which rejects or returns promptly) or by throwing a SluiceError.
+   */
+  read(after: Position | null, signal: AbortSignal): AsyncIterable<SourceBatch>
+  /**
+   * Everything up to `position` is durable; the source may forget it. Called after the commit that
+   * holds it, only forwards, while `read` is being consumed; must not wait for the network for long.
+   */
+  ack(position: Position): Promise<void>
+}
+
+export interface SourceBatch {
+  /** In order within a topic; none at all = heartbeat. */
+  readonly changes: readonly TopicChange[]
+  /**
+   * null: the batch holds only whole transactions (or the source has none).
+   * Otherwise all of it belongs to this transaction, of which more may follow; transactions may
+   * interleave. `part` names the sub-transaction ('' = the transaction itself).
+   */
+  readonly transaction: { readonly id: string; readonly part: string } | null
+  /** End of `transaction`, or, on abort with a `part`, of that part alone. */
+  readonly end: 'commit' | 'abort' | null
+  /** Set when everything yielded before and with this batch (except open transactions) may be committed with it. */
+  readonly position: Position | null
+}
+
+export type TopicChange = RowsChange | TruncateChange
+
+export interface RowsChange {
+  /** Without the source's name: `public.orders`. Core prefixes it. */
+  readonly topic: string
+  readonly batch: Batch
+  /**
+   * The third state beside value and null: per column a bitmap (least significant bit first) of rows
+   * whose value the source did not send because it did not change, or null. Such slots are null in
+   * `batch`; ingest fills them from our own state before anything is committed.
+   */
+  readonly unchanged?: readonly (Uint8Array | null)[]
+  /**
+   * Beside `unchanged`, where a row's key changed with it: per row, the index of the row in this
+   * batch that carries the old key (its −1), or −1 when the row's own key is the one to look under.
+   */
+  readonly previous?: Int32Array
+}
+
+export interface TruncateChange {
+  readonly topic: string
+  readonly truncate: true
+}

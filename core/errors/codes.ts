@@ -1,0 +1,24 @@
+import { configCodes } from './codes/config.ts'
+import { logCodes } from './codes/log.ts'
+import { postgresCodes } from './codes/postgres.ts'
+import { sinkCodes } from './codes/sinks.ts'
+import { sqlCodes } from './codes/sql.ts'
+import { taskCodes } from './codes/task.ts'
+import type { CodeTable } from './codes/table.ts'
+
+/** Every error code. docs/errors.md is generated from it (`npm run docs`). */
+export const codes = {
+  'internal.bug': {
+    fault: 'bug',
+    cause: 'Sluice reached a state that its own rules exclude.',
+    remedy: 'Report it with the log lines above; the data in the log is as of the last commit.',
+  },
+  ...configCodes,
+  ...logCodes,
+  ...taskCodes,
+  ...postgresCodes,
+  ...sqlCodes,
+  ...sinkCodes,
+} as const satisfies CodeTable
+
+export type Code = keyof typeof codes
