@@ -1,6 +1,7 @@
 /** Slicing, selecting and joining batches; see column-ops.ts. */
 import { makeBatch, type Batch } from './batch.ts'
-import { concatColumns, selectColumn, sliceColumn } from './column-ops.ts'
+import { concatColumns } from './column-concat.ts'
+import { selectColumn, sliceColumn } from './column-ops.ts'
 
 /** Rows [from, to). Shares the value buffers. */
 export function sliceBatch(batch: Batch, from: number, to: number): Batch {

@@ -175,7 +175,7 @@ export type AnyBuilder =
   | Fixed16Builder
   | BytesBuilder
   | DecimalBuilder
-  | ListBuilder<ColumnBuilder>
+  | ListBuilder
 
 /** The builder for a logical type; the table in column.ts says what it yields. */
 export function builderFor(type: LogicalType): AnyBuilder {
