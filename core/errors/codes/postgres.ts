@@ -89,4 +89,85 @@ export const postgresCodes = {
     cause: 'The server answered with an error that has no other entry here.',
     remedy: 'Look up the SQLSTATE in the message in PostgreSQL’s Appendix A, and the server’s log.',
   },
+  // Preflight, publication, slot and first copy.
+  'source.postgres.url': {
+    fault: 'config',
+    cause: 'The connection URL cannot be used as it is written.',
+    remedy:
+      'Write it as postgres://user:password@host:5432/database?sslmode=verify-full, with special characters percent-encoded.',
+  },
+  'source.postgres.version': {
+    fault: 'config',
+    cause:
+      'The server is older than PostgreSQL 14, whose logical replication lacks what Sluice relies on.',
+    remedy: 'Upgrade the server to PostgreSQL 14 or newer.',
+  },
+  'source.postgres.standby': {
+    fault: 'config',
+    cause: 'The server is a standby, which cannot say which transactions a snapshot contains.',
+    remedy: 'Connect to the primary.',
+  },
+  'source.postgres.capacity': {
+    fault: 'config',
+    cause: 'All replication slots or WAL senders of the server are in use.',
+    remedy:
+      'Raise max_replication_slots or max_wal_senders and restart the server, or drop a slot that nobody reads.',
+  },
+  'source.postgres.table_missing': {
+    fault: 'config',
+    cause: 'A configured table does not exist, or is no table that logical replication can follow.',
+    remedy: 'Correct the name in `tables`; names are spelled exactly as the server stores them.',
+  },
+  'source.postgres.no_key': {
+    fault: 'config',
+    cause:
+      'A table has no replica identity. Once it is published, the server refuses every UPDATE and DELETE on it, also those of your application.',
+    remedy: 'Add a primary key, or run ALTER TABLE … REPLICA IDENTITY FULL.',
+  },
+  'source.postgres.row_security': {
+    fault: 'config',
+    cause:
+      'Row-level security would hide rows of a table from the snapshot, but not from the stream.',
+    remedy: 'Give the user BYPASSRLS, or turn row-level security off for the table.',
+  },
+  'source.postgres.publication': {
+    fault: 'config',
+    cause: 'The publication does not send what the configuration asks for.',
+    remedy: 'Run the statement in the message, or set create_publication: true.',
+  },
+  'source.postgres.slot_in_use': {
+    fault: 'config',
+    cause:
+      'The replication slot belongs to something else: another plugin, another database, or a physical standby.',
+    remedy: 'Set `slot` to a name that is free.',
+  },
+  'source.postgres.slot_ahead': {
+    fault: 'config',
+    cause:
+      'The replication slot has let go of changes that are not in the log: somebody else read from it, or it was dropped and created again.',
+    remedy:
+      'These changes cannot be had any more. Drop the slot and start with an empty log, so that the tables are copied again.',
+  },
+  'source.postgres.slot_waits': {
+    fault: 'transient',
+    cause:
+      'A replication slot or snapshot cannot be made while transactions that began earlier are open.',
+    remedy: 'End the transactions that the message names, or wait for them.',
+  },
+  'source.postgres.slot_wal': {
+    fault: 'config',
+    cause: 'The server is about to remove WAL that the replication slot still needs.',
+    remedy: 'Raise max_slot_wal_keep_size, or let Sluice catch up sooner.',
+  },
+  'source.postgres.position': {
+    fault: 'config',
+    cause:
+      'The position in the log is not one of this source: the log belongs to another server or to another kind of source.',
+    remedy: 'Point the pipeline at the server it was started with, or at an empty log.',
+  },
+  'source.postgres.table_changed': {
+    fault: 'transient',
+    cause: 'A table was changed or dropped while it was being copied.',
+    remedy: 'Nothing to do; Sluice looks at the tables again and goes on.',
+  },
 } as const satisfies CodeTable
