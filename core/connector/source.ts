@@ -23,6 +23,12 @@ export interface SourceConnector<C> {
   open(config: C, ctx: Context): Promise<Source>
   /** Pure partial order of this connector's positions: a is at or after b. */
   atOrAfter(a: Position, b: Position): boolean
+  /**
+   * Pure: the topics that the configuration alone tells, without the source's name; `*` in one stands
+   * for any characters. null, or no such method: known only once the source is asked. Lets `validate`
+   * find a misspelt topic without a network.
+   */
+  topics?(config: C): readonly string[] | null
 }
 
 export interface Source extends AsyncDisposable {

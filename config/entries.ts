@@ -1,0 +1,254 @@
+/**
+ * The entries under `sources` and `sinks`: each one's type is looked up, its own keys are checked by
+ * its connector's schema, and the names are checked against each other.
+ */
+import type { SinkConnector } from '../core/connector/sink.ts'
+import type { SourceConnector } from '../core/connector/source.ts'
+import type { ConfigDocument, Path } from './document.ts'
+import { checkSchema } from './issues.ts'
+import { isSecretAt, jsonSchemaOf, keysAt, type JsonSchema } from './json-schema.ts'
+import { didYouMean, nearest } from './nearest.ts'
+import type { KnownTopics, PipelineTransform } from './pipeline.ts'
+import { nameLengthMax, namePattern, type Registers } from './schema.ts'
+import { checkFrom } from './topics.ts'
+import type { TreeNode } from './tree.ts'
+
+export interface Entry<Connector> {
+  readonly name: string
+  readonly kind: string
+  readonly connector: Connector
+  /** undefined while it has problems or lacks values. */
+  readonly config: { readonly config: unknown } | undefined
+}
+export type SourceEntry = Entry<SourceConnector<unknown>>
+export interface SinkEntry extends Entry<SinkConnector<unknown>> {
+  readonly from: readonly string[]
+}
+
+export interface Entries {
+  readonly sources: readonly SourceEntry[]
+  readonly sinks: readonly SinkEntry[]
+  readonly checkNames: (transforms: readonly PipelineTransform[]) => void
+  readonly checkFrom: (known: KnownTopics) => void
+}
+
+export async function checkEntries(
+  document: ConfigDocument,
+  registers: Registers,
+): Promise<Entries> {
+  const sourceTypes = await loadTypes(document, 'sources', registers.sources)
+  const sinkTypes = await loadTypes(document, 'sinks', registers.sinks)
+  for (const [section, types, omitted] of [
+    ['sources', sourceTypes, ['type']],
+    ['sinks', sinkTypes, ['type', 'from']],
+  ] as const) {
+    for (const { path, connector } of types) {
+      maskSecrets(document, document.node(path), jsonSchemaOf(connector.config), [])
+    }
+    checkUnknownTypes(document, section, registers[section], omitted)
+  }
+  const sources = sourceTypes.map((found) => entryOf(document, found, ['type']))
+  const sinks = sinkTypes.map((found) => ({
+    ...entryOf(document, found, ['type', 'from']),
+    from: listOf(valueAt(document.value, [...found.path, 'from'])),
+  }))
+  return {
+    sources,
+    sinks,
+    checkNames: (transforms) => checkNames(document, transforms),
+    checkFrom: (known) => checkAllFrom(document, sinks, known),
+  }
+}
+
+interface Found<Connector> {
+  readonly name: string
+  readonly kind: string
+  readonly path: Path
+  readonly connector: Connector
+}
+
+/** Entries whose type exists and loads. */
+async function loadTypes<Connector>(
+  document: ConfigDocument,
+  section: 'sources' | 'sinks',
+  register: Readonly<Record<string, () => Promise<Connector>>>,
+): Promise<readonly Found<Connector>[]> {
+  const found: Found<Connector>[] = []
+  for (const name of namesIn(document, section)) {
+    const path = [section, name]
+    const kind = valueAt(document.value, [...path, 'type'])
+    const load =
+      typeof kind === 'string' && Object.hasOwn(register, kind) ? register[kind] : undefined
+    if (typeof kind !== 'string' || load === undefined) continue
+    try {
+      found.push({ name, kind, path, connector: await load() })
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      const message = `the code of "${kind}" cannot be loaded: ${why}`
+      document.add('config.connector_unavailable', [...path, 'type'], { message })
+    }
+  }
+  return found
+}
+
+function checkUnknownTypes(
+  document: ConfigDocument,
+  section: 'sources' | 'sinks',
+  register: Readonly<Record<string, unknown>>,
+  omitted: readonly string[],
+): void {
+  for (const name of namesIn(document, section)) {
+    const path = [section, name, 'type']
+    const kind = valueAt(document.value, path)
+    if (typeof kind !== 'string' || Object.hasOwn(register, kind)) continue
+    // Without its type nothing is known about the entry: every literal in it may be a secret.
+    maskAll(document, document.node([section, name]), omitted)
+    if (document.unresolvedUnder(path)) continue
+    const kinds = Object.keys(register)
+    document.add('config.unknown_type', path, {
+      message: `there is no ${section === 'sources' ? 'source' : 'sink'} of type "${kind}"`,
+      suggestion: didYouMean(kind, kinds) ?? `possible: ${kinds.join(', ')}`,
+    })
+  }
+}
+
+function entryOf<Connector extends SourceConnector<unknown> | SinkConnector<unknown>>(
+  document: ConfigDocument,
+  { name, kind, path, connector }: Found<Connector>,
+  omitted: readonly string[],
+): Entry<Connector> {
+  const whole = valueAt(document.value, path) as Readonly<Record<string, unknown>>
+  const own = Object.fromEntries(Object.entries(whole).filter(([key]) => !omitted.includes(key)))
+  return { name, kind, connector, config: checkSchema(document, path, own, connector.config) }
+}
+
+/** Masks every literal at a secret's place, also one whose key is misspelt. */
+function maskSecrets(
+  document: ConfigDocument,
+  node: TreeNode | null,
+  json: JsonSchema,
+  path: Path,
+): void {
+  if (node === null) return
+  if (node.kind === 'scalar') {
+    if (isSecretAt(json, path)) maskAll(document, node, [])
+  } else if (node.kind === 'list') {
+    for (const [index, item] of node.items.entries()) {
+      maskSecrets(document, item, json, [...path, index])
+    }
+  } else {
+    const keys = keysAt(json, path)
+    for (const [key, { node: value }] of node.entries) {
+      const meant = keys.includes(key) ? key : (nearest(key, keys) ?? key)
+      const suspicious = !keys.includes(key) && /secret|passw|token|key|credential/i.test(key)
+      if (suspicious) maskAll(document, value, [])
+      else maskSecrets(document, value, json, [...path, meant])
+    }
+  }
+}
+
+function maskAll(document: ConfigDocument, node: TreeNode | null, except: readonly string[]): void {
+  if (node === null) return
+  if (node.kind === 'scalar') {
+    // A reference shows a name, not a value.
+    const reference = typeof node.value === 'string' && /^\$\{[^}]*\}$/.test(node.value)
+    const fallback = typeof node.value === 'string' && node.value.includes(':-')
+    if (!reference || fallback) document.source.mask(node.start, node.end)
+  } else if (node.kind === 'list') {
+    for (const item of node.items) maskAll(document, item, [])
+  } else {
+    for (const [key, { node: value }] of node.entries) {
+      if (!except.includes(key)) maskAll(document, value, [])
+    }
+  }
+}
+
+function checkNames(document: ConfigDocument, transforms: readonly PipelineTransform[]): void {
+  for (const section of ['sources', 'transforms', 'sinks'] as const) {
+    const names = namesIn(document, section)
+    for (const name of names) {
+      if (namePattern.test(name) && name.length <= nameLengthMax) continue
+      const proposal = name
+        .toLowerCase()
+        .replace(/[^a-z0-9]+/g, '_')
+        .replace(/^[^a-z]+|_+$/g, '')
+        .slice(0, nameLengthMax)
+      document.add('config.invalid_name', [section, name], {
+        message: `a name is lower-case letters, digits and _, at most ${nameLengthMax} of them, and begins with a letter`,
+        suggestion: proposal === '' ? null : `for example ${proposal}`,
+        atKey: true,
+      })
+    }
+    if (names.length === 0 && section === 'sources' && document.node(['sources']) !== null) {
+      document.add('config.no_sources', ['sources'], { message: 'there is no source', atKey: true })
+    }
+    if (names.length === 0 && section === 'sinks') {
+      document.add('config.no_sinks', ['sinks'], {
+        message: 'there is no sink: rows stay in the log',
+        severity: 'warning',
+        atKey: true,
+      })
+    }
+  }
+  const sources = new Set(namesIn(document, 'sources'))
+  for (const { name } of transforms) {
+    if (!sources.has(name)) continue
+    document.add('config.name_clash', ['transforms', name], {
+      message: `"${name}" is also the name of a source`,
+      suggestion: 'rename one of them',
+      atKey: true,
+    })
+  }
+}
+
+function checkAllFrom(
+  document: ConfigDocument,
+  sinks: readonly SinkEntry[],
+  known: KnownTopics,
+): void {
+  for (const sink of sinks) {
+    const path: Path = ['sinks', sink.name, 'from']
+    const isList = document.node(path)?.kind === 'list'
+    for (const [index, name] of sink.from.entries()) {
+      const at = isList ? [...path, index] : path
+      if (document.unresolvedUnder(at)) continue
+      const problem = checkFrom(name, known)
+      if (problem !== null) document.add(problem.code, at, problem)
+    }
+  }
+}
+
+/** Topics that the file alone tells; a source whose topics depend on the server leaves its prefix open. */
+export function knownTopics(
+  sources: readonly SourceEntry[],
+  transforms: readonly PipelineTransform[],
+): KnownTopics {
+  const topics: string[] = []
+  const open: string[] = []
+  for (const { name, connector, config } of sources) {
+    const own = config === undefined ? null : (connector.topics?.(config.config) ?? null)
+    if (own === null || own.some((topic) => topic.includes('*'))) open.push(`${name}.`)
+    for (const topic of own ?? []) if (!topic.includes('*')) topics.push(`${name}.${topic}`)
+  }
+  for (const { name } of transforms) topics.push(name)
+  return { topics, open }
+}
+
+function namesIn(document: ConfigDocument, section: string): readonly string[] {
+  const node = document.node([section])
+  return node?.kind === 'map' ? [...node.entries.keys()] : []
+}
+
+function listOf(value: unknown): readonly string[] {
+  const list = Array.isArray(value) ? (value as readonly unknown[]) : [value]
+  return list.filter((item) => typeof item === 'string')
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at = value
+  for (const part of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, part)) return undefined
+    at = (at as Record<string | number, unknown>)[part]
+  }
+  return at
+}

@@ -1,0 +1,78 @@
+/**
+ * Pipeline: one checked YAML file as data. `config` values have passed their connector's schema and
+ * are given back to it; nobody else looks into them.
+ */
+import type { Secret } from '../core/connector/secret.ts'
+import type { SinkConnector } from '../core/connector/sink.ts'
+import type { SourceConnector } from '../core/connector/source.ts'
+
+export interface Pipeline {
+  /** The file as the user named it. */
+  readonly file: string
+  readonly name: string
+  readonly log: LogConfig
+  readonly sources: readonly PipelineSource[]
+  readonly transforms: readonly PipelineTransform[]
+  readonly sinks: readonly PipelineSink[]
+}
+
+export interface LogConfig {
+  /** `file:///absolute/folder`, `s3://bucket/prefix` or `memory://name`. */
+  readonly url: string
+  readonly endpoint: string | null
+  readonly region: string | null
+  readonly pathStyle: boolean | null
+  readonly accessKeyId: string | null
+  readonly secretAccessKey: Secret | null
+  /** Longest time rows wait for a commit; null = adaptive. */
+  readonly flushMs: number | null
+}
+
+export interface PipelineSource {
+  readonly name: string
+  readonly kind: string
+  readonly connector: SourceConnector<unknown>
+  readonly config: unknown
+}
+
+export interface PipelineTransform {
+  readonly name: string
+  readonly sql: string
+  /** Where a range of `sql` (character offsets) stands in the file. */
+  readonly sqlRange: (start: number, end: number) => FileRange
+}
+
+export interface PipelineSink {
+  readonly name: string
+  readonly kind: string
+  readonly connector: SinkConnector<unknown>
+  readonly config: unknown
+  /** As written: topics, short names, patterns with `*`; see `matchTopic`. */
+  readonly from: readonly string[]
+}
+
+export interface FileRange {
+  readonly file: string
+  /** Both count from 1. */
+  readonly line: number
+  readonly col: number
+  /** The lines around it, underlined. */
+  readonly frame: string
+}
+
+/**
+ * What is known of a file even while references lack values or parts are wrong: enough to check the
+ * SQL of its transforms offline.
+ */
+export interface PipelineOutline {
+  readonly name: string | null
+  readonly transforms: readonly PipelineTransform[]
+  readonly topics: KnownTopics
+}
+
+export interface KnownTopics {
+  /** Full names, those of transforms included. */
+  readonly topics: readonly string[]
+  /** Prefixes `<source>.` under which there may be more topics than are named. */
+  readonly open: readonly string[]
+}
