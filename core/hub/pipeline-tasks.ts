@@ -1,0 +1,122 @@
+/** From a checked pipeline to the tasks that run it: who reads what, from which chain. */
+import type { SinkConnector } from '../connector/sink.ts'
+import type { SourceConnector } from '../connector/source.ts'
+import { readHead } from '../log/head.ts'
+import type { Log } from '../log/log.ts'
+import { resolveTopic, tablesOf, type ParsedQuery } from '../sql/compile.ts'
+import type { FlushPolicy, TaskContext } from '../task/context.ts'
+import { runDeliver } from '../task/deliver.ts'
+import { runIngest } from '../task/ingest.ts'
+import { chainName } from '../task/names.ts'
+import { runTransform } from '../task/transform.ts'
+import { aborted, timeoutOr } from '../task/wait.ts'
+import type { HubTask } from './hub.ts'
+
+export interface PipelineParts {
+  readonly name: string
+  readonly sources: readonly {
+    readonly name: string
+    readonly connector: SourceConnector<unknown>
+    readonly config: unknown
+  }[]
+  readonly transforms: readonly {
+    readonly name: string
+    readonly sql: string
+    readonly query: ParsedQuery
+  }[]
+  readonly sinks: readonly {
+    readonly name: string
+    readonly connector: SinkConnector<unknown>
+    readonly config: unknown
+    readonly from: readonly string[]
+  }[]
+}
+
+export interface RunSettings {
+  readonly flush: FlushPolicy
+  /** Folder for what can be rebuilt from the log, one subfolder a task. */
+  readonly stateDir: string
+}
+
+/** Memory for rows of source transactions that have not ended; above it they go to the store. */
+const openBytesMax = 32 << 20
+
+/** 20 ms suits a local disk, 250 ms an object store that is paid per request. */
+export function flushPolicy(storeUrl: string, flushMs: number | null): FlushPolicy {
+  const local = !storeUrl.startsWith('s3:')
+  const intervalMs = flushMs ?? (local ? 20 : 250)
+  return { bytesMax: 4 << 20, intervalMs, intervalMsMax: Math.max(intervalMs, local ? 1000 : 5000) }
+}
+
+export function pipelineTasks(pipeline: PipelineParts, settings: RunSettings): HubTask[] {
+  const { name, sources, transforms, sinks } = pipeline
+  const inputChains = [
+    ...sources.map((source) => chainName(name, 'ingest', source.name)),
+    ...transforms.map((transform) => chainName(name, 'transform', transform.name)),
+  ]
+  const { flush, stateDir } = settings
+  const tasks: HubTask[] = []
+  for (const { name: source, connector, config } of sources) {
+    const folder = `${stateDir}/${chainName(name, 'ingest', source)}`
+    const task = { connector, config, flush, openBytesMax, stateDir: folder }
+    tasks.push({ kind: 'ingest', name: source, run: (ctx, signal) => runIngest(task, ctx, signal) })
+  }
+  for (const { name: transform, sql, query } of transforms) {
+    const run: HubTask['run'] = async (ctx, signal) => {
+      const chains = inputChains.filter(
+        (chain) => chain !== chainName(name, 'transform', transform),
+      )
+      const inputs = await findInputs(query, chains, ctx, signal)
+      if (inputs !== null) await runTransform({ query, sql, inputs, flush }, ctx, signal)
+    }
+    tasks.push({ kind: 'transform', name: transform, run })
+  }
+  for (const { name: sink, connector, config, from } of sinks) {
+    const task = { connector, config, from, chains: inputChains }
+    tasks.push({ kind: 'deliver', name: sink, run: (ctx, signal) => runDeliver(task, ctx, signal) })
+  }
+  return tasks
+}
+
+/**
+ * The topics a query's tables mean, with their chains. Which topics there are is known once their
+ * sources have announced them, so this waits; null when aborted first. A name that means nothing, or
+ * more than one topic, is an error as soon as every chain has said what it has.
+ */
+async function findInputs(
+  query: ParsedQuery,
+  chains: readonly string[],
+  ctx: TaskContext,
+  signal: AbortSignal,
+): Promise<{ topic: string; chain: string }[] | null> {
+  ctx.report({ state: 'starting', detail: 'waiting for its input topics' })
+  for (;;) {
+    const { topics, complete } = await announcedTopics(ctx.log, chains, signal)
+    try {
+      const names = new Set(
+        tablesOf(query).map((table) => resolveTopic(table.name, [...topics.keys()])),
+      )
+      return [...names].map((topic) => ({ topic, chain: topics.get(topic)! }))
+    } catch (error) {
+      if (complete) throw error
+    }
+    await timeoutOr(ctx.clock, 50, [aborted(signal)])
+    if (signal.aborted) return null
+  }
+}
+
+async function announcedTopics(
+  log: Log,
+  chains: readonly string[],
+  signal: AbortSignal,
+): Promise<{ readonly topics: ReadonlyMap<string, string>; readonly complete: boolean }> {
+  const topics = new Map<string, string>()
+  let complete = true
+  for (const chain of chains) {
+    const head = await readHead(log, chain, signal)
+    const names = [...(head?.topics.keys() ?? [])].filter((name) => !name.endsWith('.dead_letters'))
+    if (names.length === 0) complete = false
+    for (const name of names) topics.set(name, chain)
+  }
+  return { topics, complete }
+}

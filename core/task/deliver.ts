@@ -1,0 +1,95 @@
+/**
+ * Deliver: log → sink. Every delivery is planned in a commit before it is sent, and retried exactly
+ * as planned until the sink has taken it (invariant 6); the cursor moves in the commit after the
+ * sink's answer, together with the rows it refused (invariant 5). Topics go on side by side: one that
+ * cannot is parked with its reason, and tried again from time to time.
+ */
+import type { SinkConnector, TopicInfo } from '../connector/sink.ts'
+import { ChainReader } from '../log/reader.ts'
+import { readHead } from '../log/head.ts'
+import { ChainWriter } from '../log/writer.ts'
+import type { TaskContext } from './context.ts'
+import { DeliveryLog } from './delivery-log.ts'
+import { chainName, topicMatches } from './names.ts'
+import { TopicDelivery } from './topic-delivery.ts'
+
+export interface DeliverTask {
+  readonly connector: SinkConnector<unknown>
+  readonly config: unknown
+  /** Topics as the pipeline names them: full names, unique tails, patterns. */
+  readonly from: readonly string[]
+  /** Every chain whose topics may be meant. */
+  readonly chains: readonly string[]
+}
+
+export async function runDeliver(
+  task: DeliverTask,
+  ctx: TaskContext,
+  signal: AbortSignal,
+): Promise<void> {
+  ctx.report({ state: 'starting', detail: 'taking over the chain' })
+  const chain = chainName(ctx.pipeline, 'deliver', ctx.name)
+  await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
+  const known = await knownTopics(task, ctx, signal)
+  await using sink = await task.connector.open(task.config, [...known.values()], ctx)
+  const commits = new DeliveryLog(writer, ctx)
+  const running = new Map<string, Promise<void>>()
+  const failed = new AbortController()
+  const stop = AbortSignal.any([signal, failed.signal])
+  let failure: { readonly error: unknown } | null = null
+  const start = (topic: string, chain: string, seq: number): void => {
+    if (running.has(topic) || !task.from.some((entry) => topicMatches(entry, topic))) return
+    const delivery = new TopicDelivery({ topic, chain, firstSeq: seq, task, sink, commits, ctx })
+    running.set(
+      topic,
+      delivery.run(stop).catch((error: unknown) => {
+        // The first failure ends them all; the hub decides by its fault what comes next.
+        failure ??= { error }
+        failed.abort()
+      }),
+    )
+  }
+  ctx.report({ state: 'running', detail: '' })
+  const watchers = task.chains.map((name) =>
+    watchTopics(ctx, name, start, stop).catch((error: unknown) => {
+      if (!stop.aborted) failure ??= { error }
+      failed.abort()
+    }),
+  )
+  await Promise.all(watchers)
+  await Promise.all(running.values())
+  const ended = failure as { readonly error: unknown } | null
+  if (ended !== null) throw ended.error
+}
+
+async function knownTopics(
+  task: DeliverTask,
+  ctx: TaskContext,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, TopicInfo>> {
+  const topics = new Map<string, TopicInfo>()
+  for (const chain of task.chains) {
+    const head = await readHead(ctx.log, chain, signal)
+    for (const [name, topic] of head?.topics ?? []) {
+      if (!task.from.some((entry) => topicMatches(entry, name))) continue
+      topics.set(name, { name, schema: topic.schemas.at(-1) ?? null })
+    }
+  }
+  return topics
+}
+
+/** Starts a delivery for every topic of the chain, and for each new one when its first block is seen. */
+async function watchTopics(
+  ctx: TaskContext,
+  chain: string,
+  start: (topic: string, chain: string, seq: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const head = await readHead(ctx.log, chain, signal)
+  for (const topic of head?.topics.keys() ?? []) start(topic, chain, 1)
+  const reader = ChainReader.open(ctx.log, chain, (head?.seq ?? 0) + 1)
+  while (!signal.aborted) {
+    const commit = await reader.next(signal)
+    for (const block of commit.blocks) start(block.topic, chain, commit.seq)
+  }
+}

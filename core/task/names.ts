@@ -1,0 +1,55 @@
+/**
+ * Where things are in the log: each task has one chain, each topic lives on the chain of the task
+ * that writes it.
+ */
+
+export type TaskKind = 'ingest' | 'transform' | 'deliver'
+
+/** The chain of a task: `shop.source.pg`, `shop.transform.revenue`, `shop.sink.warehouse`. */
+export function chainName(pipeline: string, kind: TaskKind, name: string): string {
+  const part = { ingest: 'source', transform: 'transform', deliver: 'sink' }[kind]
+  return `${pipeline}.${part}.${name}`
+}
+
+/** A source's topic: `shop` + `public.orders`. */
+export function sourceTopic(source: string, topic: string): string {
+  return `${source}.${topic}`
+}
+
+/** Rows that a task set aside, a topic of its own chain. */
+export function deadLetterTopic(task: string): string {
+  return `${task}.dead_letters`
+}
+
+/** The chain a topic lives on, by the first part of its name; null for a name the pipeline does not have. */
+export function chainOfTopic(
+  pipeline: string,
+  topic: string,
+  names: {
+    readonly sources: readonly string[]
+    readonly transforms: readonly string[]
+    readonly sinks: readonly string[]
+  },
+): string | null {
+  const owner = topic.split('.', 1)[0]!
+  if (names.transforms.includes(owner)) return chainName(pipeline, 'transform', owner)
+  if (names.sources.includes(owner)) return chainName(pipeline, 'ingest', owner)
+  if (names.sinks.includes(owner)) return chainName(pipeline, 'deliver', owner)
+  return null
+}
+
+/**
+ * Whether a topic is meant by one entry of `from`: its full name, a unique tail of it (`orders`,
+ * `public.orders`), or a pattern in which `*` stands for any characters (`shop.*`). Dead letters are
+ * meant only when named in full.
+ */
+export function topicMatches(entry: string, topic: string): boolean {
+  if (entry === topic) return true
+  if (topic.endsWith('.dead_letters')) return false
+  if (!entry.includes('*')) return topic.endsWith(`.${entry}`)
+  const pattern = entry
+    .split('*')
+    .map((text) => text.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'))
+    .join('.*')
+  return new RegExp(`^${pattern}$`).test(topic)
+}

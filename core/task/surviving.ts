@@ -1,0 +1,60 @@
+/**
+ * The rows of a topic that are alive just before one of its offsets, folded from the log. Needed
+ * where a truncate has to be told to something that does not remember rows: a rare event, so that a
+ * scan is cheaper than remembering.
+ */
+import type { Log } from '../log/log.ts'
+import { ChainReader } from '../log/reader.ts'
+import type { Batch } from '../record/batch.ts'
+import { concatBatches, selectRows, sliceBatch } from '../record/batch-ops.ts'
+import { rowKey } from '../record/key.ts'
+import type { Schema } from '../record/schema.ts'
+
+interface Place {
+  readonly batch: Batch
+  readonly row: number
+}
+
+/** Rows with their weights (+1, more than once for equal rows of a keyless topic), one batch per schema. */
+export async function survivingRows(
+  log: Log,
+  chain: string,
+  topic: string,
+  beforeOffset: number,
+  signal: AbortSignal,
+): Promise<Batch[]> {
+  const rows = new Map<string, Place[]>()
+  const reader = ChainReader.open(log, chain, 1)
+  for (;;) {
+    const commit = await reader.tryNext(signal)
+    if (commit === null) break
+    for (const [index, block] of commit.blocks.entries()) {
+      if (block.topic !== topic || block.baseOffset >= beforeOffset) continue
+      const whole = await reader.readBlock(commit, index, signal)
+      if (whole === null) rows.clear()
+      else fold(rows, sliceBatch(whole, 0, Math.min(whole.rows, beforeOffset - block.baseOffset)))
+    }
+  }
+  const bySchema = new Map<Schema['id'], Batch[]>()
+  for (const places of rows.values()) {
+    for (const { batch, row } of places) {
+      const one = selectRows(batch, Int32Array.of(row))
+      const batches = bySchema.get(batch.schema.id)
+      if (batches === undefined) bySchema.set(batch.schema.id, [one])
+      else batches.push(one)
+    }
+  }
+  return [...bySchema.values()].map(concatBatches)
+}
+
+function fold(rows: Map<string, Place[]>, batch: Batch): void {
+  const upsert = batch.schema.changelog === 'upsert'
+  for (let row = 0; row < batch.rows; row++) {
+    const key = rowKey(batch, row)
+    const before = rows.get(key) ?? []
+    if (batch.weights[row]! > 0)
+      rows.set(key, upsert ? [{ batch, row }] : [...before, { batch, row }])
+    else if (before.length <= 1 || upsert) rows.delete(key)
+    else rows.set(key, before.slice(1))
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * The rows of one topic from the log, in order, as batches of the size a sink wants. A batch never
+ * crosses a schema change or a truncate.
+ */
+import type { Clock } from '../connector/context.ts'
+import type { Log } from '../log/log.ts'
+import { ChainReader } from '../log/reader.ts'
+import type { Commit } from '../log/types.ts'
+import type { Batch } from '../record/batch.ts'
+import { concatBatches, sliceBatch } from '../record/batch-ops.ts'
+import { timeoutOr } from './wait.ts'
+
+/** Where a topic's reader is: the next offset it needs, and a commit at or before the one that holds it. */
+export interface FeedPlace {
+  readonly offset: number
+  readonly seq: number
+}
+
+export type Delivery =
+  | { readonly kind: 'rows'; readonly from: number; readonly batch: Batch; readonly timeMs: number }
+  /** Takes one offset. */
+  | { readonly kind: 'truncate'; readonly from: number; readonly timeMs: number }
+
+/** The offset after a delivery. */
+export function deliveryEnd(delivery: Delivery): number {
+  return delivery.from + (delivery.kind === 'rows' ? delivery.batch.rows : 1)
+}
+
+interface Piece {
+  readonly seq: number
+  readonly from: number
+  /** null = truncate. */
+  readonly batch: Batch | null
+  readonly timeMs: number
+}
+
+export interface FeedLimits {
+  readonly rowsMax: number
+  readonly bytesMax: number
+}
+
+export class TopicFeed {
+  readonly #topic: string
+  readonly #reader: ChainReader
+  readonly #clock: Clock
+  readonly #pieces: Piece[] = []
+  #offset: number
+  #seq: number
+  #next: Promise<Commit> | null = null
+  #rows = 0
+  #bytes = 0
+
+  constructor(log: Log, chain: string, topic: string, place: FeedPlace, clock: Clock) {
+    this.#topic = topic
+    this.#reader = ChainReader.open(log, chain, place.seq)
+    this.#clock = clock
+    this.#offset = place.offset
+    this.#seq = place.seq
+  }
+
+  /** The place after all that was taken. */
+  get place(): FeedPlace {
+    return { offset: this.#offset, seq: this.#pieces[0]?.seq ?? this.#seq }
+  }
+
+  /** Bytes of rows read and not yet taken. */
+  get bufferedBytes(): number {
+    return this.#bytes
+  }
+
+  /** Waits until there is something to take; then, until `dueMs` or the limits, for more. */
+  async wait(dueMs: number, limits: FeedLimits, signal: AbortSignal): Promise<void> {
+    while (this.#pieces.length === 0) await this.#read(null, signal)
+    while (!this.#full(limits)) {
+      const leftMs = dueMs - this.#clock.nowMs()
+      if (leftMs <= 0) return this.poll(limits, signal)
+      if (!(await this.#read(leftMs, signal))) return
+    }
+  }
+
+  /** Reads what is there already, up to the limits, without waiting. */
+  async poll(limits: FeedLimits, signal: AbortSignal): Promise<void> {
+    while (!this.#full(limits)) if (!(await this.#readMore(signal))) return
+  }
+
+  /** What can be delivered next within the limits; null when nothing was read yet. */
+  take(limits: FeedLimits): Delivery | null {
+    const first = this.#pieces[0]
+    if (first === undefined) return null
+    if (first.batch === null) {
+      this.#drop(1)
+      return { kind: 'truncate', from: first.from, timeMs: first.timeMs }
+    }
+    const taken: Batch[] = []
+    let rows = 0
+    let bytes = 0
+    let pieces = 0
+    for (const piece of this.#pieces) {
+      if (piece.batch === null || piece.batch.schema.id !== first.batch.schema.id) break
+      if (rows > 0 && bytes + piece.batch.byteLength > limits.bytesMax) break
+      if (rows + piece.batch.rows > limits.rowsMax) {
+        taken.push(sliceBatch(piece.batch, 0, limits.rowsMax - rows))
+        break
+      }
+      taken.push(piece.batch)
+      rows += piece.batch.rows
+      bytes += piece.batch.byteLength
+      pieces++
+    }
+    const batch = concatBatches(taken.filter((part) => part.rows > 0))
+    this.#drop(pieces)
+    this.#dropRows(first.from + batch.rows)
+    return { kind: 'rows', from: first.from, batch, timeMs: first.timeMs }
+  }
+
+  /** Exactly the rows up to `to`: a delivery that was planned before. Null when the log does not hold it as one. */
+  async takeUntil(to: number, signal: AbortSignal): Promise<Delivery | null> {
+    const from = this.#offset
+    while (this.#offset + this.#rows < to) await this.#read(null, signal)
+    const delivery = this.take({ rowsMax: to - from, bytesMax: Infinity })
+    return delivery !== null && deliveryEnd(delivery) === to ? delivery : null
+  }
+
+  #full(limits: FeedLimits): boolean {
+    return this.#rows >= limits.rowsMax || this.#bytes >= limits.bytesMax
+  }
+
+  /** Reads one commit, waiting at most `ms`; false when time ran out. */
+  async #read(ms: number | null, signal: AbortSignal): Promise<boolean> {
+    const next = (this.#next ??= this.#reader.next(signal))
+    if (await timeoutOr(this.#clock, ms, [next])) return false
+    this.#next = null
+    await this.#load(await next, signal)
+    return true
+  }
+
+  /** Reads one commit if it is there already. */
+  async #readMore(signal: AbortSignal): Promise<boolean> {
+    if (this.#next !== null) return this.#read(0, signal)
+    const commit = await this.#reader.tryNext(signal)
+    if (commit === null) return false
+    await this.#load(commit, signal)
+    return true
+  }
+
+  async #load(commit: Commit, signal: AbortSignal): Promise<void> {
+    this.#seq = commit.seq + 1
+    for (const [index, block] of commit.blocks.entries()) {
+      if (block.topic !== this.#topic || block.rows === 0) continue
+      const end = block.baseOffset + block.rows
+      if (end <= this.#offset) continue
+      const whole = await this.#reader.readBlock(commit, index, signal)
+      const from = Math.max(block.baseOffset, this.#offset)
+      const batch = whole === null ? null : sliceBatch(whole, from - block.baseOffset, whole.rows)
+      this.#pieces.push({ seq: commit.seq, from, batch, timeMs: commit.timeMs })
+      this.#rows += batch?.rows ?? 1
+      this.#bytes += batch?.byteLength ?? 0
+    }
+  }
+
+  #drop(pieces: number): void {
+    for (const piece of this.#pieces.splice(0, pieces)) {
+      this.#rows -= piece.batch?.rows ?? 1
+      this.#bytes -= piece.batch?.byteLength ?? 0
+      this.#offset = piece.from + (piece.batch?.rows ?? 1)
+    }
+  }
+
+  /** Drops the rows of the first piece that lie before `offset`. */
+  #dropRows(offset: number): void {
+    const first = this.#pieces[0]
+    if (first === undefined || first.batch === null || first.from >= offset) return
+    const batch = sliceBatch(first.batch, offset - first.from, first.batch.rows)
+    this.#rows -= first.batch.rows - batch.rows
+    this.#bytes -= first.batch.byteLength - batch.byteLength
+    this.#pieces[0] = { ...first, from: offset, batch }
+    this.#offset = offset
+  }
+}

@@ -1,0 +1,296 @@
+/**
+ * Transform: log → SQL → log. Reads its input chains up to a vector of commits, pushes their rows
+ * through the plan, and commits {output rows, input cursors, state delta} in one object. A crash
+ * recomputes from the last commit; nothing else is needed (invariants 2, 6, 7).
+ */
+import { failpoint } from '../errors/failpoint.ts'
+import { readHead } from '../log/head.ts'
+import { ChainReader } from '../log/reader.ts'
+import type { Commit, CommitDraft, LogEntry } from '../log/types.ts'
+import { ChainWriter } from '../log/writer.ts'
+import { makeBatch, type Batch } from '../record/batch.ts'
+import { builderFor } from '../record/builder.ts'
+import type { Schema } from '../record/schema.ts'
+import { compile, type CompiledQuery, type Execution } from '../sql/compile.ts'
+import type { ParsedQuery } from '../sql/parse/parse.ts'
+import type { FlushPolicy, TaskContext } from './context.ts'
+import { deadLetterBatch, type DeadLetter } from './dead-letters.ts'
+import { FlushTimer } from './flush.ts'
+import { chainName, deadLetterTopic } from './names.ts'
+import { survivingRows } from './surviving.ts'
+import { aborted, timeoutOr } from './wait.ts'
+
+export interface TransformTask {
+  readonly query: ParsedQuery
+  /** The query's text: a changed query begins anew. */
+  readonly sql: string
+  /** The topics it reads, with the chain each lives on. */
+  readonly inputs: readonly { readonly topic: string; readonly chain: string }[]
+  readonly flush: FlushPolicy
+}
+
+/** What a transform keeps in its commits beside rows, cursors and state. */
+interface TransformNotes {
+  readonly sql: string
+}
+
+/** Deltas are replaced by a full state once they outweigh it, or this. */
+const deltaBytesMin = 4 << 20
+/** Input rows of one step, so that a backlog is worked off in bounded memory. */
+const stepBytesMax = 16 << 20
+
+export async function runTransform(
+  task: TransformTask,
+  ctx: TaskContext,
+  signal: AbortSignal,
+): Promise<void> {
+  ctx.report({ state: 'starting', detail: 'waiting for its input topics' })
+  const schemas = await inputSchemas(task, ctx, signal)
+  if (schemas === null) return
+  const query = compile(task.query, schemas)
+  const chain = chainName(ctx.pipeline, 'transform', ctx.name)
+  await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
+  const transform = new Transform(task, ctx, writer, query)
+  await transform.run(signal)
+}
+
+/** The newest schema of each input; waits for topics that nobody has written yet. Null when aborted first. */
+async function inputSchemas(
+  task: TransformTask,
+  ctx: TaskContext,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Schema> | null> {
+  for (;;) {
+    const schemas = new Map<string, Schema>()
+    for (const { topic, chain } of task.inputs) {
+      const head = await readHead(ctx.log, chain, signal)
+      const schema = head?.topics.get(topic)?.schemas.at(-1)
+      if (schema !== undefined) schemas.set(topic, schema)
+    }
+    if (schemas.size === task.inputs.length) return schemas
+    await timeoutOr(ctx.clock, 50, [aborted(signal)])
+    if (signal.aborted) return null
+  }
+}
+
+class Transform {
+  readonly #task: TransformTask
+  readonly #ctx: TaskContext
+  readonly #writer: ChainWriter
+  readonly #query: CompiledQuery
+  readonly #timer: FlushTimer
+  readonly #execution: Execution
+  readonly #schemaOf = new Map<string, string>()
+  #cursors: Record<string, number> = {}
+  #readers: { readonly chain: string; readonly reader: ChainReader }[] = []
+  #deltaBytes = 0
+  #fullBytes = 0
+  #deadLetters: DeadLetter[] = []
+
+  constructor(task: TransformTask, ctx: TaskContext, writer: ChainWriter, query: CompiledQuery) {
+    this.#task = task
+    this.#ctx = ctx
+    this.#writer = writer
+    this.#query = query
+    this.#timer = new FlushTimer(task.flush)
+    this.#execution = query.start()
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#restore(signal)
+    this.#ctx.report({ state: 'running', detail: '' })
+    const chains = [...new Set(this.#task.inputs.map((input) => input.chain))]
+    for (const chain of chains) {
+      const from = this.#cursors[chain] ?? 1
+      this.#cursors[chain] = from
+      this.#readers.push({ chain, reader: ChainReader.open(this.#ctx.log, chain, from) })
+    }
+    const stopped = aborted(signal)
+    const reading = new AbortController()
+    const waiting = new Map<string, Promise<Commit>>()
+    try {
+      while (!signal.aborted) {
+        for (const { chain, reader } of this.#readers) {
+          if (!waiting.has(chain)) waiting.set(chain, reader.next(reading.signal))
+        }
+        let first: Commit | null = null
+        const nexts = [...waiting.values()].map((next) => next.then((commit) => (first ??= commit)))
+        await timeoutOr(this.#ctx.clock, null, [stopped, ...nexts])
+        const commit = first as Commit | null
+        if (signal.aborted || commit === null) break
+        const dueInMs = this.#timer.dueInMs(this.#ctx.clock.nowMs(), 0)
+        if (dueInMs > 0) await timeoutOr(this.#ctx.clock, dueInMs, [stopped])
+        if (signal.aborted) break
+        await this.#step(waiting)
+      }
+    } finally {
+      reading.abort()
+      for (const next of waiting.values()) next.catch(() => {})
+    }
+  }
+
+  async #restore(signal: AbortSignal): Promise<void> {
+    const { head } = this.#writer
+    const notes = head.notes as TransformNotes | null
+    if (notes === null) {
+      // The first commit announces the output's schema, so that readers can start before any row.
+      await this.#commit(
+        [{ kind: 'rows', topic: this.#ctx.name, batch: noRows(this.#query.output) }],
+        true,
+      )
+      return
+    }
+    if (notes.sql !== this.#task.sql || this.#outputChanged()) {
+      // Another query: what the old one said is taken back, and everything is computed anew from
+      // the log. Readers see a truncate followed by the new rows.
+      this.#ctx.logger.info('query changed: computing anew from the log')
+      const entries: LogEntry[] = [
+        { kind: 'truncate', topic: this.#ctx.name },
+        { kind: 'rows', topic: this.#ctx.name, batch: noRows(this.#query.output) },
+      ]
+      await this.#commit(entries, true)
+      return
+    }
+    const { full, deltas } = await this.#writer.state(signal)
+    this.#execution.restore(full, deltas)
+    this.#fullBytes = full?.length ?? 0
+    this.#deltaBytes = deltas.reduce((sum, delta) => sum + delta.length, 0)
+    this.#cursors = { ...head.cursors }
+  }
+
+  #outputChanged(): boolean {
+    const before = this.#writer.head.topics.get(this.#ctx.name)?.schemas.at(-1)
+    return before !== undefined && before.id !== this.#query.output.id
+  }
+
+  /** Everything that is there now, up to the byte bound, in the order of the chains; then one commit. */
+  async #step(waiting: Map<string, Promise<Commit>>): Promise<void> {
+    const signal = new AbortController().signal
+    let bytes = 0
+    let relevant = false
+    let rows = 0
+    for (const { chain, reader } of this.#readers) {
+      let next = await settled(waiting.get(chain))
+      while (next !== null) {
+        waiting.delete(chain)
+        const pushed = await this.#push(next, reader, signal)
+        rows += pushed
+        if (pushed > 0) relevant = true
+        bytes += next.bytes
+        this.#cursors[chain] = next.seq + 1
+        this.#ctx.report({ lagMs: this.#ctx.clock.nowMs() - next.timeMs })
+        if (bytes >= stepBytesMax) break
+        next = await reader.tryNext(signal)
+      }
+    }
+    if (!relevant) return
+    const outputs = this.#execution.step()
+    for (const error of this.#execution.rowErrors()) {
+      this.#deadLetters.push({ ...error, offset: null, row: null, attempts: 1 })
+    }
+    const entries: LogEntry[] = outputs.map((batch) => ({
+      kind: 'rows',
+      topic: this.#ctx.name,
+      batch,
+    }))
+    await this.#commit(entries, false)
+    this.#ctx.progress(rows, bytes)
+  }
+
+  /** Pushes the rows of one commit; returns how many of its entries were for this query. */
+  async #push(commit: Commit, reader: ChainReader, signal: AbortSignal): Promise<number> {
+    let pushed = 0
+    for (const [index, block] of commit.blocks.entries()) {
+      if (!this.#query.inputs.includes(block.topic)) continue
+      if (block.kind === 'truncate') {
+        await this.#truncate(commit.chain, block.topic, block.baseOffset, signal)
+        pushed++
+        continue
+      }
+      if (block.schema !== null && this.#schemaOf.get(block.topic) !== block.schema.id) {
+        this.#execution.evolve(block.topic, block.schema)
+        this.#schemaOf.set(block.topic, block.schema.id)
+      }
+      if (block.rows === 0) continue
+      const batch = await reader.readBlock(commit, index, signal)
+      if (batch === null) continue
+      this.#execution.push(block.topic, batch)
+      pushed += batch.rows
+    }
+    return pushed
+  }
+
+  async #truncate(
+    chain: string,
+    topic: string,
+    offset: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.#execution.truncateNeedsRows.includes(topic)) {
+      for (const batch of await survivingRows(this.#ctx.log, chain, topic, offset, signal)) {
+        this.#execution.push(topic, negated(batch))
+      }
+    }
+    this.#execution.truncate(topic)
+  }
+
+  async #commit(entries: readonly LogEntry[], fresh: boolean): Promise<void> {
+    const all = [...entries]
+    if (this.#deadLetters.length > 0) {
+      const topic = deadLetterTopic(this.#ctx.name)
+      all.push({
+        kind: 'rows',
+        topic,
+        batch: deadLetterBatch(this.#deadLetters, this.#ctx.clock.nowMs()),
+      })
+      this.#ctx.metrics.count('dead_letters_total', this.#deadLetters.length, {
+        task: this.#ctx.name,
+      })
+    }
+    const state = this.#stateOf(fresh)
+    const notes: TransformNotes = { sql: this.#task.sql }
+    const draft: CommitDraft = { entries: all, cursors: { ...this.#cursors }, notes }
+    this.#timer.started(this.#ctx.clock.nowMs())
+    failpoint('transform.before_commit')
+    await this.#writer.commit(
+      state === null ? draft : { ...draft, state },
+      new AbortController().signal,
+    )
+    failpoint('transform.after_commit')
+    this.#timer.finished(this.#ctx.clock.nowMs())
+    this.#deadLetters = []
+    this.#ctx.trouble(null)
+  }
+
+  #stateOf(fresh: boolean): CommitDraft['state'] | null {
+    if (fresh || this.#deltaBytes > Math.max(deltaBytesMin, this.#fullBytes * 2)) {
+      const bytes = this.#execution.fullState()
+      // The full state holds what the delta would say; taking it keeps the next delta from repeating it.
+      this.#execution.stateDelta()
+      this.#fullBytes = bytes.length
+      this.#deltaBytes = 0
+      return { kind: 'full', bytes }
+    }
+    const bytes = this.#execution.stateDelta()
+    if (bytes.length === 0) return null
+    this.#deltaBytes += bytes.length
+    return { kind: 'delta', bytes }
+  }
+}
+
+/** The value of a promise that is settled by now, else null. A rejection is thrown. */
+async function settled<T>(promise: Promise<T> | undefined): Promise<T | null> {
+  if (promise === undefined) return null
+  return Promise.race([promise, Promise.resolve(null)])
+}
+
+/** A batch of no rows, which announces a schema. */
+export function noRows(schema: Schema): Batch {
+  const columns = schema.fields.map((field) => builderFor(field.type).finish())
+  return makeBatch(schema, columns, new Int32Array(0), new Uint8Array(0), new Float64Array(0))
+}
+
+function negated(batch: Batch): Batch {
+  const weights = batch.weights.map((weight) => -weight)
+  return makeBatch(batch.schema, batch.columns, weights, batch.ops, batch.timesUs)
+}
