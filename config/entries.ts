@@ -28,7 +28,7 @@ export interface SinkEntry extends Entry<SinkConnector<unknown>> {
 export interface Entries {
   readonly sources: readonly SourceEntry[]
   readonly sinks: readonly SinkEntry[]
-  readonly checkNames: (transforms: readonly PipelineTransform[]) => void
+  readonly checkNames: () => void
   readonly checkFrom: (known: KnownTopics) => void
 }
 
@@ -55,7 +55,7 @@ export async function checkEntries(
   return {
     sources,
     sinks,
-    checkNames: (transforms) => checkNames(document, transforms),
+    checkNames: () => checkNames(document),
     checkFrom: (known) => checkAllFrom(document, sinks, known),
   }
 }
@@ -163,7 +163,7 @@ function maskAll(document: ConfigDocument, node: TreeNode | null, except: readon
   }
 }
 
-function checkNames(document: ConfigDocument, transforms: readonly PipelineTransform[]): void {
+function checkNames(document: ConfigDocument): void {
   for (const section of ['sources', 'transforms', 'sinks'] as const) {
     const names = namesIn(document, section)
     for (const name of names) {
@@ -190,14 +190,20 @@ function checkNames(document: ConfigDocument, transforms: readonly PipelineTrans
       })
     }
   }
-  const sources = new Set(namesIn(document, 'sources'))
-  for (const { name } of transforms) {
-    if (!sources.has(name)) continue
-    document.add('config.name_clash', ['transforms', name], {
-      message: `"${name}" is also the name of a source`,
-      suggestion: 'rename one of them',
-      atKey: true,
-    })
+  // The first part of a topic's name says whose it is; sinks own topics too (their dead letters).
+  const owners = new Map<string, string>()
+  for (const section of ['sources', 'transforms', 'sinks'] as const) {
+    for (const name of namesIn(document, section)) {
+      const owner = owners.get(name)
+      if (owner === undefined) owners.set(name, section.slice(0, -1))
+      else {
+        document.add('config.name_clash', [section, name], {
+          message: `"${name}" is also the name of a ${owner}`,
+          suggestion: 'rename one of them',
+          atKey: true,
+        })
+      }
+    }
   }
 }
 
@@ -211,11 +217,20 @@ function checkAllFrom(
     const isList = document.node(path)?.kind === 'list'
     for (const [index, name] of sink.from.entries()) {
       const at = isList ? [...path, index] : path
-      if (document.unresolvedUnder(at)) continue
+      if (document.unresolvedUnder(at) || isDeadLetters(document, sink.name, name)) continue
       const problem = checkFrom(name, known)
       if (problem !== null) document.add(problem.code, at, problem)
     }
   }
+}
+
+/** `<task>.dead_letters` of any other task: the rows that it set aside are a topic like others. */
+function isDeadLetters(document: ConfigDocument, sink: string, topic: string): boolean {
+  const [owner = '', rest] = topic.split('.')
+  if (rest !== 'dead_letters' || topic.split('.').length !== 2 || owner === sink) return false
+  return ['sources', 'transforms', 'sinks'].some((section) =>
+    namesIn(document, section).includes(owner),
+  )
 }
 
 /** Topics that the file alone tells; a source whose topics depend on the server leaves its prefix open. */

@@ -111,7 +111,7 @@ async function check(document: ConfigDocument, registers: Registers): Promise<Ch
   const log = checkSchema(document, ['log'], logValue, logSchema)
   const transforms = transformsOf(document)
   const topics = knownTopics(entries.sources, transforms)
-  entries.checkNames(transforms)
+  entries.checkNames()
   entries.checkFrom(topics)
   const name = typeof value['name'] === 'string' ? value['name'] : null
   const build = (): Pipeline | null => {

@@ -1,6 +1,6 @@
 import type { CodeTable } from './table.ts'
 
-/** Codes that begin with `config.`. */
+/** Codes that begin with `config.` or `observe.`. */
 export const configCodes = {
   'config.not_found': {
     fault: 'config',
@@ -82,7 +82,7 @@ export const configCodes = {
   },
   'config.name_clash': {
     fault: 'config',
-    cause: 'A source and a transform have the same name, so their topics cannot be told apart.',
+    cause: 'Two parts of the pipeline have the same name, so their topics cannot be told apart.',
     remedy: 'Rename one of them.',
   },
   'config.no_sources': {
@@ -121,5 +121,10 @@ export const configCodes = {
     cause: 'A `${…}` is not a reference that Sluice knows.',
     remedy:
       'Write `${env.NAME}`, `${env.NAME:-default}` or `${file.path}`; `$${` stands for a plain `${`.',
+  },
+  'observe.port_unavailable': {
+    fault: 'config',
+    cause: 'The port for /metrics and /healthz is taken or may not be used.',
+    remedy: 'Give another one with `--port`, or `--port 0` to do without.',
   },
 } as const satisfies CodeTable

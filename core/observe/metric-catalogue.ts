@@ -1,0 +1,39 @@
+/**
+ * The metrics that have a meaning of their own, so that dashboards and alerts can rely on them. Names
+ * as the code gives them, without the prefix `sluice_`; units last. A metric that is not here is still
+ * exported, with its name as help.
+ */
+export interface MetricEntry {
+  readonly help: string
+  /** Upper bounds, for histograms. */
+  readonly buckets?: readonly number[]
+}
+
+const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+const rowsBuckets = [1, 10, 100, 1000, 10_000, 50_000, 100_000]
+
+export const metricCatalogue: Readonly<Record<string, MetricEntry>> = {
+  rows_total: { help: 'Rows that a task made durable or delivered.' },
+  bytes_total: { help: 'Bytes of these rows, as columns in memory.' },
+  task_state: { help: '1 for the state that a task is in, 0 for those it was in before.' },
+  lag_seconds: { help: 'How far a task is behind its source or the log.' },
+  backlog_bytes: { help: 'Bytes that wait for a task.' },
+  errors_total: { help: 'Errors by code, including those that were retried.' },
+  retries_total: { help: 'Attempts after a failed one.' },
+  dead_letters_total: { help: 'Rows set aside with a reason.' },
+  commits_total: { help: 'Commits written to the log.' },
+  commit_seconds: { help: 'Time to write one commit.', buckets: secondsBuckets },
+  commit_rows: { help: 'Rows of one commit.', buckets: rowsBuckets },
+  source_retained_wal_bytes: { help: 'Write-ahead log that the source keeps for this slot.' },
+  source_snapshot_rows: { help: 'Rows of the first copy, by table.' },
+  sink_batch_seconds: { help: 'Time to deliver one batch.', buckets: secondsBuckets },
+  sink_batch_rows: { help: 'Rows of one batch.', buckets: rowsBuckets },
+  circuit_state: { help: '0 closed, 1 half open, 2 open.' },
+  state_bytes: { help: 'State that a transform keeps.' },
+  e2e_latency_seconds: {
+    help: 'From the commit at the source to the answer of the sink.',
+    buckets: secondsBuckets,
+  },
+}
+
+export const defaultBuckets: readonly number[] = secondsBuckets
