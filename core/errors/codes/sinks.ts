@@ -95,4 +95,127 @@ export const sinkCodes = {
     cause: 'A text in the row is not valid UTF-8, so that JSON cannot hold it.',
     remedy: 'Correct the value in the source, or select it as bytes in a transform.',
   },
+  'sink.clickhouse.url': {
+    fault: 'config',
+    cause: 'The address of a ClickHouse sink is not an http or https URL.',
+    remedy: 'Set `url` as in https://user:password@host:8443/database, without query parameters.',
+  },
+  'sink.clickhouse.unreachable': {
+    fault: 'transient',
+    cause: 'ClickHouse did not answer: refused, cut, timed out, or a proxy answered in its place.',
+    remedy:
+      'Sluice tries again until it answers. Check that `url` names the HTTP port (8123, or 8443 with TLS) and that this machine may reach it.',
+  },
+  'sink.clickhouse.certificate': {
+    fault: 'config',
+    cause:
+      "The certificate of ClickHouse's server is expired, for another name, or from an unknown authority.",
+    remedy:
+      'Correct the certificate or the host name in `url`; name your own authority with NODE_EXTRA_CA_CERTS=ca.pem.',
+  },
+  'sink.clickhouse.busy': {
+    fault: 'transient',
+    cause:
+      'ClickHouse asks for fewer inserts: too many parts, too many queries, no memory or no disk space left.',
+    remedy:
+      'Sluice waits longer between inserts and goes on by itself. Where it lasts: larger batches (`flush`), more memory or disk, or fewer writers.',
+  },
+  'sink.clickhouse.server': {
+    fault: 'transient',
+    cause: 'ClickHouse answered with an error that is not known to need a change.',
+    remedy: 'Sluice tries again. Where it lasts, look up the error number in system.errors.',
+  },
+  'sink.clickhouse.auth': {
+    fault: 'config',
+    cause: 'ClickHouse does not accept the user, the password, or the address it is called from.',
+    remedy: 'Correct `user` and `password`, or the user’s HOST clause in ClickHouse.',
+  },
+  'sink.clickhouse.denied': {
+    fault: 'config',
+    cause: 'The user may not do what the sink has to do.',
+    remedy:
+      'GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER ON database.* TO user',
+  },
+  'sink.clickhouse.version': {
+    fault: 'config',
+    cause: 'The server is older than 24.8.',
+    remedy: 'Upgrade ClickHouse to a supported release.',
+  },
+  'sink.clickhouse.database_missing': {
+    fault: 'config',
+    cause: 'The database of the tables does not exist. Sluice creates tables, never databases.',
+    remedy: 'CREATE DATABASE it, or correct `database`.',
+  },
+  'sink.clickhouse.table_missing': {
+    fault: 'config',
+    cause: 'The table of a topic was dropped or renamed while the sink was running.',
+    remedy:
+      'Restart the sink: it creates the table again; rows delivered before are not sent again.',
+  },
+  'sink.clickhouse.table_shape': {
+    fault: 'config',
+    cause:
+      'The table of a topic has another engine, sorting key or column type than its rows need, and no ALTER that keeps every value changes that.',
+    remedy: 'Rename the table, so that a new one is made, or name another one under `tables`.',
+  },
+  'sink.clickhouse.table_name': {
+    fault: 'config',
+    cause: 'Two topics, or a topic and something else in the database, need one name.',
+    remedy: 'Name another table for one of them under `tables`.',
+  },
+  'sink.clickhouse.table_ahead': {
+    fault: 'config',
+    cause:
+      'The table holds rows that this log has not delivered: the log or its cursor was set back, or another pipeline writes the table. New rows would be taken for old ones.',
+    remedy:
+      'TRUNCATE the table so that the topic fills it anew, or name another one under `tables`.',
+  },
+  'sink.clickhouse.ddl_needed': {
+    fault: 'config',
+    cause: 'A table or column is missing, and `create_tables: false` forbids the sink to make it.',
+    remedy: 'Run the statement of the message, or allow `create_tables`.',
+  },
+  'sink.clickhouse.no_key': {
+    fault: 'config',
+    cause: 'mode: upsert replaces rows by key, and the topic has no key.',
+    remedy:
+      'Give the table a primary key or REPLICA IDENTITY USING INDEX, GROUP BY the key in SQL, or leave `mode` out: the topic is then appended.',
+  },
+  'sink.clickhouse.order_by': {
+    fault: 'config',
+    cause:
+      'Sorting columns do not fit the mode: in upsert mode they must be the key’s columns, because a deletion carries only those and would miss its row.',
+    remedy: 'List exactly the key columns, in any order, or take the topic out of `order_by`.',
+  },
+  'sink.clickhouse.column_name': {
+    fault: 'config',
+    cause: 'A column of the source begins with _sluice_, which Sluice keeps for its own.',
+    remedy: 'Rename the column at the source, or under AS in a transform.',
+  },
+  'sink.clickhouse.refused': {
+    fault: 'config',
+    cause: 'ClickHouse does not accept a statement, whatever the rows are.',
+    remedy:
+      'The message names the error; often the server lacks a feature or a setting is forbidden.',
+  },
+  'sink.clickhouse.value_out_of_range': {
+    fault: 'row',
+    cause:
+      'A value is one that its ClickHouse column cannot hold exactly: a date before 1900 or after 2299, an infinity, NaN in a decimal, too many digits, NULL in a key.',
+    remedy:
+      'The row is a dead letter, the rest goes on. For dates: `timestamps: string`; for numbers: `unbounded_numeric: string`, or a wider type at the source.',
+  },
+  'sink.clickhouse.row_refused': {
+    fault: 'row',
+    cause:
+      'ClickHouse refused this row: a CHECK constraint, or a materialized view that cannot read it.',
+    remedy:
+      'The row is a dead letter, the rest goes on. Correct the constraint or the view, then send it again.',
+  },
+  'sink.clickhouse.too_many_refused': {
+    fault: 'config',
+    cause:
+      'ClickHouse refused so many rows of one batch that the table cannot be meant for this topic.',
+    remedy: 'Correct the CHECK constraint or the materialized view on the table.',
+  },
 } as const satisfies CodeTable

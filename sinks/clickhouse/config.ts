@@ -1,0 +1,102 @@
+/**
+ * What a pipeline file may say under a sink of `type: clickhouse`. The docs and the JSON Schema are
+ * generated from the descriptions here.
+ */
+import { z } from 'zod'
+import { durationText } from '../../core/connector/duration.ts'
+import { secretText } from '../../core/connector/secret.ts'
+import { sizeText } from '../../core/connector/size.ts'
+
+/** One insert a second and table is what ClickHouse's manual asks of a busy writer. */
+const pauseMsMax = 1000
+
+const flushSchema = z.union([
+  durationText('Time between two inserts into a table.', { minMs: 1, maxMs: 600_000 }),
+  z
+    .strictObject({
+      rows: z
+        .int()
+        .min(1)
+        // From here on the server would cut an insert into several parts, each its own block of the
+        // deduplication window (max_insert_block_size, 1,048,449 rows in 26.7).
+        .max(1_000_000)
+        .optional()
+        .meta({ description: 'Most rows of one insert.' }),
+      bytes: sizeText('Most bytes of one insert, as columns in memory.', {
+        minBytes: 1024,
+        maxBytes: 256 * 2 ** 20,
+      }).optional(),
+      interval: durationText('Time between two inserts into a table.', {
+        minMs: 1,
+        maxMs: 600_000,
+      }).optional(),
+    })
+    .meta({ description: 'Bounds of one insert.' }),
+])
+
+export const clickhouseConfig = z.strictObject({
+  url: secretText(
+    'HTTP address: `https://user:password@host:8443/database`. User, password and database may stand here or in their own fields.',
+  ),
+  user: z.string().min(1).optional().meta({ description: 'User name; `default` when absent.' }),
+  password: secretText('Password of the user.').optional(),
+  database: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ description: 'Database of the tables; `default` when absent. It must exist.' }),
+  mode: z.enum(['upsert', 'append']).optional().meta({
+    description:
+      'upsert: one row a key, as it is now (ReplacingMergeTree and a view `<table>_live`). append: every change as a row of its own, with _sluice_offset, _sluice_op and _sluice_weight. When absent: upsert for topics with a key, append for the others.',
+  }),
+  tables: z.record(z.string().min(1), z.string().min(1)).default({}).meta({
+    description:
+      'Table names by topic, where the default does not fit: the topic without its source and without `public.`, other dots as `_` (`shop.public.orders` → `orders`, `shop.sales.orders` → `sales_orders`).',
+  }),
+  order_by: z
+    .record(z.string().min(1), z.array(z.string().min(1)).min(1))
+    .default({})
+    .meta({
+      description:
+        'Sorting columns by topic, for tables that Sluice creates. In upsert mode the same columns as the key, in any order; the key when absent. In append mode any columns; _sluice_offset when absent.',
+    }),
+  create_tables: z.boolean().default(true).meta({
+    description:
+      'Create and alter tables and views. When false Sluice runs no DDL and stops with the statement that is missing.',
+  }),
+  nullable: z.enum(['keep', 'default']).default('keep').meta({
+    description:
+      "keep: nullable columns are Nullable(T). default: NULL is stored as the type's default (0, ''), which is faster to query and cannot be told from a real 0.",
+  }),
+  unbounded_numeric: z.enum(['string', 'decimal']).default('string').meta({
+    description:
+      'Numbers without a declared precision. string: exact text. decimal: Decimal(76, 38); a value that does not fit is set aside as a dead letter.',
+  }),
+  timestamps: z.enum(['datetime', 'string']).default('datetime').meta({
+    description:
+      "Dates and timestamps. datetime: Date32 and DateTime64(6, 'UTC'), which hold 1900-01-01 to 2299-12-31; other values and ±infinity are set aside as dead letters. string: exact text, holds everything.",
+  }),
+  compression: z.enum(['zstd', 'gzip', 'none']).default('zstd').meta({
+    description: 'Compression of what is sent.',
+  }),
+  flush: flushSchema.optional().meta({
+    description:
+      'Fixes the batching, such as `1s` or {rows: 100000, interval: 5s}. When absent: up to 50,000 rows or 16 MiB, at once when idle, growing to one insert a second under load.',
+  }),
+  timeout: durationText('Longest wait for the server to answer one statement.', {
+    minMs: 1000,
+    maxMs: 3_600_000,
+  }).prefault('5m'),
+})
+
+export type ClickHouseConfig = z.output<typeof clickhouseConfig>
+
+export function batchingOf({ flush }: ClickHouseConfig) {
+  const bounds = typeof flush === 'number' ? { interval: flush } : flush
+  return {
+    rowsMax: bounds?.rows ?? 50_000,
+    bytesMax: bounds?.bytes ?? 16 * 2 ** 20,
+    pauseMsMin: bounds?.interval ?? 50,
+    pauseMsMax: bounds?.interval ?? pauseMsMax,
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The statements that make and change a table: pure, text in and out. Every name goes through
+ * identifiers.ts.
+ */
+import { qualified, quoteIdentifier, quoteLiteral } from './identifiers.ts'
+import { servicePrefix, type TablePlan } from './plan.ts'
+import { liveView } from './tables.ts'
+
+/** Inserts whose tokens a table remembers; one task writes a table, so one would do. */
+const deduplicationWindow = 1000
+
+export interface ColumnDefinition {
+  readonly name: string
+  readonly type: string
+  readonly comment: string | null
+}
+
+/** Every column of the plan's table, Sluice's own last. */
+export function definitionsOf(plan: TablePlan): ColumnDefinition[] {
+  return [
+    ...plan.columns.map(({ name, type, comment }) => ({ name, type: type.name, comment })),
+    ...plan.service.map(({ name, type }) => ({ name, type, comment: null })),
+  ]
+}
+
+export interface Change extends ColumnDefinition {
+  readonly kind: 'add' | 'modify'
+}
+
+/**
+ *   upsert: ReplacingMergeTree(_sluice_version, _sluice_deleted): the highest version of a key wins,
+ *           so that an old batch, sent again at any time, changes nothing.
+ *   append: MergeTree, sorted by offset: what was inserted after a restart is a range of the index.
+ */
+export function createTable(database: string, plan: TablePlan): string {
+  const columns = definitionsOf(plan).map(columnDefinition)
+  if (plan.mode === 'upsert') {
+    // Old parts hold only old versions, so the check for foreign rows after a start reads the newest.
+    columns.push('INDEX `_sluice_version_range` `_sluice_version` TYPE minmax GRANULARITY 1')
+  }
+  const engine =
+    plan.mode === 'upsert'
+      ? 'ReplacingMergeTree(`_sluice_version`, `_sluice_deleted`)'
+      : 'MergeTree'
+  const nullableKey = plan.columns.some(
+    ({ name, type }) => type.nullable && plan.orderBy.includes(name),
+  )
+  return [
+    `CREATE TABLE IF NOT EXISTS ${qualified(database, plan.table)} (`,
+    columns.map((column) => `  ${column}`).join(',\n'),
+    `) ENGINE = ${engine}`,
+    `ORDER BY (${plan.orderBy.map(quoteIdentifier).join(', ')})`,
+    `SETTINGS non_replicated_deduplication_window = ${deduplicationWindow}` +
+      (nullableKey ? ', allow_nullable_key = 1' : ''),
+    `COMMENT ${quoteLiteral(`Written by Sluice from ${plan.topic}`)}`,
+  ].join('\n')
+}
+
+export function alterTable(database: string, table: string, changes: readonly Change[]): string {
+  const actions = changes.map((change) =>
+    change.kind === 'add'
+      ? `ADD COLUMN IF NOT EXISTS ${columnDefinition(change)}`
+      : `MODIFY COLUMN ${quoteIdentifier(change.name)} ${change.type}`,
+  )
+  return `ALTER TABLE ${qualified(database, table)} ${actions.join(', ')}`
+}
+
+/** The rows as they are now, without Sluice's columns; columns that the source dropped stay in it. */
+export function createLiveView(
+  database: string,
+  table: string,
+  columns: readonly string[],
+): string {
+  const shown = columns.filter((name) => !name.startsWith(servicePrefix)).map(quoteIdentifier)
+  return (
+    `CREATE OR REPLACE VIEW ${qualified(database, liveView(table))} AS ` +
+    `SELECT ${shown.join(', ')} FROM ${qualified(database, table)} FINAL ` +
+    'WHERE `_sluice_deleted` = 0'
+  )
+}
+
+/** `name type [COMMENT …]`, as CREATE and ADD COLUMN take it. */
+export function columnDefinition({ name, type, comment }: ColumnDefinition): string {
+  const definition = `${quoteIdentifier(name)} ${type}`
+  return comment === null ? definition : `${definition} COMMENT ${quoteLiteral(comment)}`
+}

@@ -1,0 +1,127 @@
+/**
+ * Whether a table that exists can take a plan's rows without losing or changing one, and what has to
+ * change: pure. A wrong engine or sorting key is not an error that a server would ever report: rows
+ * of different keys would replace each other, or deleted rows live on, in silence.
+ */
+import { SluiceError } from '../../core/errors/error.ts'
+import { createTable, definitionsOf, type Change } from './ddl.ts'
+import type { TableDescription } from './describe.ts'
+import { qualified, quoteIdentifier } from './identifiers.ts'
+import type { TablePlan } from './plan.ts'
+import { widens } from './types.ts'
+
+/**
+ * Columns to add and to widen. Throws `sink.clickhouse.table_shape`, with the statements that cure it,
+ * when the table cannot be brought into shape by these.
+ */
+export function changesFor(
+  database: string,
+  plan: TablePlan,
+  table: TableDescription,
+): readonly Change[] {
+  checkEngine(database, plan, table)
+  checkSorting(database, plan, table)
+  const changes: Change[] = []
+  for (const wanted of definitionsOf(plan)) {
+    const actual = table.columns.find(({ name }) => name === wanted.name)
+    if (actual === undefined) changes.push({ kind: 'add', ...wanted })
+    else if (!widens(wanted.type, actual.type)) {
+      const both = bothHold(actual.type, wanted.type)
+      if (both === null || actual.inSortingKey || actual.inPartitionKey) {
+        throw unfit(
+          database,
+          plan,
+          `column ${JSON.stringify(wanted.name)} is ${actual.type}, and ${wanted.type} is needed`,
+        )
+      }
+      changes.push({ kind: 'modify', ...wanted, type: both })
+    }
+  }
+  return changes
+}
+
+/** The type that holds the values of both, or null: Int64 and Nullable(Int32) → Nullable(Int64). */
+function bothHold(actual: string, wanted: string): string | null {
+  if (widens(actual, wanted)) return wanted
+  for (const type of [`Nullable(${actual})`, `Nullable(${wanted})`]) {
+    const twice = type.startsWith('Nullable(Nullable(')
+    if (!twice && widens(actual, type) && widens(wanted, type)) return type
+  }
+  return null
+}
+
+function checkEngine(database: string, plan: TablePlan, { engine, engineFull }: TableDescription) {
+  const kind = engine.replace(/^(Replicated|Shared)/, '')
+  if (plan.mode === 'append') {
+    if (kind === 'MergeTree') return
+    throw unfit(database, plan, `its engine is ${engine}, and MergeTree is needed`)
+  }
+  const versioned = /_sluice_version`?, `?_sluice_deleted`?\)/.test(engineFull)
+  if (kind === 'ReplacingMergeTree' && versioned) return
+  throw unfit(
+    database,
+    plan,
+    `its engine is ${engine}, and ReplacingMergeTree(_sluice_version, _sluice_deleted) is needed`,
+  )
+}
+
+function checkSorting(database: string, plan: TablePlan, table: TableDescription): void {
+  if (plan.mode === 'append') return
+  const key = plan.columns.filter(({ isKey }) => isKey).map(({ name }) => name)
+  const alone = plainItems(table.sortingKey)
+  const missing = key.find((name) => !alone.has(name) && !alone.has(quoteIdentifier(name)))
+  const foreign = table.columns.find(
+    ({ name, inSortingKey, inPartitionKey }) =>
+      (inSortingKey || inPartitionKey) && !key.includes(name),
+  )
+  if (missing === undefined && foreign === undefined) return
+  throw unfit(
+    database,
+    plan,
+    missing === undefined
+      ? `it is sorted or partitioned by ${JSON.stringify(foreign!.name)}, which is not in the key (${key.join(', ')})`
+      : `it is not sorted by the key column ${JSON.stringify(missing)}`,
+  )
+}
+
+/** The items of `a, f(b, c), \`d, e\`` that stand between top-level commas. */
+function plainItems(sortingKey: string): ReadonlySet<string> {
+  const items = new Set<string>()
+  let depth = 0
+  let quoted = false
+  let item = ''
+  for (let at = 0; at < sortingKey.length; at++) {
+    const char = sortingKey[at]!
+    if (char === '\\' && quoted) item += char + (sortingKey[++at] ?? '')
+    else if (char === ',' && depth === 0 && !quoted) {
+      items.add(item.trim())
+      item = ''
+    } else {
+      if (char === '`') quoted = !quoted
+      else if (!quoted && char === '(') depth++
+      else if (!quoted && char === ')') depth--
+      item += char
+    }
+  }
+  return items.add(item.trim())
+}
+
+function unfit(database: string, plan: TablePlan, why: string): SluiceError {
+  const old = qualified(database, plan.table)
+  const kept = qualified(database, `${plan.table}_before`)
+  return new SluiceError('sink.clickhouse.table_shape', {
+    message: `Table ${plan.table} cannot take topic ${plan.topic}: ${why}.`,
+    remedy:
+      `Keep the old table under another name and let the topic be delivered anew into a new one: ` +
+      `RENAME TABLE ${old} TO ${kept}; ${createTable(database, plan).replaceAll(/\s+/g, ' ')}. ` +
+      'Or give the topic another table: tables: {…}.',
+  })
+}
+
+/** The DDL that is missing when Sluice may not run it. */
+export function ddlForbidden(topic: string, statement: string): SluiceError {
+  return new SluiceError('sink.clickhouse.ddl_needed', {
+    message: `Topic ${topic} needs a change in ClickHouse, and create_tables is false.`,
+    remedy: `Run: ${statement}`,
+  })
+}
