@@ -1,0 +1,80 @@
+/**
+ * Inserts, updates and deletes → rows with weights. Hot.
+ *
+ *   change              upsert and append topics            retract topics (REPLICA IDENTITY FULL)
+ *   insert              +1 new                              +1 new
+ *   update              +1 new                              −1 old, +1 new
+ *   update of the key   −1 old key, +1 new                  −1 old, +1 new
+ *   delete              −1 old key                          −1 old
+ */
+import { Op } from '../../core/record/batch.ts'
+import { MessageType, protocolError } from './pgoutput.ts'
+import type { RowFilter } from './row-filter.ts'
+import { TableWriter } from './table-writer.ts'
+
+const tupleNew = 0x4e
+const tupleKey = 0x4b
+const tupleOld = 0x4f
+
+export class RowChanges {
+  #xid = 0
+  #timeUs = 0
+  #filter: RowFilter | null = null
+
+  /** The changes that follow are of this (top-level) transaction. */
+  begin(xid: number, timeUs: number, filter: RowFilter | null): void {
+    this.#xid = xid
+    this.#timeUs = timeUs
+    this.#filter = filter
+  }
+
+  /** 'N' TupleData, from `at` to exactly `end`. */
+  insert(writer: TableWriter, source: Uint8Array, at: number, end: number): void {
+    if (source[at] !== tupleNew) throw protocolError('has no new row', MessageType.insert, 0)
+    if (this.#filter !== null && this.#drops(writer, source, at + 1, end)) return
+    if (writer.newTuple(source, at + 1, end, false) !== end) throw wrongLength(MessageType.insert)
+    writer.rows.endRow(1, Op.insert, this.#timeUs)
+  }
+
+  /** [ ( 'K' | 'O' ) TupleData ] 'N' TupleData */
+  update(writer: TableWriter, source: Uint8Array, start: number, end: number): void {
+    let at = start
+    let withOld = false
+    let oldRow = false
+    const first = source[at]
+    if (first === tupleKey || first === tupleOld) {
+      const dropped = this.#filter !== null && this.#drops(writer, source, at + 1, end)
+      at = dropped ? TableWriter.skip(source, at + 1, end) : writer.oldTuple(source, at + 1, end)
+      withOld = !dropped
+      if (!dropped) {
+        writer.rows.endRow(-1, Op.update, this.#timeUs)
+        oldRow = true
+      }
+    }
+    if (source[at] !== tupleNew) throw protocolError('has no new row', MessageType.update, 0)
+    if (this.#filter !== null && this.#drops(writer, source, at + 1, end)) return
+    if (oldRow) writer.rows.markPrevious()
+    if (writer.newTuple(source, at + 1, end, withOld) !== end) throw wrongLength(MessageType.update)
+    writer.rows.endRow(1, Op.update, this.#timeUs)
+  }
+
+  /** ( 'K' | 'O' ) TupleData */
+  delete(writer: TableWriter, source: Uint8Array, at: number, end: number): void {
+    const kind = source[at]
+    if (kind !== tupleKey && kind !== tupleOld) {
+      throw protocolError('has no old row', MessageType.delete, 0)
+    }
+    if (this.#filter !== null && this.#drops(writer, source, at + 1, end)) return
+    if (writer.oldTuple(source, at + 1, end) !== end) throw wrongLength(MessageType.delete)
+    writer.rows.endRow(-1, Op.delete, this.#timeUs)
+  }
+
+  #drops(writer: TableWriter, source: Uint8Array, tuple: number, end: number): boolean {
+    const { tableOid } = writer.plan
+    return this.#filter!.drops(tableOid, this.#xid, writer.keyTexts(source, tuple, end))
+  }
+}
+
+function wrongLength(type: number): Error {
+  return protocolError('has bytes after its row', type, 0)
+}

@@ -1,0 +1,186 @@
+/**
+ * The rows gathered for one topic: a decoder and builder a field, and weight, operation and time a
+ * row. Hot: one `endRow` a row. Builders are kept from batch to batch.
+ */
+import type { RowsChange } from '../../core/connector/source.ts'
+import { makeBatch, type Batch } from '../../core/record/batch.ts'
+import { bitmapBytes, setBit, sliceBitmap } from '../../core/record/bitmap.ts'
+import { sliceBatch } from '../../core/record/batch-ops.ts'
+import { makeSchema, type Schema } from '../../core/record/schema.ts'
+import type { ValueDecoder } from './value-decoder.ts'
+import { valueDecoder } from './values.ts'
+
+/**
+ * A topic's schema as the stream knows it. Nullability comes from the catalog of today, rows from
+ * the past: a null in a column that is NOT NULL by now makes the field nullable from then on.
+ */
+export class TopicSchema {
+  readonly topic: string
+  #schema: Schema
+  constructor(topic: string, schema: Schema) {
+    this.topic = topic
+    this.#schema = schema
+  }
+  get schema(): Schema {
+    return this.#schema
+  }
+  /** Makes the fields with a non-zero mark nullable. */
+  admitNulls(marks: Uint8Array): void {
+    const { fields, key, changelog } = this.#schema
+    if (!fields.some((field, i) => marks[i] !== 0 && !field.nullable)) return
+    this.#schema = makeSchema(
+      fields.map((field, i) => (marks[i] === 0 ? field : { ...field, nullable: true })),
+      key,
+      changelog,
+    )
+  }
+}
+
+export class TopicRows {
+  readonly topic: TopicSchema
+  readonly decoders: readonly ValueDecoder[]
+  rows = 0
+  /** Row at which the open transaction begins, and which transaction that is. */
+  transactionStart = 0
+  transaction = -1
+
+  #weights = new Int32Array(256)
+  #ops = new Uint8Array(256)
+  #timesUs = new Float64Array(256)
+  /** Per field: a row that appears has null here. */
+  readonly #nulls: Uint8Array
+  #unchanged: (Uint8Array | null)[] | null = null
+  #previous: Int32Array | null = null
+
+  constructor(topic: TopicSchema) {
+    this.topic = topic
+    this.decoders = topic.schema.fields.map((field) => valueDecoder(field.type))
+    this.#nulls = new Uint8Array(this.decoders.length)
+  }
+
+  /** Ends the row whose values were appended to every decoder. */
+  endRow(weight: number, op: number, timeUs: number): void {
+    const row = this.rows
+    if (row === this.#weights.length) this.#grow()
+    this.#weights[row] = weight
+    this.#ops[row] = op
+    this.#timesUs[row] = timeUs
+    this.rows = row + 1
+  }
+
+  /** The row being appended has null in this field. */
+  markNull(field: number): void {
+    this.#nulls[field] = 1
+  }
+
+  /** The source did not send this field of the row being appended, because it did not change. */
+  markUnchanged(field: number): void {
+    this.#unchanged ??= this.decoders.map(() => null)
+    let bits = this.#unchanged[field] ?? null
+    const needed = bitmapBytes(this.#weights.length + 1)
+    if (bits === null || bits.length < needed) {
+      const grown = new Uint8Array(needed)
+      if (bits !== null) grown.set(bits)
+      bits = grown
+      this.#unchanged[field] = bits
+    }
+    setBit(bits, this.rows)
+  }
+
+  /** The row being appended follows its old key's row, which `endRow` ended just before. */
+  markPrevious(): void {
+    if (this.#previous === null || this.#previous.length <= this.rows) {
+      const grown = new Int32Array(this.#weights.length + 1).fill(-1)
+      if (this.#previous !== null) grown.set(this.#previous)
+      this.#previous = grown
+    }
+    this.#previous[this.rows] = this.rows - 1
+  }
+
+  /** The rows as one change, and starts anew. */
+  finish(): RowsChange {
+    const { rows } = this
+    const columns = this.decoders.map((decoder) => decoder.builder.finish())
+    this.topic.admitNulls(this.#nulls)
+    const batch = makeBatch(
+      this.topic.schema,
+      columns,
+      this.#weights.slice(0, rows),
+      this.#ops.slice(0, rows),
+      this.#timesUs.slice(0, rows),
+    )
+    const change = changeOf(this.topic.topic, batch, {
+      unchanged: this.#unchanged?.map((bits) => resized(bits, rows)) ?? null,
+      previous: this.#previous === null ? null : padded(this.#previous, rows),
+    })
+    this.rows = 0
+    this.transaction = -1
+    this.transactionStart = 0
+    this.#nulls.fill(0)
+    this.#unchanged = null
+    this.#previous = null
+    return change
+  }
+
+  #grow(): void {
+    const capacity = this.#weights.length * 2
+    const weights = new Int32Array(capacity)
+    const ops = new Uint8Array(capacity)
+    const timesUs = new Float64Array(capacity)
+    weights.set(this.#weights)
+    ops.set(this.#ops)
+    timesUs.set(this.#timesUs)
+    this.#weights = weights
+    this.#ops = ops
+    this.#timesUs = timesUs
+  }
+}
+
+interface Marks {
+  readonly unchanged: readonly (Uint8Array | null)[] | null
+  readonly previous: Int32Array | null
+}
+
+/** `previous` says nothing without `unchanged`, and is left out then. */
+function changeOf(topic: string, batch: Batch, { unchanged, previous }: Marks): RowsChange {
+  if (unchanged === null || unchanged.every((bits) => bits === null)) return { topic, batch }
+  return previous === null ? { topic, batch, unchanged } : { topic, batch, unchanged, previous }
+}
+
+/** A bitmap of exactly `rows` rows; null when no bit is set. */
+function resized(bits: Uint8Array | null, rows: number): Uint8Array | null {
+  if (bits === null) return null
+  const out = new Uint8Array(bitmapBytes(rows))
+  out.set(bits.subarray(0, Math.min(out.length, bits.length)))
+  return out.some((byte) => byte !== 0) ? out : null
+}
+
+function padded(previous: Int32Array, rows: number): Int32Array {
+  const out = new Int32Array(rows).fill(-1)
+  out.set(previous.subarray(0, Math.min(rows, previous.length)))
+  return out
+}
+
+/** The rows before `row`, and those from it on. */
+export function splitChange(change: RowsChange, row: number): [RowsChange, RowsChange] {
+  return [sliceChange(change, 0, row), sliceChange(change, row, change.batch.rows)]
+}
+
+function sliceChange(change: RowsChange, from: number, to: number): RowsChange {
+  return changeOf(change.topic, sliceBatch(change.batch, from, to), {
+    unchanged: change.unchanged?.map((bits) => slicedMarks(bits, from, to)) ?? null,
+    previous: change.previous?.slice(from, to).map((row) => (row === -1 ? -1 : row - from)) ?? null,
+  })
+}
+
+/** As `sliceBitmap`, for which null means all ones; here null means none. */
+function slicedMarks(bits: Uint8Array | null, from: number, to: number): Uint8Array | null {
+  if (bits === null) return null
+  const sliced = sliceBitmap(bits, from, to)
+  if (sliced === null) {
+    const all = new Uint8Array(bitmapBytes(to - from))
+    for (let row = 0; row < to - from; row++) setBit(all, row)
+    return all.length === 0 ? null : all
+  }
+  return sliced.some((byte) => byte !== 0) ? sliced : null
+}
