@@ -21,16 +21,27 @@ export interface Generation {
 export interface KeyRange {
   /** Index into `generations`. */
   readonly generation: number
-  /** The last key read, each column as the server prints it; null = to the end of the table. */
+  /**
+   * The last key read, each column as the server prints it; null = to the end of the table; empty =
+   * some rows in no order, as of a table without a usable key.
+   */
   readonly upTo: readonly string[] | null
 }
 
 export interface TableProgress {
   readonly oid: number
+  /** Names of the columns that `upTo` speaks of. */
+  readonly key: readonly string[]
+  /** None at all: what the topic holds is void, it begins anew with a truncate. */
   readonly ranges: readonly KeyRange[]
 }
 
 export interface SnapshotProgress {
+  /**
+   * Counts the changes of this progress, from the first generation on: the order of two positions
+   * of the first copy, whose keys alone could not be compared without the catalog.
+   */
+  readonly steps: number
   /**
    * Topic to table oid: copied, and the stream needs no filter for it. Kept for ever: a table of the
    * configuration that is not here (or here with another oid) has yet to be copied.
@@ -42,23 +53,75 @@ export interface SnapshotProgress {
   readonly tables: Readonly<Record<string, TableProgress>>
 }
 
-export const nothingCopied: SnapshotProgress = { done: {}, generations: [], tables: {} }
+export const nothingCopied: SnapshotProgress = { steps: 0, done: {}, generations: [], tables: {} }
 
 /** Whether the whole table was read. */
 export function isComplete(table: TableProgress): boolean {
   return table.ranges.at(-1)?.upTo === null
 }
 
-/** The same progress with the last range of a table moved on to `upTo`, under `generation`. */
-export function advance(
+/** Adds a generation, and forgets those under which no row was read. Returns its index too. */
+export function withGeneration(
+  progress: SnapshotProgress,
+  generation: Generation,
+): { readonly progress: SnapshotProgress; readonly index: number } {
+  const used = new Set(
+    Object.values(progress.tables).flatMap(({ ranges }) => ranges.map((range) => range.generation)),
+  )
+  const kept = progress.generations.map((_, i) => i).filter((i) => used.has(i))
+  const tables = Object.entries(progress.tables).map(([topic, table]) => {
+    const ranges = table.ranges.map((range) => ({
+      ...range,
+      generation: kept.indexOf(range.generation),
+    }))
+    return [topic, { ...table, ranges }] as const
+  })
+  const generations = [...kept.map((i) => progress.generations[i]!), generation]
+  const next = {
+    ...progress,
+    steps: progress.steps + 1,
+    generations,
+    tables: Object.fromEntries(tables),
+  }
+  return { progress: next, index: kept.length }
+}
+
+/** The same progress with `range` read: it replaces the table's last range when that has its generation. */
+export function withRange(
   progress: SnapshotProgress,
   topic: string,
-  oid: number,
+  table: Pick<TableProgress, 'oid' | 'key'>,
   range: KeyRange,
 ): SnapshotProgress {
   const before = progress.tables[topic]?.ranges ?? []
-  const last = before.at(-1)
-  const kept = last?.generation === range.generation ? before.slice(0, -1) : before
-  const table = { oid, ranges: [...kept, range] }
-  return { ...progress, tables: { ...progress.tables, [topic]: table } }
+  const kept = before.at(-1)?.generation === range.generation ? before.slice(0, -1) : before
+  const next = { oid: table.oid, key: table.key, ranges: [...kept, range] }
+  return {
+    ...progress,
+    steps: progress.steps + 1,
+    tables: { ...progress.tables, [topic]: next },
+  }
+}
+
+/** The same progress with the table to be copied anew, after a truncate of its topic. */
+export function withoutRows(
+  progress: SnapshotProgress,
+  topic: string,
+  table: Pick<TableProgress, 'oid' | 'key'>,
+): SnapshotProgress {
+  const { [topic]: _, ...done } = progress.done
+  const next = { oid: table.oid, key: table.key, ranges: [] }
+  return {
+    ...progress,
+    steps: progress.steps + 1,
+    done,
+    tables: { ...progress.tables, [topic]: next },
+  }
+}
+
+/** The progress once the stream needs no filter any more: nothing to remember but what was copied. */
+export function settled(progress: SnapshotProgress): SnapshotProgress {
+  const done = { ...progress.done }
+  for (const [topic, table] of Object.entries(progress.tables)) done[topic] = table.oid
+  return { steps: progress.steps + 1, done, generations: [], tables: {} }
 }
