@@ -1,0 +1,138 @@
+#!/usr/bin/env node
+/**
+ * The command line. This file only declares commands; each one is loaded when it is used, so that
+ * `--help` does not wait for drivers. bin/ is the only place where all parts meet.
+ */
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { codeOfThrown, exitCode, printThrown, type ExitCode } from './output.ts'
+import type { DoctorOptions } from './commands/doctor.ts'
+import type { RunOptions } from './commands/run.ts'
+import type { TapOptions } from './commands/tap.ts'
+import type { ValidateOptions } from './commands/validate.ts'
+import { supportedNode } from './node-version.ts'
+import { version } from './version.ts'
+
+const exitCodes =
+  '\nExit codes: 0 ok, 1 runtime error, 2 invalid file or arguments, 3 environment not ready.'
+
+function program(): Command {
+  const sluice = new Command('sluice')
+    .description('Change data capture, streaming SQL and delivery from one YAML file.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpCommand('help [command]', 'show what a command does')
+    .addHelpText('after', exitCodes)
+    .showHelpAfterError('(`sluice --help` lists the commands and their options)')
+    .showSuggestionAfterError()
+    .exitOverride()
+  const file = new Argument('<file>', 'the pipeline file, such as shop.yaml')
+
+  sluice
+    .command('validate')
+    .description('check a pipeline file: no network and no secrets needed')
+    .addArgument(file)
+    .addOption(format(['human', 'json']))
+    .action(async (path: string, options: ValidateOptions) =>
+      finish((await import('./commands/validate.ts')).validate(path, options)),
+    )
+  sluice
+    .command('doctor')
+    .description('ask every server and the log whether they are ready, and say what to change')
+    .addArgument(file)
+    .addOption(format(['human', 'json']))
+    .action(async (path: string, options: DoctorOptions) =>
+      finish((await import('./commands/doctor.ts')).doctor(path, options)),
+    )
+  sluice
+    .command('run')
+    .description('run the pipeline until SIGINT or SIGTERM')
+    .addArgument(file)
+    .option('--plain', 'plain lines instead of the live table', false)
+    .option('--port <port>', 'port for /metrics, /healthz, /readyz and /status; 0 = none', port)
+    .option('--host <address>', 'address for it; it has no authentication', '127.0.0.1')
+    .option('--state <folder>', 'folder for what can be rebuilt from the log')
+    .addOption(
+      new Option('--log-level <level>', 'least important log line to print')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'form of log lines')
+        .choices(['plain', 'json'])
+        .default('plain'),
+    )
+    .action(async (path: string, options: RunOptions) =>
+      finish((await import('./commands/run.ts')).run(path, options)),
+    )
+  sluice
+    .command('tap')
+    .description('print rows of a topic from the log, beside whatever is running')
+    .addArgument(file)
+    .argument('[topic]', 'a topic, in full or its last part; without one they are listed')
+    .option('--from <place>', 'start, end, offset:N or time:2026-01-31T12:00:00Z', 'start')
+    .option('--limit <rows>', 'stop after so many rows', wholeNumber)
+    .option('--follow', 'wait for more rows at the end', false)
+    .addOption(format(['table', 'json', 'jsonl']))
+    .action(async (path: string, topic: string | undefined, options: TapOptions) =>
+      finish((await import('./commands/tap.ts')).tap(path, topic ?? null, options)),
+    )
+  sluice
+    .command('schema')
+    .description('print the JSON Schema of pipeline files, for editors')
+    .action(async () => finish((await import('./commands/schema.ts')).schema()))
+  sluice
+    .command('explain')
+    .description('say what an error code means and what to do')
+    .argument('<code>', 'such as config.unknown_key')
+    .action(async (code: string) => finish((await import('./commands/explain.ts')).explain(code)))
+  sluice
+    .command('version')
+    .description('print the versions of Sluice and Node.js')
+    .action(() => {
+      process.stdout.write(`sluice ${version()}, Node.js ${process.version}\n`)
+    })
+  return sluice
+}
+
+async function finish(result: ExitCode | Promise<ExitCode>): Promise<void> {
+  process.exitCode = await result
+}
+
+function format(choices: readonly [string, ...string[]]): Option {
+  return new Option('--format <format>', 'form of the output').choices(choices).default(choices[0])
+}
+
+function port(text: string): number {
+  const number = wholeNumber(text)
+  if (number > 65_535) throw new InvalidArgumentError('A port is at most 65535.')
+  return number
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('Not a whole number.')
+  return Number(text)
+}
+
+async function main(): Promise<void> {
+  if (!supportedNode(process.version)) {
+    process.stderr.write(`Sluice needs Node.js 22.18 or newer; this is ${process.version}.\n`)
+    process.exitCode = exitCode.environment
+    return
+  }
+  // `sluice schema | head` closes the pipe early: that is not an error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCode.ok)
+  })
+  try {
+    await program().parseAsync()
+  } catch (error) {
+    // commander has printed its own; its help and version "errors" carry exit code 0.
+    if (error instanceof Error && 'exitCode' in error) {
+      process.exitCode = error.exitCode === 0 ? exitCode.ok : exitCode.invalid
+      return
+    }
+    printThrown(error)
+    process.exitCode = codeOfThrown(error)
+  }
+}
+
+await main()

@@ -1,0 +1,32 @@
+/**
+ * Writes docs/errors.md (from core/errors/codes.ts) and docs/config.md (from the schemas of the
+ * pipeline file and of every source and sink). `--check` writes nothing and fails when one is stale.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { sources } from '../connectors/index.ts'
+import { sinks } from '../sinks/index.ts'
+import { configDocs } from './docs-config.ts'
+import { errorDocs } from './docs-errors.ts'
+
+const folder = new URL('../docs/', import.meta.url)
+const pages = { 'errors.md': errorDocs(), 'config.md': await configDocs({ sources, sinks }) }
+const check = process.argv.includes('--check')
+
+for (const [name, text] of Object.entries(pages)) {
+  const file = new URL(name, folder)
+  if (!check) {
+    writeFileSync(file, text)
+    process.stdout.write(`wrote docs/${name}\n`)
+  } else if (current(file) !== text) {
+    process.stderr.write(`docs/${name} is stale: run \`npm run docs\`\n`)
+    process.exitCode = 1
+  }
+}
+
+function current(file: URL): string | null {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return null
+  }
+}
