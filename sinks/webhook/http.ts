@@ -1,0 +1,149 @@
+/**
+ * One POST: a signed body in, the status of the answer out. Connections are kept alive and counted;
+ * redirects are not followed; a certificate that does not verify ends the connection.
+ *
+ * The answer's status decides as soon as it is read. Its body says nothing to us: it is read and
+ * thrown away so that the connection can be used again, up to a bound of bytes and until the
+ * deadline, after which the connection is closed instead.
+ */
+import type { LookupFunction } from 'node:net'
+import { Pool, buildConnector, type Dispatcher } from 'undici'
+import { guardedConnector } from './address.ts'
+import { deadlineCode, type Answer, type TransportFailure } from './outcome.ts'
+import type { Target } from './target.ts'
+
+/** Bytes of an answer's body that are read for the sake of keeping the connection. */
+const answerBytesMax = 64 * 1024
+
+export interface HttpOptions {
+  readonly connectionsMax: number
+  /** From the start of a request, connecting included, to the end of its answer. */
+  readonly timeoutMs: number
+  readonly allowPrivate: boolean
+  /** The resolver of names; `dns.lookup` when absent. */
+  readonly resolve?: LookupFunction | undefined
+}
+
+/** Thrown by `post` when no answer came. */
+export class NoAnswer extends Error {
+  readonly failure: TransportFailure
+  constructor(failure: TransportFailure) {
+    super('no answer', { cause: failure.error })
+    this.failure = failure
+  }
+}
+
+export class HttpSender implements AsyncDisposable {
+  readonly #pool: Pool
+  readonly #path: string
+  readonly #timeoutMs: number
+
+  constructor(target: Target, options: HttpOptions) {
+    const connectOptions = { ...target.tls, timeout: options.timeoutMs }
+    this.#path = target.path
+    this.#timeoutMs = options.timeoutMs
+    this.#pool = new Pool(target.origin, {
+      connections: options.connectionsMax,
+      pipelining: 1,
+      // The deadline of each request is the exchange's own and covers all of these.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: options.allowPrivate
+        ? buildConnector({ ...connectOptions, ...(options.resolve && { lookup: options.resolve }) })
+        : guardedConnector(connectOptions, options.resolve),
+    })
+  }
+
+  /** Throws NoAnswer when no status came, or the signal's reason when it was aborted. */
+  post(headers: string[], body: Buffer, signal: AbortSignal): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason as Error)
+      const exchange = new Exchange(signal, this.#timeoutMs, resolve, reject)
+      this.#pool.dispatch({ method: 'POST', path: this.#path, headers, body }, exchange)
+    })
+  }
+
+  /** Closes every connection, in use or not. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool.destroy()
+  }
+}
+
+class Deadline extends Error {
+  readonly code = deadlineCode
+}
+
+/** Follows one request. Settles once; whatever comes later only ends the connection. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #signal: AbortSignal
+  readonly #resolve: (answer: Answer) => void
+  readonly #reject: (reason: Error) => void
+  readonly #timer: NodeJS.Timeout
+  readonly #onAbort = (): void => this.#giveUp(null)
+  #controller: Dispatcher.DispatchController | null = null
+  #answer: Answer | null = null
+  #answerBytes = 0
+  #ended: Error | null = null
+
+  constructor(
+    signal: AbortSignal,
+    timeoutMs: number,
+    resolve: (answer: Answer) => void,
+    reject: (reason: Error) => void,
+  ) {
+    this.#signal = signal
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#timer = setTimeout(() => this.#giveUp(new Deadline()), timeoutMs)
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    // Given up while the connection was being made: nothing is sent.
+    if (this.#ended !== null) return controller.abort(this.#ended)
+    this.#controller = controller
+  }
+
+  onResponseStart(
+    _: Dispatcher.DispatchController,
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): void {
+    // 100 Continue and 103 Early Hints come before the answer.
+    if (status < 200) return
+    const retryAfter = headers['retry-after']
+    this.#answer = { status, retryAfter: typeof retryAfter === 'string' ? retryAfter : null }
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#answerBytes += chunk.length
+    if (this.#answerBytes <= answerBytesMax) return
+    this.#settle(null)
+    controller.abort(new Error('the body of the answer is too long to read'))
+  }
+
+  onResponseEnd(): void {
+    this.#settle(null)
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#settle(error)
+  }
+
+  #giveUp(error: Error | null): void {
+    const reason = error ?? (this.#signal.reason as Error)
+    this.#settle(reason)
+    this.#controller?.abort(reason)
+  }
+
+  #settle(error: Error | null): void {
+    if (this.#ended !== null) return
+    this.#ended = error ?? new Error('the request has ended')
+    clearTimeout(this.#timer)
+    this.#signal.removeEventListener('abort', this.#onAbort)
+    // Once there is a status, it counts, whatever became of the rest of the answer.
+    if (this.#answer !== null) this.#resolve(this.#answer)
+    else if (this.#signal.aborted) this.#reject(this.#signal.reason as Error)
+    else this.#reject(new NoAnswer({ error, before: this.#controller === null }))
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The body and the id of an event.
+ *
+ *   body = { "type": topic '.' kind, "timestamp": when it was committed at the source, "data": row,
+ *            "previous": old row,                    update of a retract topic only
+ *            "topic", "op": kind, "offset": in the topic, "key": { key fields } or null }
+ *   id   = pipeline '_' topic '-' hash '_' offset '_' time
+ *
+ * `data` of a delete has what the topic knows of the row that went: all of it where the topic keeps
+ * old rows (retract), else its key. The body of an event is the same bytes on every attempt.
+ *
+ * The id names the event for ever: it is made of what the log holds and nothing else. The time in it
+ * keeps a log that was begun anew, and counts its offsets from 0 again, from reusing ids that the
+ * endpoint has seen. No full stop can be in it (see sign.ts), and its length is bounded.
+ */
+import { createHash } from 'node:crypto'
+import type { SinkBatch } from '../../core/connector/sink.ts'
+import {
+  isoTimestamp,
+  jsonRows,
+  type JsonColumn,
+  type JsonOptions,
+} from '../../core/record/json.ts'
+import type { ChangeEvent } from './events.ts'
+
+export class Payloads {
+  readonly #batch: SinkBatch
+  readonly #ids: string
+  readonly #topic: string
+  readonly #row: JsonColumn
+  readonly #key: JsonColumn | null
+  readonly #deleted: JsonColumn
+
+  constructor(pipeline: string, batch: SinkBatch, options: JsonOptions) {
+    const { schema } = batch.batch
+    this.#batch = batch
+    this.#ids = idStem(pipeline, batch.topic)
+    this.#topic = JSON.stringify(batch.topic)
+    this.#row = jsonRows(batch.batch, undefined, options)
+    this.#key = schema.key.length === 0 ? null : jsonRows(batch.batch, schema.key, options)
+    this.#deleted = schema.changelog === 'upsert' && this.#key !== null ? this.#key : this.#row
+  }
+
+  id({ row }: ChangeEvent): string {
+    const timeUs = Math.round(this.#batch.batch.timesUs[row]!)
+    return `${this.#ids}_${this.#batch.offset + row}_${timeUs.toString(36)}`
+  }
+
+  /** Throws TypeError when JSON cannot hold a text of the row. */
+  body({ kind, row, previous }: ChangeEvent): Buffer {
+    const { topic, offset, batch } = this.#batch
+    const old = previous < 0 ? '' : `,"previous":${this.#row(previous)}`
+    const data = kind === 'delete' ? this.#deleted(row) : this.#row(row)
+    return Buffer.from(
+      `{"type":${JSON.stringify(`${topic}.${kind}`)},"timestamp":"${isoTimestamp(batch.timesUs[row]!, 'Z')}",` +
+        `"data":${data}${old},"topic":${this.#topic},"op":"${kind}",` +
+        `"offset":${offset + row},"key":${this.#key === null ? 'null' : this.#key(row)}}`,
+    )
+  }
+}
+
+/** A truncate as an event. It has no row, hence no time of its own: `nowMs` is when it was first tried. */
+export function truncatePayload(
+  pipeline: string,
+  topic: string,
+  at: { readonly id: string; readonly offset: number },
+  nowMs: number,
+): { readonly id: string; readonly body: Buffer } {
+  const body = {
+    type: `${topic}.truncate`,
+    timestamp: isoTimestamp(nowMs * 1000, 'Z'),
+    data: null,
+    topic,
+    op: 'truncate',
+    offset: at.offset,
+    key: null,
+  }
+  return {
+    id: `${idStem(pipeline, topic)}_${at.offset}_${hash(at.id)}`,
+    body: Buffer.from(JSON.stringify(body)),
+  }
+}
+
+/** Readable as far as that is safe; the hash keeps apart what the replaced letters make equal. */
+function idStem(pipeline: string, topic: string): string {
+  return `${safe(pipeline)}_${safe(topic)}-${hash(`${pipeline}\0${topic}`)}`
+}
+
+function safe(name: string): string {
+  return name.replace(/[^A-Za-z0-9-]+/g, '-').slice(0, 48)
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12)
+}
