@@ -84,8 +84,10 @@ function checkSorting(database: string, plan: TablePlan, table: TableDescription
   )
 }
 
-/** The items of `a, f(b, c), \`d, e\`` that stand between top-level commas. */
-function plainItems(sortingKey: string): ReadonlySet<string> {
+/** The items of `a, f(b, c), \`d, e\`` that stand between top-level commas; one alone may be `(a)`. */
+function plainItems(text: string): ReadonlySet<string> {
+  const alone = /^\((?:[^`()]|`(?:[^`\\]|\\.)*`)*\)$/.test(text)
+  const sortingKey = alone ? text.slice(1, -1) : text
   const items = new Set<string>()
   let depth = 0
   let quoted = false
