@@ -56,6 +56,7 @@ export class Decoder {
   /** A table the catalog has to be asked about: load it, then call `resume` before the next message. */
   lookup: RelationMessage | null = null
 
+  #lost: string[] = []
   readonly #relations: Relations
   readonly #scopes = new RelationScopes()
   readonly #after: bigint
@@ -134,6 +135,13 @@ export class Decoder {
   /** The server has sent everything before `walEnd` (a keepalive). */
   keepalive(walEnd: bigint): void {
     if (this.#into === null && walEnd > this.#lsn) this.#lsn = walEnd
+  }
+
+  /** Topics whose table was announced under a name that is none of ours, since the last call. */
+  takeLost(): readonly string[] {
+    const lost = this.#lost
+    if (lost.length > 0) this.#lost = []
+    return lost
   }
 
   /** After `lookup` was loaded. */
@@ -279,8 +287,15 @@ export class Decoder {
 
   #register(message: RelationMessage): void {
     const plan = this.#relations.plan(message)
-    if (plan === null) this.lookup = message
-    else this.#scopes.announce(message, plan)
+    if (plan === null) {
+      this.lookup = message
+      return
+    }
+    const before = this.#scopes.planOf(message.oid)
+    if (plan === 'ignored' && before !== undefined && before !== 'ignored') {
+      this.#lost.push(before.topic.topic)
+    }
+    this.#scopes.announce(message, plan)
   }
 
   #change(type: number, source: Uint8Array, start: number, end: number): void {

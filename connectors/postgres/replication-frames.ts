@@ -21,6 +21,9 @@ const keepaliveBytes = 18
 /** A value takes at most 1 GB, an old row and a new one come in one message; anything larger is no length. */
 const messageBytesMax = 0x7ffffff0
 
+/** A buffer that grew beyond this for one message is not kept. */
+const keptBytesMax = 4 << 20
+
 /** What the frames are for. `source` is only valid during the call. */
 export interface FrameHandler {
   /** One message of the output plugin. */
@@ -56,8 +59,10 @@ export class FrameReader {
       if (this.#heldBytes > 0) {
         if (!this.#fillHeld()) return true
         const end = this.#heldBytes
+        const held = this.#held
         this.#heldBytes = 0
-        this.#frame(this.#held, 0, end)
+        this.#frame(held, 0, end)
+        if (held.length > keptBytesMax) this.#held = new Uint8Array(1 << 16)
         continue
       }
       const chunk = this.#chunk

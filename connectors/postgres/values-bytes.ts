@@ -20,6 +20,16 @@ export class TextDecoder implements ValueDecoder {
   }
 }
 
+/** 0 for what numbers are made of: digits, '.', '-'. */
+const decimalBytes = new Uint8Array(256).fill(1)
+for (const character of '0123456789.-') decimalBytes[character.charCodeAt(0)] = 0
+
+function isDecimalWord(source: Uint8Array, start: number, end: number): boolean {
+  const text = String.fromCharCode(...source.subarray(start, Math.min(end, start + 16)))
+  return text === 'NaN' || text === 'Infinity' || text === '-Infinity'
+}
+
+/** numeric of up to 18 digits = [ '-' ] digits [ '.' digits ] | 'NaN' | [ '-' ] 'Infinity' */
 export class DecimalDecoder implements ValueDecoder {
   readonly type: LogicalType
   readonly builder: DecimalBuilder
@@ -28,6 +38,12 @@ export class DecimalDecoder implements ValueDecoder {
     this.builder = builder
   }
   append(source: Uint8Array, start: number, end: number): void {
+    // The builder takes for granted that a value which is none of the words has digits only.
+    let words = 0
+    for (let at = start; at < end; at++) words |= decimalBytes[source[at]!]!
+    if (end === start || (words !== 0 && !isDecimalWord(source, start, end))) {
+      throw badValue(this.type)
+    }
     this.builder.appendText(source, start, end)
   }
   appendNull(): void {

@@ -1,0 +1,180 @@
+/**
+ * Station 1, read: the change stream of a slot. Pulling drives it: bytes are taken, decoded and
+ * handed out while somebody asks for the next batch; otherwise the socket fills to its bound and the
+ * server waits. Status updates go on meanwhile. Whoever called reopens it after an error.
+ */
+import type { ClientConfig } from 'pg'
+import type { Context } from '../../core/connector/context.ts'
+import type { Position, SourceBatch } from '../../core/connector/source.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+import type { TableInfo, TypeCatalog } from './catalog.ts'
+import { connect } from './connection.ts'
+import { Decoder } from './decode.ts'
+import { postgresError } from './errors.ts'
+import { Relations } from './relations.ts'
+import { ReplicationConnection } from './replication.ts'
+import { FrameReader, type FrameHandler } from './replication-frames.ts'
+import type { RowFilter } from './row-filter.ts'
+
+export interface StreamOptions {
+  readonly client: ClientConfig
+  readonly slot: string
+  readonly publication: string
+  /** The tables to follow, as the catalog has them now; others in the publication are passed over. */
+  readonly tables: readonly TableInfo[]
+  readonly types: TypeCatalog
+  /** What committed before it is known already. */
+  readonly after: bigint
+  /** The position to commit together with everything before an LSN. Called with rising LSNs. */
+  readonly positionAt: (lsn: bigint) => Position
+  readonly filter: RowFilter | null
+  /** Large transactions before their commit, where the server can; true when absent. */
+  readonly streaming?: boolean
+  readonly ctx: Pick<Context, 'clock' | 'logger'>
+}
+
+/** Whole transactions wait at most so long for more to come. */
+const gatherMs = 10
+
+/**
+ * The changes after `options.after`, until `signal` aborts (which rejects with its reason) or the
+ * stream breaks (a SluiceError). Connects at the first pull. To be read once.
+ */
+export function streamChanges(options: StreamOptions, signal: AbortSignal): ChangeStream {
+  return new ChangeStream(options, signal)
+}
+
+export class ChangeStream implements AsyncIterable<SourceBatch> {
+  readonly #options: StreamOptions
+  readonly #signal: AbortSignal
+  #connection: ReplicationConnection | null = null
+
+  constructor(options: StreamOptions, signal: AbortSignal) {
+    this.#options = options
+    this.#signal = signal
+  }
+
+  /** Everything before `lsn` is durable; the server may forget it. Nothing happens while not connected. */
+  acknowledge(lsn: bigint): void {
+    this.#connection?.acknowledge(lsn)
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<SourceBatch, void, undefined> {
+    const signal = this.#signal
+    const { slot, ctx } = this.#options
+    try {
+      await using connection = await ReplicationConnection.open(
+        { ...this.#options, streaming: this.#options.streaming ?? true, clock: ctx.clock },
+        signal,
+      )
+      this.#connection = connection
+      const wake = (): void => connection.socket.wake()
+      signal.addEventListener('abort', wake, { once: true })
+      try {
+        yield* this.#batches(connection)
+      } finally {
+        signal.removeEventListener('abort', wake)
+        this.#connection = null
+      }
+    } catch (error) {
+      signal.throwIfAborted()
+      throw postgresError(error, `read from replication slot ${slot}`)
+    }
+  }
+
+  async *#batches(connection: ReplicationConnection): AsyncGenerator<SourceBatch, void, undefined> {
+    const { socket } = connection
+    const { tables, types, publication, ctx } = this.#options
+    const relations = new Relations(tables, types, publication)
+    const decoder = new Decoder({ ...this.#options, relations })
+    const frames = new FrameReader(new StreamHandler(decoder, connection))
+    /** When whole transactions began to wait for more; 0 = none do. */
+    let waitingSinceMs = 0
+    while (true) {
+      this.#signal.throwIfAborted()
+      const chunk = socket.take()
+      if (chunk !== null) {
+        frames.give(chunk)
+        while (!frames.run()) await this.#lookUp(relations, decoder)
+        if (waitingSinceMs === 0 && decoder.flushable) waitingSinceMs = ctx.clock.nowMs()
+      } else if (!socket.busy || isOver(waitingSinceMs, ctx.clock.nowMs())) decoder.flush()
+      if (decoder.out.length > 0) {
+        const batches = decoder.out
+        decoder.out = []
+        waitingSinceMs = 0
+        for (const table of decoder.takeLost()) {
+          ctx.logger.warn('a table followed so far has another name now and is passed over', {
+            table,
+          })
+        }
+        yield* batches
+      } else if (chunk === null) await socket.wait()
+    }
+  }
+
+  /** Asks the server about a table that is not as it was, on a connection of its own. */
+  async #lookUp(relations: Relations, decoder: Decoder): Promise<void> {
+    if (decoder.lookup === null) {
+      throw new SluiceError('internal.bug', { message: 'The decoder waits for nothing.' })
+    }
+    const client = await connect(this.#options.client, this.#signal)
+    try {
+      await relations.load(client, decoder.lookup)
+    } finally {
+      await client.end()
+    }
+    decoder.resume()
+  }
+}
+
+function isOver(sinceMs: number, nowMs: number): boolean {
+  return sinceMs !== 0 && nowMs - sinceMs >= gatherMs
+}
+
+const errorResponse = 0x45
+const copyBothResponse = 0x57
+const noticeResponse = 0x4e
+const parameterStatus = 0x53
+
+/** Where frames go: rows to the decoder, requests to the connection, errors to the caller. */
+class StreamHandler implements FrameHandler {
+  readonly #decoder: Decoder
+  readonly #connection: ReplicationConnection
+  #lastWalEnd = 0n
+
+  constructor(decoder: Decoder, connection: ReplicationConnection) {
+    this.#decoder = decoder
+    this.#connection = connection
+  }
+
+  get waiting(): boolean {
+    return this.#decoder.lookup !== null
+  }
+
+  message(source: Uint8Array, start: number, end: number, sentUs: number): void {
+    this.#lastWalEnd = 0n
+    this.#decoder.message(source, start, end, sentUs)
+  }
+
+  keepalive(walEnd: bigint, replyNow: boolean): void {
+    this.#decoder.keepalive(walEnd)
+    if (replyNow) this.#connection.answer(walEnd === this.#lastWalEnd)
+    this.#lastWalEnd = walEnd
+  }
+
+  other(type: number, body: Uint8Array): void {
+    if (type === copyBothResponse || type === noticeResponse || type === parameterStatus) return
+    if (type === errorResponse) throw serverError(body)
+    throw new SluiceError('source.postgres.server_restarting', {
+      message: 'The server ended the replication stream.',
+    })
+  }
+}
+
+/** ErrorResponse = { Byte1 field, String } 0; C = SQLSTATE, M = message (protocol-error-fields). */
+function serverError(body: Uint8Array): Error {
+  const fields = Buffer.from(body).toString('utf8').split('\0')
+  const field = (name: string): string =>
+    fields.find((text) => text.startsWith(name))?.slice(1) ?? ''
+  return Object.assign(new Error(field('M')), { code: field('C') })
+}
