@@ -41,6 +41,9 @@ export interface RunSettings {
 /** Memory for rows of source transactions that have not ended; above it they go to the store. */
 const openBytesMax = 32 << 20
 
+/** A source announces its topics one after the other; a name still unknown after this is an error. */
+const announceMsMax = 10_000
+
 /** 20 ms suits a local disk, 250 ms an object store that is paid per request. */
 export function flushPolicy(storeUrl: string, flushMs: number | null): FlushPolicy {
   const local = !storeUrl.startsWith('s3:')
@@ -81,7 +84,7 @@ export function pipelineTasks(pipeline: PipelineParts, settings: RunSettings): H
 /**
  * The topics a query's tables mean, with their chains. Which topics there are is known once their
  * sources have announced them, so this waits; null when aborted first. A name that means nothing, or
- * more than one topic, is an error as soon as every chain has said what it has.
+ * more than one topic, is an error once every chain has said what it has.
  */
 async function findInputs(
   query: ParsedQuery,
@@ -90,6 +93,7 @@ async function findInputs(
   signal: AbortSignal,
 ): Promise<{ topic: string; chain: string }[] | null> {
   ctx.report({ state: 'starting', detail: 'waiting for its input topics' })
+  const givesUpMs = ctx.clock.nowMs() + announceMsMax
   for (;;) {
     const { topics, complete } = await announcedTopics(ctx.log, chains, signal)
     try {
@@ -98,7 +102,7 @@ async function findInputs(
       )
       return [...names].map((topic) => ({ topic, chain: topics.get(topic)! }))
     } catch (error) {
-      if (complete) throw error
+      if (complete && ctx.clock.nowMs() > givesUpMs) throw error
     }
     await timeoutOr(ctx.clock, 50, [aborted(signal)])
     if (signal.aborted) return null

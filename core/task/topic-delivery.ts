@@ -6,7 +6,7 @@ import { isAbort, SluiceError, toSluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Column } from '../record/column.ts'
-import { rowJson } from '../record/json.ts'
+import { jsonRows } from '../record/json.ts'
 import type { Schema } from '../record/schema.ts'
 import type { TaskContext } from './context.ts'
 import type { DeadLetter } from './dead-letters.ts'
@@ -208,14 +208,15 @@ export class TopicDelivery {
   }
 
   #letters(delivery: Delivery, rejected: readonly RowProblem[]): DeadLetter[] {
-    if (delivery.kind === 'truncate') return []
+    if (delivery.kind === 'truncate' || rejected.length === 0) return []
+    const json = jsonRows(delivery.batch)
     return rejected.map((problem) => ({
       topic: this.#topic.name,
       offset: delivery.from + problem.row,
       code: problem.code,
       message: problem.message,
       attempts: problem.attempts,
-      row: rowJson(delivery.batch, problem.row),
+      row: json(problem.row),
     }))
   }
 }

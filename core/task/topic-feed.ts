@@ -6,7 +6,7 @@ import type { Clock } from '../connector/context.ts'
 import type { Log } from '../log/log.ts'
 import { ChainReader } from '../log/reader.ts'
 import type { Commit } from '../log/types.ts'
-import type { Batch } from '../record/batch.ts'
+import { Op, type Batch } from '../record/batch.ts'
 import { concatBatches, sliceBatch } from '../record/batch-ops.ts'
 import { timeoutOr } from './wait.ts'
 
@@ -99,7 +99,7 @@ export class TopicFeed {
       if (piece.batch === null || piece.batch.schema.id !== first.batch.schema.id) break
       if (rows > 0 && bytes + piece.batch.byteLength > limits.bytesMax) break
       if (rows + piece.batch.rows > limits.rowsMax) {
-        taken.push(sliceBatch(piece.batch, 0, limits.rowsMax - rows))
+        taken.push(sliceBatch(piece.batch, 0, wholeUpdates(piece.batch, limits.rowsMax - rows)))
         break
       }
       taken.push(piece.batch)
@@ -176,4 +176,10 @@ export class TopicFeed {
     this.#pieces[0] = { ...first, from: offset, batch }
     this.#offset = offset
   }
+}
+
+/** At most `rows`, without parting the old row of an update from its new one. */
+function wholeUpdates(batch: Batch, rows: number): number {
+  const parted = rows > 1 && batch.weights[rows - 1]! < 0 && batch.ops[rows - 1] === Op.update
+  return parted ? rows - 1 : rows
 }

@@ -262,7 +262,7 @@ class Transform {
     this.#ctx.trouble(null)
   }
 
-  #stateOf(fresh: boolean): CommitDraft['state'] | null {
+  #stateOf(fresh: boolean): NonNullable<CommitDraft['state']> | null {
     if (fresh || this.#deltaBytes > Math.max(deltaBytesMin, this.#fullBytes * 2)) {
       const bytes = this.#execution.fullState()
       // The full state holds what the delta would say; taking it keeps the next delta from repeating it.

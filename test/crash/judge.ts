@@ -1,0 +1,142 @@
+/**
+ * The judge of a crash run: after everything has come to rest, the source's tables, the folded log,
+ * the ClickHouse views, the append table and what the webhook receiver answered must agree.
+ */
+import type { Log } from '../../core/log/log.ts'
+import { ChainReader } from '../../core/log/reader.ts'
+import { rowKey } from '../../core/record/key.ts'
+import { textAt } from '../../core/record/value.ts'
+import type { ClickHouse } from '../services/clickhouse.ts'
+import type { PostgresServer } from '../services/postgres.ts'
+
+/** Rows as texts, each with how often it occurs. */
+export type Bag = Map<string, number>
+
+export interface Difference {
+  /** In the first and not in the second, with multiplicity. */
+  readonly missing: number
+  readonly extra: number
+  /** A few of them, for the reader of a failure. */
+  readonly examples: readonly string[]
+}
+
+export function compare(expected: Bag, actual: Bag): Difference {
+  let missing = 0
+  let extra = 0
+  const examples: string[] = []
+  for (const row of new Set([...expected.keys(), ...actual.keys()])) {
+    const difference = (actual.get(row) ?? 0) - (expected.get(row) ?? 0)
+    if (difference < 0) missing -= difference
+    if (difference > 0) extra += difference
+    if (difference !== 0 && examples.length < 5) {
+      examples.push(`${difference > 0 ? '+' : ''}${difference} ${row.slice(0, 160)}`)
+    }
+  }
+  return { missing, extra, examples }
+}
+
+function add(bag: Bag, row: string): void {
+  bag.set(row, (bag.get(row) ?? 0) + 1)
+}
+
+/** The table as the server prints it, in UTC. */
+export async function tableRows(
+  server: PostgresServer,
+  table: string,
+  columns: readonly string[],
+): Promise<Bag> {
+  const client = await server.client()
+  try {
+    await client.query(`SET timezone = 'UTC'`)
+    const list = columns.map((name) => `${name}::text`).join(', ')
+    const { rows } = await client.query<unknown[]>({
+      text: `SELECT ${list} FROM ${table}`,
+      rowMode: 'array',
+    })
+    const bag: Bag = new Map()
+    for (const row of rows) add(bag, JSON.stringify(row))
+    return bag
+  } finally {
+    await client.end()
+  }
+}
+
+export interface FoldedTopic {
+  readonly rows: Bag
+  /** Offset after the last entry. */
+  readonly nextOffset: number
+  /** Offsets of rows that announce themselves to a webhook, with their key, in order. */
+  readonly changes: readonly {
+    readonly offset: number
+    readonly key: string
+    readonly weight: number
+  }[]
+}
+
+/** The topic folded from its first commit to its last. */
+export async function foldTopic(log: Log, chain: string, topic: string): Promise<FoldedTopic> {
+  const signal = AbortSignal.timeout(60_000)
+  const alive = new Map<string, string[]>()
+  const changes: { offset: number; key: string; weight: number }[] = []
+  let nextOffset = 0
+  const reader = ChainReader.open(log, chain, 1)
+  for (;;) {
+    const commit = await reader.tryNext(signal)
+    if (commit === null) break
+    for (const [index, block] of commit.blocks.entries()) {
+      if (block.topic !== topic) continue
+      if (block.baseOffset !== nextOffset) throw new Error(`${topic}: gap at offset ${nextOffset}`)
+      nextOffset += block.rows
+      const batch = await reader.readBlock(commit, index, signal)
+      if (batch === null) {
+        alive.clear()
+        continue
+      }
+      const { fields } = batch.schema
+      for (let row = 0; row < batch.rows; row++) {
+        const key = rowKey(batch, row)
+        const weight = batch.weights[row]!
+        changes.push({ offset: block.baseOffset + row, key, weight })
+        const text = JSON.stringify(
+          fields.map((field, i) => textAt(field.type, batch.columns[i]!, row)),
+        )
+        const before = alive.get(key) ?? []
+        if (weight > 0)
+          alive.set(key, batch.schema.changelog === 'upsert' ? [text] : [...before, text])
+        else if (before.length > 1) alive.set(key, before.slice(1))
+        else alive.delete(key)
+      }
+    }
+  }
+  const rows: Bag = new Map()
+  for (const texts of alive.values()) for (const text of texts) add(rows, text)
+  return { rows, nextOffset, changes }
+}
+
+/** The live view with its values as the source prints them. */
+export async function liveRows(
+  clickhouse: ClickHouse,
+  view: string,
+  columns: readonly { readonly name: string; readonly kind: 'text' | 'decimal' | 'timestamptz' }[],
+): Promise<Bag> {
+  const list = columns.map(({ name, kind }) =>
+    kind === 'text' ? `\`${name}\`` : `toString(\`${name}\`)`,
+  )
+  const rows = await clickhouse.query(
+    `SELECT [${list.map((e) => `toNullable(toString(${e}))`).join(', ')}] AS r FROM ${view}`,
+  )
+  const bag: Bag = new Map()
+  for (const { r } of rows) {
+    const values = r as (string | null)[]
+    add(bag, JSON.stringify(values.map((value, i) => sourceText(value, columns[i]!.kind))))
+  }
+  return bag
+}
+
+function sourceText(value: string | null, kind: 'text' | 'decimal' | 'timestamptz'): string | null {
+  if (value === null || kind === 'text') return value
+  if (kind === 'decimal')
+    return value.includes('.') ? value.padEnd(value.indexOf('.') + 3, '0') : `${value}.00`
+  // 2026-01-01 00:00:00.500000 → 2026-01-01 00:00:00.5+00
+  return `${value.replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')}+00`
+}

@@ -1,0 +1,39 @@
+/** A task's context over a real log in memory or in a folder, for tests of the loops. */
+import { systemClock, type Logger, type Metrics } from '../../core/connector/context.ts'
+import { openLog, type Log } from '../../core/log/log.ts'
+import { openStore } from '../../core/store/open.ts'
+import type { SluiceError } from '../../core/errors/error.ts'
+import type { TaskContext } from '../../core/task/context.ts'
+
+const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+const uncounted: Metrics = { count: () => {}, gauge: () => {}, observe: () => {} }
+
+export interface TestContext extends TaskContext {
+  /** Errors on show, in order; null = well again. */
+  readonly troubles: (SluiceError | null)[]
+}
+
+let logs = 0
+
+/** A new log in memory, or one in a folder. */
+export async function testLog(url = `memory://test-${process.pid}-${++logs}`): Promise<Log> {
+  return openLog(openStore(url), { signal: AbortSignal.timeout(30_000) })
+}
+
+export function taskContext(log: Log, name: string, writer = 'test'): TestContext {
+  const troubles: (SluiceError | null)[] = []
+  return {
+    pipeline: 'p',
+    name,
+    clock: systemClock,
+    random: Math.random,
+    logger: silent,
+    metrics: uncounted,
+    report: () => {},
+    log,
+    writer,
+    progress: () => {},
+    trouble: (error) => troubles.push(error),
+    troubles,
+  }
+}
