@@ -119,8 +119,8 @@ function urlError(what: string, cause?: unknown): SluiceError {
 }
 
 /**
- * A connected session with the settings under which values are printed (session.ts), no time limits
- * of a role or database, and an empty search path, so that every name the server prints is qualified.
+ * A connected session with the settings under which values are printed (session.ts) and no time limits
+ * of a role or database.
  * `replication` gives one that also understands replication commands. Aborted: the connection ends.
  */
 export async function connect(
@@ -140,7 +140,7 @@ export async function connect(
   try {
     await client.connect()
     await client.query(
-      `${sessionSettingsSql}; SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0`,
+      `${sessionSettingsSql}; SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0`,
     )
     return client
   } catch (error) {

@@ -329,7 +329,8 @@ export class Decoder {
       if (plan === undefined) {
         throw protocolError('names a relation never announced', MessageType.truncate, place - start)
       }
-      if (plan !== 'ignored') into.truncate(plan)
+      if (plan === 'ignored' || this.#rows.dropsTruncate(plan.tableOid)) continue
+      into.truncate(plan)
     }
     this.#gathered(into, end - start)
   }

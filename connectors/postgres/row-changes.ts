@@ -41,18 +41,25 @@ export class RowChanges {
     let at = start
     let withOld = false
     let oldRow = false
+    let oldDropped = false
     const first = source[at]
     if (first === tupleKey || first === tupleOld) {
       const dropped = this.#filter !== null && this.#drops(writer, source, at + 1, end)
       at = dropped ? TableWriter.skip(source, at + 1, end) : writer.oldTuple(source, at + 1, end)
       withOld = !dropped
+      oldDropped = dropped
       if (!dropped) {
         writer.rows.endRow(-1, Op.update, this.#timeUs)
         oldRow = true
       }
     }
     if (source[at] !== tupleNew) throw protocolError('has no new row', MessageType.update, 0)
-    if (this.#filter !== null && this.#drops(writer, source, at + 1, end)) return
+    if (this.#filter !== null) {
+      if (this.#drops(writer, source, at + 1, end)) return
+      if (oldDropped && TableWriter.hasUnchanged(source, at + 1, end)) {
+        this.#filter.orphan(writer.plan.tableOid)
+      }
+    }
     if (oldRow) writer.rows.markPrevious()
     if (writer.newTuple(source, at + 1, end, withOld) !== end) throw wrongLength(MessageType.update)
     writer.rows.endRow(1, Op.update, this.#timeUs)
@@ -67,6 +74,11 @@ export class RowChanges {
     if (this.#filter !== null && this.#drops(writer, source, at + 1, end)) return
     if (writer.oldTuple(source, at + 1, end) !== end) throw wrongLength(MessageType.delete)
     writer.rows.endRow(-1, Op.delete, this.#timeUs)
+  }
+
+  /** Whether a truncate of the table is in the snapshot already. */
+  dropsTruncate(tableOid: number): boolean {
+    return this.#filter !== null && this.#filter.dropsTruncate(tableOid, this.#xid)
   }
 
   #drops(writer: TableWriter, source: Uint8Array, tuple: number, end: number): boolean {

@@ -12,4 +12,11 @@ export interface RowFilter {
    * prints them. A change of the key is asked about twice, once for the old and once for the new one.
    */
   drops(tableOid: number, xid: number, key: readonly string[]): boolean
+  /** Whether every part of the snapshot of this table saw the truncate that transaction `xid` made. */
+  dropsTruncate(tableOid: number, xid: number): boolean
+  /**
+   * A change of the key of which the old row is in no part of the snapshot, and the new one, kept, does
+   * not carry its unchanged large values: they are nowhere to be had. Throws.
+   */
+  orphan(tableOid: number): never
 }

@@ -14,6 +14,8 @@ export const sessionSettings: Readonly<Record<string, string>> = {
   bytea_output: 'hex',
   lc_monetary: 'C',
   xmloption: 'content',
+  // regclass and its like are printed qualified or not depending on it.
+  search_path: '',
 }
 
 /** The settings as one text of SQL statements, to be run first on every connection that reads values. */

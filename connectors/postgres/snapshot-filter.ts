@@ -3,6 +3,7 @@
  * database snapshots. The change that transaction X made to key k is left out exactly when X is
  * visible in the snapshot that read k's range. docs/decisions/0003-postgres-snapshot.md has the proof.
  */
+import { SluiceError } from '../../core/errors/error.ts'
 import type { KeyCompare } from './key-compare.ts'
 import { parseLsn } from './lsn.ts'
 import type { RowFilter } from './row-filter.ts'
@@ -37,6 +38,20 @@ class Visibility {
   }
 }
 
+/**
+ * What a table holds cannot be put right by leaving changes out: it has to be copied anew. Thrown out
+ * of the stream, and caught where the source is read (connector.ts).
+ */
+export class CopyAgain extends SluiceError {
+  readonly tableOid: number
+  constructor(tableOid: number, why: string) {
+    super('source.postgres.table_changed', {
+      message: `A table was ${why} between two parts of its first copy.`,
+    })
+    this.tableOid = tableOid
+  }
+}
+
 export class SnapshotFilter implements RowFilter {
   readonly until: bigint
   readonly #generations: readonly Visibility[]
@@ -60,14 +75,31 @@ export class SnapshotFilter implements RowFilter {
   drops(tableOid: number, xid: number, key: readonly string[]): boolean {
     const table = this.#tables.get(tableOid)
     if (table === undefined) return false
+    const shown = this.#shownBy(table, xid)
+    return shown ?? this.#shown[rangeOf(table, key).generation]!
+  }
+
+  /** A truncate between two generations took away rows of the first and none of the second. */
+  dropsTruncate(tableOid: number, xid: number): boolean {
+    const table = this.#tables.get(tableOid)
+    if (table === undefined) return false
+    const shown = this.#shownBy(table, xid)
+    if (shown === null) throw new CopyAgain(tableOid, 'truncated')
+    return shown
+  }
+
+  orphan(tableOid: number): never {
+    throw new CopyAgain(tableOid, 'given other keys')
+  }
+
+  /** Whether all ranges of the table show the transaction, or none; null when only some do. */
+  #shownBy({ ranges }: FilteredTable, xid: number): boolean | null {
     if (xid !== this.#xid) {
       this.#shown = this.#generations.map((generation) => generation.shows(xid))
       this.#xid = xid
     }
-    const shown = this.#shown
-    const first = shown[table.ranges[0]!.generation]!
-    if (table.ranges.every((range) => shown[range.generation] === first)) return first
-    return shown[rangeOf(table, key).generation]!
+    const first = this.#shown[ranges[0]!.generation]!
+    return ranges.every((range) => this.#shown[range.generation] === first) ? first : null
   }
 }
 

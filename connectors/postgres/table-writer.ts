@@ -113,6 +113,18 @@ export class TableWriter {
     return texts
   }
 
+  /** Whether a value of the tuple was not sent because it did not change. */
+  static hasUnchanged(source: Uint8Array, start: number, end: number): boolean {
+    let at = start + 2
+    for (let left = int16At(source, start); left > 0 && at < end; left--) {
+      const kind = source[at++]
+      if (kind === kindUnchanged) return true
+      if (kind === kindText) at += 4 + int32At(source, at)
+      if (at < start) throw badTuple(kindText)
+    }
+    return false
+  }
+
   /** The place after a tuple that is not to be read. */
   static skip(source: Uint8Array, start: number, end: number): number {
     let at = start + 2
