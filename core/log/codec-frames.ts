@@ -19,6 +19,7 @@ import {
   zstdDecompressSync,
   type ZstdOptions,
 } from 'node:zlib'
+import { SluiceError } from '../errors/error.ts'
 import { corrupt, type Place } from './codec-bytes.ts'
 
 const ownFrameBytes = 64 * 1024
@@ -168,10 +169,10 @@ function checkLength(opened: Uint8Array, frame: StoredFrame, place: Place): Uint
   return new Uint8Array(opened.buffer, opened.byteOffset, opened.length)
 }
 
-function notZstd(frame: StoredFrame, place: Place, error: unknown): Error {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (error instanceof Error && !code.startsWith('ZSTD_') && !code.startsWith('ERR_')) return error
-  return corrupt(place, frame.at, `a compressed part cannot be read (${code})`)
+/** zlib's errors carry a code; anything else (no memory) is not about the bytes. */
+function notZstd(frame: StoredFrame, place: Place, error: unknown): unknown {
+  if (error instanceof SluiceError || !(error instanceof Error) || !('code' in error)) return error
+  return corrupt(place, frame.at, `a compressed part cannot be read (${String(error.code)})`)
 }
 
 /**

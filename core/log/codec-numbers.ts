@@ -40,7 +40,7 @@ let scratch = new Uint32Array(4096)
 let scratchHigh = new Uint16Array(4096)
 
 export function packInt32(values: Int32Array, meta: ByteWriter, out: FrameBuilder): void {
-  if (values.length === 0) return meta.byte(raw)
+  if (values.length === 0) return packRaw(values, meta, out)
   scanInt32(values)
   const kind = choose(values, values.length)
   reserve(values.length)
@@ -276,7 +276,7 @@ function writeNarrow(width: number, length: number, out: FrameBuilder): void {
   if (width === 6) out.add(bytesOf(scratchHigh.slice(0, length)))
 }
 
-function packRaw(values: Float64Array, meta: ByteWriter, out: FrameBuilder): void {
+function packRaw(values: ArrayBufferView, meta: ByteWriter, out: FrameBuilder): void {
   meta.byte(raw)
   out.add(bytesOf(values))
 }
