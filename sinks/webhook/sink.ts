@@ -81,6 +81,7 @@ export class WebhookSink implements Sink {
   ): Promise<void> {
     if (!this.#options.wanted.has('truncate')) return
     const delivery = this.#deliveryOf(topic, at.id, 1)
+    if (delivery.isSettled(0)) return
     const nowMs = this.#ctx.clock.nowMs()
     const { id, body } = truncatePayload(this.#ctx.pipeline, topic, at, nowMs)
     const event: ChangeEvent = { kind: 'truncate', row: 0, previous: -1 }
