@@ -91,12 +91,12 @@ async function grantProblems(
   const missing: string[] = []
   for (const privilege of privileges) {
     try {
-      const [row] = await server.query<{ result: number }>(
+      const granted = await server.scalar(
         'Ask for grants',
         `CHECK GRANT ${privilege} ON ${on}`,
-        { signal },
+        signal,
       )
-      if (row?.result === 0) missing.push(privilege)
+      if (granted === '0') missing.push(privilege)
     } catch (error) {
       if (error instanceof SluiceError && error.code === 'sink.clickhouse.refused') return []
       throw error

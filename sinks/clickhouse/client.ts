@@ -4,6 +4,7 @@
  * batch id.
  */
 import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import {
   ClickHouseLogLevel,
   createClient,
@@ -74,6 +75,14 @@ export class ClickHouseServer implements AsyncDisposable {
     })
   }
 
+  /** The one value of a statement that takes no FORMAT, such as CHECK GRANT. */
+  async scalar(what: string, sql: string, signal: AbortSignal): Promise<string> {
+    return this.#attempt(what, signal, async (abort_signal) => {
+      const { stream } = await this.#client.exec({ query: sql, abort_signal })
+      return (await text(stream)).trim()
+    })
+  }
+
   /** DDL, or INSERT … SELECT. */
   async command(what: string, sql: string, options: StatementOptions): Promise<void> {
     await this.#attempt(what, options.signal, (abort_signal) =>
@@ -94,7 +103,8 @@ export class ClickHouseServer implements AsyncDisposable {
         clickhouse_settings: { ...insertSettings, insert_deduplication_token: block.token },
         abort_signal,
       })
-      for await (const chunk of stream) void chunk
+      // The answer is there at its end (wait_end_of_query), and the socket is free only then.
+      await text(stream)
     })
   }
 

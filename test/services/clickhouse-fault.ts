@@ -6,6 +6,8 @@ export type ClickHouseFault = {
   readonly times?: number
 } & (
   | { readonly kind: 'refuse'; readonly code: number; readonly type?: string }
+  /** This text instead of the engine's answer. */
+  | { readonly kind: 'answer'; readonly body: string }
   | { readonly kind: 'delay'; readonly ms: number }
   /** The connection is cut before the engine sees the statement. */
   | { readonly kind: 'reset' }

@@ -166,6 +166,7 @@ async function handleStatement(request: IncomingMessage, response: ServerRespons
       `Code: ${fault.code}. DB::Exception: injected (${fault.type ?? 'INJECTED'})`,
     )
   }
+  if (fault?.kind === 'answer') return void response.end(fault.body)
   if (fault?.kind === 'reset') return void request.socket.destroy()
   if (fault?.kind === 'delay') await sleep(fault.ms)
   statements.push(statement)

@@ -1,0 +1,196 @@
+/**
+ * A batch sent again is there once (invariant 6), whatever happened between: a lost answer, kill -9
+ * of this process or of the server, a deduplication window that has forgotten it; and a table of
+ * another log is found before its rows hide new ones (invariant 5).
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { SluiceError } from '../../../core/errors/error.ts'
+import { makeSchema } from '../../../core/record/schema.ts'
+import { batchOf } from '../../conformance/rows.ts'
+import { startClickHouse, type ClickHouse } from '../../services/clickhouse.ts'
+import { crashBatch } from './crash-child.ts'
+import { never, openSink, send } from './harness.ts'
+
+let server: ClickHouse
+before(async () => {
+  server = await startClickHouse()
+})
+after(() => server[Symbol.asyncDispose]())
+
+const fields = [
+  { name: 'n', type: { kind: 'int64' }, nullable: false },
+  { name: 'v', type: { kind: 'text' }, nullable: true },
+] as const
+const append = makeSchema(fields, [], 'append')
+const upsert = makeSchema(fields, [0], 'upsert')
+
+function numbered(schema: typeof append, from: number, to: number, v = 'x') {
+  return batchOf(
+    schema,
+    Array.from({ length: to - from }, (_, i) => ({ values: { n: from + i, v } })),
+  )
+}
+
+async function counts(table: string) {
+  const [row] = await server.query(
+    `SELECT toInt64(count()) AS c, toInt64(uniqExact(_sluice_offset)) AS u FROM \`${table}\``,
+  )
+  return [Number(row?.['c']), Number(row?.['u'])]
+}
+
+/** The table forgets every token, as after more inserts than its window holds. */
+async function forgetTokens(table: string): Promise<void> {
+  await server.command(
+    `ALTER TABLE \`${table}\` MODIFY SETTING non_replicated_deduplication_window = 0`,
+  )
+}
+
+function fault(code: string, kind: string) {
+  return (error: unknown) => {
+    assert.ok(error instanceof SluiceError, String(error))
+    assert.deepEqual([error.code, error.fault], [code, kind])
+    return true
+  }
+}
+
+test('kill -9 after the insert: the next process sends the batch again, rows are there once', async () => {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), server.url], {
+    env: { ...process.env, SLUICE_FAILPOINTS: 'sink.clickhouse.after_insert=1' },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL'])
+  assert.deepEqual(await counts('crash'), [50, 50])
+  await using sink = await openSink({ url: server.url })
+  await send(sink, 'src.crash', crashBatch, { id: 'crash-0' })
+  assert.deepEqual(await counts('crash'), [50, 50])
+})
+
+test('append: a restart outside the deduplication window doubles nothing', async () => {
+  const batch = numbered(append, 0, 100)
+  await using first = await openSink({ url: server.url })
+  await send(first, 'src.window', batch)
+  await forgetTokens('window')
+  await using second = await openSink({ url: server.url })
+  await send(second, 'src.window', batch)
+  assert.deepEqual(await counts('window'), [100, 100])
+  await send(second, 'src.window', numbered(append, 100, 150), { offset: 100 })
+  assert.deepEqual(await counts('window'), [150, 150])
+})
+
+test('append: a lost answer outside the window doubles nothing', async () => {
+  await using sink = await openSink({ url: server.url })
+  await send(sink, 'src.lost', numbered(append, 0, 10))
+  await forgetTokens('lost')
+  const next = {
+    id: 'b2',
+    topic: 'src.lost',
+    batch: numbered(append, 10, 60),
+    offset: 10,
+    attempt: 1,
+  }
+  await server.inject([{ kind: 'drop-response', match: '^INSERT' }])
+  await assert.rejects(sink.write(next, never), fault('sink.clickhouse.unreachable', 'transient'))
+  await sink.write({ ...next, attempt: 2 }, never)
+  assert.deepEqual(await counts('lost'), [60, 60])
+})
+
+test('append: a batch that went in piece by piece is completed, not doubled', async () => {
+  await using first = await openSink({ url: server.url })
+  await send(first, 'src.pieces', numbered(append, 0, 1))
+  await forgetTokens('pieces')
+  await server.command('ALTER TABLE pieces ADD CONSTRAINT c CHECK n != 77')
+  const rows = { offset: 1, id: 'pieces-1' }
+  const batch = numbered(append, 1, 101)
+  // The third insert of the bisection and all after it fail: some pieces are in, some are not.
+  await server.inject([
+    { kind: 'delay', ms: 0, match: '^INSERT', times: 4 },
+    { kind: 'refuse', code: 241, match: '^INSERT', times: 1 },
+  ])
+  await assert.rejects(
+    send(first, 'src.pieces', batch, rows),
+    fault('sink.clickhouse.busy', 'transient'),
+  )
+  const [some] = await counts('pieces')
+  assert.ok(some! > 1 && some! < 100, `${some} rows`)
+  await using second = await openSink({ url: server.url })
+  const { rejected } = await send(second, 'src.pieces', batch, rows)
+  assert.deepEqual(
+    rejected.map(({ row }) => row),
+    [76],
+  )
+  assert.deepEqual(await counts('pieces'), [100, 100])
+})
+
+test('kill -9 of the server: transient until it is back, then there once', async () => {
+  await using sink = await openSink({ url: server.url })
+  await send(sink, 'src.server', numbered(append, 0, 10))
+  await server.kill()
+  const next = {
+    id: 'b2',
+    topic: 'src.server',
+    batch: numbered(append, 10, 20),
+    offset: 10,
+    attempt: 1,
+  }
+  await assert.rejects(sink.write(next, never), fault('sink.clickhouse.unreachable', 'transient'))
+  await server.restart()
+  await sink.write({ ...next, attempt: 2 }, never)
+  await sink.write({ ...next, attempt: 3 }, never)
+  assert.deepEqual(await counts('server'), [20, 20])
+})
+
+test('a server with too many parts names the pause before the next attempt', async () => {
+  await using sink = await openSink({ url: server.url })
+  await server.inject([{ kind: 'refuse', code: 252, type: 'TOO_MANY_PARTS', match: '^INSERT' }])
+  await assert.rejects(send(sink, 'src.parts', numbered(append, 0, 1)), (error) => {
+    assert.ok(error instanceof SluiceError)
+    assert.equal(error.code, 'sink.clickhouse.busy')
+    assert.ok((error.retryAfterMs ?? 0) > 0)
+    return true
+  })
+})
+
+for (const schema of [append, upsert]) {
+  const name = schema === append ? 'append' : 'upsert'
+  test(`${name}: a log that began anew is refused, and taken after a TRUNCATE`, async () => {
+    const topic = `src.anew_${name}`
+    await using old = await openSink({ url: server.url })
+    await send(old, topic, numbered(schema, 0, 30))
+    // The same offsets and ids, other rows: what a deleted log gives. Times differ, as snapshots' do.
+    const rows = Array.from({ length: 40 }, (_, n) => ({
+      values: { n, v: 'new' },
+      timeUs: 5e15 + n,
+    }))
+    const batch = batchOf(schema, rows)
+    await using anew = await openSink({ url: server.url })
+    const refused = fault('sink.clickhouse.table_ahead', 'config')
+    await assert.rejects(send(anew, topic, batch), refused)
+    await using short = await openSink({ url: server.url })
+    await assert.rejects(send(short, topic, numbered(schema, 0, 5)), refused)
+    await server.command(`TRUNCATE TABLE anew_${name}`)
+    await using again = await openSink({ url: server.url })
+    await send(again, topic, batch)
+    const [row] = await server.query(
+      `SELECT toInt32(count()) AS c FROM anew_${name} WHERE v = 'new'`,
+    )
+    assert.equal(row?.['c'], 40)
+  })
+}
+
+test('upsert: an old batch sent again late never wins over a newer one', async () => {
+  await using sink = await openSink({ url: server.url })
+  const topic = 'src.late'
+  await send(sink, topic, batchOf(upsert, [{ values: { n: 1, v: 'old' } }]))
+  await forgetTokens('late')
+  await send(sink, topic, batchOf(upsert, [{ values: { n: 1, v: 'new' } }]), { offset: 1 })
+  await send(sink, topic, batchOf(upsert, [{ values: { n: 1, v: 'old' } }]))
+  await send(sink, topic, batchOf(upsert, [{ weight: -1, values: { n: 1 } }]), { offset: 2 })
+  await send(sink, topic, batchOf(upsert, [{ values: { n: 1, v: 'new' } }]), { offset: 1 })
+  assert.deepEqual(await server.query('SELECT n, v FROM late_live'), [])
+  await server.command('OPTIMIZE TABLE late FINAL')
+  assert.deepEqual(await server.query('SELECT n, v FROM late_live'), [])
+})
