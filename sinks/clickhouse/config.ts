@@ -76,8 +76,8 @@ export const clickhouseConfig = z.strictObject({
     description:
       "Dates and timestamps. datetime: Date32 and DateTime64(6, 'UTC'), which hold 1900-01-01 to 2299-12-31; other values and ±infinity are set aside as dead letters. string: exact text, holds everything.",
   }),
-  compression: z.enum(['zstd', 'gzip', 'none']).default('zstd').meta({
-    description: 'Compression of what is sent.',
+  compression: z.enum(['auto', 'zstd', 'gzip', 'none']).default('auto').meta({
+    description: 'Compression of what is sent. auto: zstd, none to a server on this machine.',
   }),
   flush: flushSchema.optional().meta({
     description:
