@@ -10,6 +10,8 @@ export interface ServerFacts {
   readonly version: string
   readonly inRecovery: boolean
   readonly walLevel: string
+  /** Where the server writes now; null on a standby. */
+  readonly walLsn: string | null
   readonly slotsMax: number
   readonly slotsUsed: number
   readonly sendersMax: number
@@ -110,6 +112,7 @@ const serverQuery = `
          current_setting('server_version') AS version,
          pg_is_in_recovery() AS "inRecovery",
          current_setting('wal_level') AS "walLevel",
+         CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn()::text END AS "walLsn",
          current_setting('max_replication_slots')::int AS "slotsMax",
          (SELECT count(*)::int FROM pg_replication_slots) AS "slotsUsed",
          current_setting('max_wal_senders')::int AS "sendersMax",

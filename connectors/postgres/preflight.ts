@@ -26,6 +26,7 @@ export interface PreflightWanted {
 export function preflightProblems(facts: Facts, wanted: PreflightWanted): readonly Problem[] {
   return [
     ...serverProblems(facts),
+    ...walProblems(facts, wanted),
     ...tableProblems(facts),
     ...publicationProblems(facts, wanted),
     ...(facts.slot === null
@@ -77,6 +78,19 @@ function serverProblems({ server }: Facts): Problem[] {
     )
   }
   return problems
+}
+
+/** A server restored from a backup, or another server altogether, may have a slot of the same name. */
+function walProblems({ server }: Facts, { after }: PreflightWanted): Problem[] {
+  if (after === null || after === undefined || server.walLsn === null) return []
+  if (parseLsn(server.walLsn) >= after) return []
+  return [
+    problem(
+      'source.postgres.position',
+      `The server's WAL ends at ${server.walLsn}, and the log is at ${formatLsn(after)}: this is another server, or one restored to an earlier time.`,
+      'Point the url at the server the log was read from, or start with an empty log (another `log.url` or pipeline name).',
+    ),
+  ]
 }
 
 /** A slot has yet to be made: is there room, and is there anything it would wait for? */

@@ -22,6 +22,8 @@ export interface ReplicationOptions {
   readonly publication: string
   /** Where the stream begins: at this LSN or where the slot was confirmed, whichever is later. */
   readonly after: bigint
+  /** What may be acknowledged at once; `after` when absent. */
+  readonly acknowledged?: bigint
   /** Whether large transactions are sent before they commit (protocol 2, PostgreSQL 14+). */
   readonly streaming: boolean
   readonly clock: Clock
@@ -54,7 +56,7 @@ export class ReplicationConnection implements AsyncDisposable {
     this.#write = taken.write
     this.#service = service
     this.#clock = options.clock
-    this.#acknowledged = options.after
+    this.#acknowledged = options.acknowledged ?? options.after
     this.#lastStatusMs = options.clock.nowMs()
     this.#watching = this.#watch(taken.timeoutMs)
   }

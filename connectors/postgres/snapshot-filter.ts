@@ -7,6 +7,7 @@ import { SluiceError } from '../../core/errors/error.ts'
 import type { KeyCompare } from './key-compare.ts'
 import { parseLsn } from './lsn.ts'
 import type { RowFilter } from './row-filter.ts'
+import { isComplete } from './snapshot-progress.ts'
 import type { Generation, KeyRange, SnapshotProgress } from './snapshot-progress.ts'
 
 interface FilteredTable {
@@ -65,10 +66,9 @@ export class SnapshotFilter implements RowFilter {
     this.until = filterEnd(progress)
     this.#generations = progress.generations.map((generation) => new Visibility(generation))
     this.#tables = new Map(
-      Object.values(progress.tables).map((table) => [
-        table.oid,
-        { ranges: table.ranges, compare: compares.get(table.oid) ?? null },
-      ]),
+      Object.values(progress.tables)
+        .filter(isComplete)
+        .map(({ oid, ranges }) => [oid, { ranges, compare: compares.get(oid) ?? null }]),
     )
   }
 

@@ -122,6 +122,10 @@ export function withoutRows(
 /** The progress once the stream needs no filter any more: nothing to remember but what was copied. */
 export function settled(progress: SnapshotProgress): SnapshotProgress {
   const done = { ...progress.done }
-  for (const [topic, table] of Object.entries(progress.tables)) done[topic] = table.oid
-  return { steps: progress.steps + 1, done, generations: [], tables: {} }
+  const tables: Record<string, TableProgress> = {}
+  for (const [topic, table] of Object.entries(progress.tables)) {
+    if (isComplete(table)) done[topic] = table.oid
+    else tables[topic] = table
+  }
+  return { steps: progress.steps + 1, done, generations: [], tables }
 }

@@ -25,6 +25,8 @@ export interface StreamOptions {
   readonly types: TypeCatalog
   /** What committed before it is known already. */
   readonly after: bigint
+  /** What committed before it is durable; `after` when absent. */
+  readonly acknowledged?: bigint
   /** The position to commit together with everything before an LSN. Called with rising LSNs. */
   readonly positionAt: (lsn: bigint) => Position
   readonly filter: RowFilter | null
