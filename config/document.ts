@@ -6,7 +6,7 @@
 import type { Code } from '../core/errors/codes.ts'
 import type { ConfigProblem } from './problem.ts'
 import type { Piece, References, Resolved } from './references.ts'
-import type { SourceText } from './source-text.ts'
+import { printable, type SourceText } from './source-text.ts'
 import type { ScalarNode, TreeNode } from './tree.ts'
 
 export type Path = readonly (string | number)[]
@@ -39,6 +39,8 @@ export class ConfigDocument {
   readonly root: TreeNode | null
   readonly #drafts: Draft[] = []
   readonly #referred = new Map<string, ReferredScalar>()
+  /** Paths of scalars without a value, and all their parents. */
+  readonly #unresolved = new Set<string>()
   #value: unknown = undefined
 
   constructor(source: SourceText, root: TreeNode | null) {
@@ -72,12 +74,7 @@ export class ConfigDocument {
 
   /** Whether a reference without a value stands at or below `path`. */
   unresolvedUnder(path: Path): boolean {
-    for (const [key, { resolved }] of this.#referred) {
-      if (resolved.text !== null) continue
-      const at = JSON.parse(key) as (string | number)[]
-      if (path.every((part, index) => part === at[index])) return true
-    }
-    return false
+    return this.#unresolved.has(JSON.stringify(path))
   }
 
   /** The node at `path`, or null. */
@@ -128,9 +125,9 @@ export class ConfigDocument {
       ...this.source.place(start),
       severity: details.severity ?? 'error',
       code,
-      path: path.join('.'),
-      message: details.message,
-      suggestion: details.suggestion ?? null,
+      path: printable(path.join('.')),
+      message: printable(details.message),
+      suggestion: details.suggestion == null ? null : printable(details.suggestion),
       frame: this.source.frame(start, end),
     }))
   }
@@ -160,6 +157,9 @@ export class ConfigDocument {
     if (typeof node.value !== 'string' || !node.value.includes('${')) return node.value
     const resolved = await references.resolve(node.value)
     this.#referred.set(JSON.stringify(path), { node, resolved })
+    for (let length = path.length; resolved.text === null && length >= 0; length--) {
+      this.#unresolved.add(JSON.stringify(path.slice(0, length)))
+    }
     return resolved.text ?? node.value
   }
 }

@@ -235,11 +235,14 @@ function isDeadLetters(document: ConfigDocument, sink: string, topic: string): b
 
 /** Topics that the file alone tells; a source whose topics depend on the server leaves its prefix open. */
 export function knownTopics(
+  document: ConfigDocument,
   sources: readonly SourceEntry[],
   transforms: readonly PipelineTransform[],
 ): KnownTopics {
   const topics: string[] = []
-  const open: string[] = []
+  const known = new Set(sources.map(({ name }) => name))
+  // What a source without a usable type would provide, nobody knows.
+  const open = namesIn(document, 'sources').flatMap((name) => (known.has(name) ? [] : [`${name}.`]))
   for (const { name, connector, config } of sources) {
     const own = config === undefined ? null : (connector.topics?.(config.config) ?? null)
     if (own === null || own.some((topic) => topic.includes('*'))) open.push(`${name}.`)

@@ -47,8 +47,9 @@ function misspeltKeys(
   for (const issue of issues) {
     if (issue.code !== 'unrecognized_keys') continue
     const local = plain(issue.path)
+    const free = freeKeys(document, base, local, json)
     for (const key of issue.keys) {
-      const known = nearest(key, freeKeys(document, base, local, json))
+      const known = nearest(key, free)
       if (known !== null) meant.add(JSON.stringify([...local, known]))
     }
   }

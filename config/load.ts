@@ -110,7 +110,7 @@ async function check(document: ConfigDocument, registers: Registers): Promise<Ch
   checkSchema(document, [], frame, pipelineSchema.omit({ log: true }))
   const log = checkSchema(document, ['log'], logValue, logSchema)
   const transforms = transformsOf(document)
-  const topics = knownTopics(entries.sources, transforms)
+  const topics = knownTopics(document, entries.sources, transforms)
   entries.checkNames()
   entries.checkFrom(topics)
   const name = typeof value['name'] === 'string' ? value['name'] : null

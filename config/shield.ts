@@ -17,7 +17,7 @@ export interface Shield {
 export function shieldReferences(text: string): Shield {
   const free = freeCharacters(text)
   if (!text.includes('${') || free === null) return { text, restore: (value) => value }
-  const swapped = text.replace(/\$\{[^}"'\r\n]*\}/g, (reference) => {
+  const swapped = text.replace(/\$\{[^{}"'\r\n]*\}/g, (reference) => {
     let safe = ''
     for (const char of reference) {
       const index = shielded.indexOf(char)

@@ -92,8 +92,8 @@ function maskLikely(line: string): string {
     )
 }
 
-/** Control characters would move the cursor or recolour the user's terminal. */
-function printable(text: string): string {
+/** Control characters would move the cursor or recolour the terminal of whoever reads a message. */
+export function printable(text: string): string {
   // eslint-disable-next-line no-control-regex -- control characters are what this looks for
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, ' ')
 }

@@ -39,28 +39,37 @@ function align(file: string, node: ScalarNode): Int32Array {
   const escapes = node.style === 'quoted' && file[node.start] === '"'
   for (let index = 0; index < value.length; index++) {
     const char = value[index]!
-    if (/\s/.test(char)) {
-      places[index] = at
-      if (/\s/.test(file[at] ?? '')) at += 1
-      continue
-    }
-    while (at < node.end - 1 && file[at] !== char && skippable(file, at, escapes)) {
-      at += escapes && file[at] === '\\' ? Math.max(1, escapeLength(file, at, char)) : 1
-    }
+    const space = /\s/.test(char)
+    // More spaces than the value has are YAML's own: indentation, folding, continued lines.
+    if (!space) at = skip(file, at, { char, end: node.end - 1, escapes })
     places[index] = at
-    if (at < node.end - 1) at += 1
+    if (escapes && file[at] === '\\') at += escapeLength(file, at)
+    else if (file[at] === char || (space && /\s/.test(file[at] ?? ''))) at += 1
   }
   places[value.length] = Math.min(at, node.end)
   return places
 }
 
-function skippable(file: string, at: number, escapes: boolean): boolean {
-  return /\s/.test(file[at]!) || file[at] === "'" || (escapes && file[at] === '\\')
+function skip(
+  file: string,
+  from: number,
+  wanted: { readonly char: string; readonly end: number; readonly escapes: boolean },
+): number {
+  let at = from
+  while (at < wanted.end && file[at] !== wanted.char && skippable(file, at, wanted.escapes)) {
+    at += file[at] === '\\' ? 2 : 1
+  }
+  return at
 }
 
-/** `\"` and `\\` are followed by the character itself; `\n`, `\x41` and their like stand for another. */
-function escapeLength(file: string, at: number, wanted: string): number {
+/** Whether the file has something here that stands for no character of the value. */
+function skippable(file: string, at: number, escapes: boolean): boolean {
+  if (escapes && file[at] === '\\') return /[\r\n]/.test(file[at + 1] ?? '')
+  return /\s/.test(file[at]!) || (!escapes && file[at] === "'")
+}
+
+/** `\x41`, `\u0041`, `\U00000041`; every other escape is one character after the backslash. */
+function escapeLength(file: string, at: number): number {
   const next = file[at + 1]
-  if (next === wanted) return 1
-  return next === 'x' ? 3 : next === 'u' ? 5 : next === 'U' ? 9 : 2
+  return next === 'x' ? 4 : next === 'u' ? 6 : next === 'U' ? 10 : 2
 }

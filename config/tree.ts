@@ -62,6 +62,7 @@ export interface ParsedTree {
 }
 
 const nodesMax = 20_000
+const depthMax = 64
 const issuesMax = 50
 
 /** Never throws; a file with errors may still give a tree, so that later checks find more. */
@@ -76,7 +77,8 @@ export function parseTree(text: string): ParsedTree {
       stringKeys: true,
       // Checked below: the library compares every key with every other one.
       uniqueKeys: false,
-      logLevel: 'silent',
+      // 'silent' would also drop the error about a second document.
+      logLevel: 'error',
     })
   } catch (error) {
     // The parser promises errors as data; what it throws all the same (a stack that overflows) is
@@ -86,7 +88,7 @@ export function parseTree(text: string): ParsedTree {
     return { root: null, issues: builder.issues }
   }
   for (const error of [...document.errors, ...document.warnings]) builder.yamlError(error, text)
-  const root = document.contents === null ? null : builder.build(document.contents, document)
+  const root = document.contents === null ? null : builder.build(document.contents)
   return { root, issues: builder.issues }
 }
 
@@ -94,6 +96,11 @@ class TreeBuilder {
   readonly issues: TreeIssue[] = []
   readonly #restore: (text: string) => string
   #nodes = 0
+  #depth = 0
+  /** How many aliases are being expanded at this point. */
+  #expanding = 0
+  /** The newest node of each anchor so far: what an alias means. */
+  readonly #anchors = new Map<string, Node>()
   #tooLarge = false
 
   constructor(restore: (text: string) => string) {
@@ -118,28 +125,44 @@ class TreeBuilder {
     }
   }
 
-  build(node: Node, document: Document.Parsed): TreeNode | null {
-    if (++this.#nodes > nodesMax) {
+  build(node: Node): TreeNode | null {
+    this.#depth++
+    const built = this.#build(node)
+    this.#depth--
+    return built
+  }
+
+  #build(node: Node): TreeNode | null {
+    // An alias may stand inside its own anchor; only the depth ends that.
+    if (++this.#nodes > nodesMax || this.#depth > depthMax) {
       if (!this.#tooLarge) {
         const [start, end] = rangeOf(node)
-        const message = `has more than ${nodesMax} values once its aliases are expanded`
+        const message = `has more than ${nodesMax} values or ${depthMax} levels once its aliases are expanded`
         this.issue('config.too_large', start, end, message, null)
       }
       this.#tooLarge = true
       return null
     }
     const [start, end] = rangeOf(node)
+    if (!isAlias(node) && node.anchor !== undefined && this.#expanding === 0) {
+      this.#anchors.set(node.anchor, node)
+    }
     if (isAlias(node)) {
-      const target = node.resolve(document)
-      if (target !== undefined) return this.build(target as Node, document)
+      const target = this.#anchors.get(node.source)
+      if (target !== undefined) {
+        this.#expanding++
+        const built = this.build(target)
+        this.#expanding--
+        return built
+      }
       this.issue('config.syntax', start, end, `this alias has no anchor before it`, null)
       return null
     }
-    if (isMap(node)) return this.#map(node.items, start, end, document)
+    if (isMap(node)) return this.#map(node.items, start, end)
     if (isSeq(node)) {
       const items: TreeNode[] = []
       for (const item of node.items) {
-        const built = this.build(item as Node, document)
+        const built = this.build(item as Node)
         if (built !== null) items.push(built)
       }
       return { kind: 'list', start, end, items }
@@ -159,12 +182,7 @@ class TreeBuilder {
     return { kind: 'scalar', start, end, value: this.#restore(node.source ?? ''), style }
   }
 
-  #map(
-    pairs: readonly { key: unknown; value: unknown }[],
-    start: number,
-    end: number,
-    document: Document.Parsed,
-  ): MapNode {
+  #map(pairs: readonly { key: unknown; value: unknown }[], start: number, end: number): MapNode {
     const entries = new Map<string, MapEntry>()
     for (const pair of pairs) {
       if (!isScalar(pair.key)) continue
@@ -178,7 +196,7 @@ class TreeBuilder {
       const node: TreeNode | null =
         value === null || value === undefined
           ? { kind: 'scalar', start: keyStart, end: keyEnd, value: null, style: 'plain' }
-          : this.build(value, document)
+          : this.build(value)
       if (node !== null) entries.set(key, { keyStart, keyEnd, node })
     }
     return { kind: 'map', start, end, entries }

@@ -1,0 +1,33 @@
+/** Nearest names and topic patterns. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { nearest } from '../../config/nearest.ts'
+import { matchTopic } from '../../config/topics.ts'
+import { topicMatches } from '../../core/task/names.ts'
+
+test('the nearest name is the one meant, or none', () => {
+  assert.equal(nearest('tabels', ['url', 'tables', 'slot']), 'tables')
+  assert.equal(nearest('Tables', ['url', 'tables']), 'tables')
+  assert.equal(nearest('ulr', ['slot', 'url']), 'url')
+  assert.equal(nearest('colour', ['url', 'tables']), null)
+  assert.equal(nearest('x'.repeat(10_000), ['x']), null)
+  assert.equal(nearest('a', []), null)
+})
+
+test('a pattern means for validate what it means for the deliver task', () => {
+  const part = fc.constantFrom('a', 'b', '.', '*', 'ab')
+  const name = fc.array(part, { minLength: 1, maxLength: 8 }).map((parts) => parts.join(''))
+  fc.assert(
+    fc.property(name, name, (pattern, text) => {
+      const topic = text.replaceAll('*', 'c')
+      if (!pattern.includes('*')) return
+      assert.equal(matchTopic(pattern, topic), topicMatches(pattern, topic), `${pattern} ${topic}`)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('a pattern of many stars takes no time', () => {
+  assert.equal(matchTopic(`${'*a'.repeat(2000)}b`, 'a'.repeat(5000)), false)
+})
