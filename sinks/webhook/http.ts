@@ -83,7 +83,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | null = null
   #answer: Answer | null = null
   #answerBytes = 0
-  #ended: Error | null = null
+  #ended = false
 
   constructor(
     signal: AbortSignal,
@@ -100,7 +100,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     // Given up while the connection was being made: nothing is sent.
-    if (this.#ended !== null) return controller.abort(this.#ended)
+    if (this.#ended) return controller.abort(new Error('given up before it was sent'))
     this.#controller = controller
   }
 
@@ -137,8 +137,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #settle(error: Error | null): void {
-    if (this.#ended !== null) return
-    this.#ended = error ?? new Error('the request has ended')
+    if (this.#ended) return
+    this.#ended = true
     clearTimeout(this.#timer)
     this.#signal.removeEventListener('abort', this.#onAbort)
     // Once there is a status, it counts, whatever became of the rest of the answer.

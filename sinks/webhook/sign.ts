@@ -7,26 +7,30 @@
  *
  * The id must hold no full stop, or the end of the id could be taken for a timestamp.
  */
-import { createHmac } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import type { Secret } from '../../core/connector/secret.ts'
 
 export const keyBytesMin = 24
 export const keyBytesMax = 64
 
-/** The key's bytes; null when the text is no such secret. Base64 with its padding, nothing around it. */
-export function parseKey(secret: Secret): Buffer | null {
+/**
+ * The signing key; null when the text is no such secret. A KeyObject, because Node takes six times as
+ * long to begin an HMAC with the bare bytes.
+ */
+export function parseKey(secret: Secret): KeyObject | null {
   const text = secret.reveal()
   if (!text.startsWith('whsec_')) return null
   const base64 = text.slice('whsec_'.length)
   const key = Buffer.from(base64, 'base64')
   // Buffer skips what is not base64; a key that lost characters would sign what nobody can verify.
   if (key.toString('base64').replace(/=+$/, '') !== base64.replace(/={0,2}$/, '')) return null
-  return key.length >= keyBytesMin && key.length <= keyBytesMax ? key : null
+  if (key.length < keyBytesMin || key.length > keyBytesMax) return null
+  return createSecretKey(key)
 }
 
 /** The `webhook-signature` header of one attempt. `timestampS` is the attempt's, in whole seconds since 1970. */
 export function signature(
-  keys: readonly Buffer[],
+  keys: readonly KeyObject[],
   id: string,
   timestampS: number,
   body: Buffer,

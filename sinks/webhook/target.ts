@@ -3,7 +3,7 @@
  * found at once, without the network; messages name the host, never the whole URL, which may hold a
  * token.
  */
-import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { X509Certificate, createPrivateKey, type KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { Problem } from '../../core/connector/problem.ts'
 import type { Secret } from '../../core/connector/secret.ts'
@@ -20,7 +20,7 @@ export interface Target {
   /** Path and query. */
   readonly path: string
   /** Signing keys, the current one first. */
-  readonly keys: readonly Buffer[]
+  readonly keys: readonly KeyObject[]
   /** Names and values in turn, the same for every request. */
   readonly headers: readonly string[]
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string }
@@ -75,8 +75,8 @@ function parseUrl(config: WebhookConfig, problems: Problem[]): URL | null {
   return url
 }
 
-function parseKeys(config: WebhookConfig, problems: Problem[]): readonly Buffer[] {
-  const keys: Buffer[] = []
+function parseKeys(config: WebhookConfig, problems: Problem[]): readonly KeyObject[] {
+  const keys: KeyObject[] = []
   const secrets: readonly (readonly [string, Secret | undefined])[] = [
     ['secret', config.secret],
     ['secret_previous', config.secret_previous],

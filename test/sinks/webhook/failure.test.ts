@@ -57,27 +57,31 @@ test('an endpoint that is not there: the batch waits, nothing is set aside, then
   }
   assert.ok(waits[0]! > 0 && waits[0]! <= 5000)
   assert.equal(Math.max(...waits), 300_000)
-  await using receiver = await startReceiver({ secret, port })
+  await using receiver = await startReceiver({ secret, port, anyTime: true })
   assert.deepEqual(await sink.write({ ...batch, attempt: 31 }, forever), { rejected: [] })
   assert.equal(receiver.taken.length, 30)
 })
 
 test('an endpoint that answers 500 to everything is probed, and few events are set aside', async () => {
-  await using receiver = await startReceiver({ secret, behaviour: () => ({ status: 500 }) })
+  await using receiver = await startReceiver({
+    secret,
+    anyTime: true,
+    behaviour: () => ({ status: 500 }),
+  })
   const clock = jumpClock()
   await using sink = await openSink(receiver.url, {}, testContext(clock))
   const batch = sinkBatch(batchOf(inserts(200)))
   const startMs = clock.nowMs()
-  let rejectedAtOnce = false
   for (let attempt = 1; clock.nowMs() - startMs < 2 * 3_600_000; attempt++) {
     const error = await failure(sink.write({ ...batch, attempt }, forever))
     assert.equal(error.code, 'sink.webhook.failing')
     clock.pass(error.retryAfterMs ?? 0)
-    rejectedAtOnce ||= receiver.requests.length > 30 && attempt < 2
   }
-  assert.equal(rejectedAtOnce, false)
   // Two hours of probes, at most one in five minutes once they are that far apart, and a first burst.
   assert.ok(receiver.requests.length < 60, `${receiver.requests.length} requests`)
+  const exhausted = new Map<string, number>()
+  for (const { id, attempt } of receiver.requests) exhausted.set(id, attempt)
+  assert.ok([...exhausted.values()].filter((attempts) => attempts >= 8).length <= 6)
 })
 
 test('one event that is never taken does not stop the others, nor its key, for ever', async () => {
@@ -99,6 +103,7 @@ test('overload: 429 and 503 use up no attempts, and the batch comes back to the 
   let busy = true
   await using receiver = await startReceiver({
     secret,
+    anyTime: true,
     behaviour: ({ event }) => ({ status: busy && event.offset === 100 ? 429 : 200 }),
   })
   const clock = jumpClock()
