@@ -20,7 +20,7 @@ export interface ProbeResult {
  * Small enough for a store that takes seconds for a contended key (SeaweedFS: 1–3 s; the rounds run
  * side by side), large enough for a race window as narrow as a file system's check-then-write.
  */
-const rounds = 4
+const rounds = 3
 const racers = 8
 const bodyBytes = 4096
 

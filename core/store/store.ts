@@ -25,8 +25,9 @@ export interface ObjectStore extends AsyncDisposable {
   /** Creates or replaces the object. */
   put(key: string, bytes: Uint8Array, signal: AbortSignal): Promise<void>
   /**
-   * Keys that begin with `prefix`, after `after` if given, at most `limit`, in ascending order
-   * (S3 directory buckets: in no order; nothing on a hot path may list).
+   * Keys that begin with `prefix`, after `after` if given, at most `limit`. Keys of one folder come
+   * in ascending order; between folders some stores sort `a/b` before `a.b` and some after it, and
+   * S3 directory buckets do not sort at all. Nothing on a hot path may list.
    */
   list(prefix: string, options: ListOptions, signal: AbortSignal): Promise<string[]>
   /** Removes the objects; those that are gone already do not matter. */
