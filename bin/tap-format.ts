@@ -8,7 +8,7 @@ import type { Batch } from '../core/record/batch.ts'
 import { opNames } from '../core/record/batch.ts'
 import { isoTimestamp, jsonRows } from '../core/record/json.ts'
 import { textAt } from '../core/record/value.ts'
-import { oneLine } from '../core/observe/plain-renderer.ts'
+import { oneLine } from '../core/observe/format.ts'
 import { print } from './output.ts'
 
 export type TapFormat = 'table' | 'json' | 'jsonl'

@@ -5,7 +5,7 @@
 import type { Pipeline } from '../../config/pipeline.ts'
 import { didYouMean } from '../../config/nearest.ts'
 import { isAbort } from '../../core/errors/error.ts'
-import { locate, readHead } from '../../core/log/head.ts'
+import { locate, readHead, type LocateAt } from '../../core/log/head.ts'
 import { openLog, type Log } from '../../core/log/log.ts'
 import { ChainReader } from '../../core/log/reader.ts'
 import type { TopicHead } from '../../core/log/types.ts'
@@ -30,8 +30,6 @@ export interface TapOptions {
   readonly follow: boolean
   readonly format: TapFormat
 }
-
-type Place = Parameters<typeof locate>[3]
 
 export async function tap(
   file: string,
@@ -79,7 +77,7 @@ interface Tapped {
   readonly log: Log
   readonly chain: string
   readonly topic: string
-  readonly place: Place
+  readonly place: LocateAt
   readonly printer: RowPrinter
 }
 
@@ -90,7 +88,7 @@ async function follow(
 ): Promise<void> {
   let left = options.limit ?? Infinity
   const start = await locate(log, chain, topic, place, signal)
-  const reader = ChainReader.open(log, chain, start.seq)
+  await using reader = ChainReader.open(log, chain, start.seq)
   while (left > 0 && !signal.aborted) {
     const commit = options.follow ? await reader.next(signal) : await reader.tryNext(signal)
     if (commit === null) return
@@ -162,7 +160,7 @@ function listTopics(topics: ReadonlyMap<string, FoundTopic>, format: TapFormat):
   return exitCode.ok
 }
 
-function parsePlace(text: string): Place | null {
+function parsePlace(text: string): LocateAt | null {
   if (text === 'start' || text === 'end') return text
   const offset = /^offset:(\d{1,15})$/.exec(text)?.[1]
   if (offset !== undefined) return { offset: Number(offset) }

@@ -1,4 +1,7 @@
-/** Numbers as people read them in a status line: short, with their unit, never wider than 8 characters. */
+/**
+ * Numbers and texts as people read them in a status line: short, with their unit, never wider than 8
+ * characters, and without anything that moves the cursor.
+ */
 
 /** `0`, `950`, `12.3k`, `4.56M`. */
 export function shortCount(count: number): string {
@@ -43,4 +46,9 @@ export function shortBytes(bytes: number | null): string {
 
 function threeDigits(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
+}
+
+/** Messages may come from servers; a line stays a line, and no escape sequence gets through. */
+export function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()
 }

@@ -4,6 +4,7 @@
  * whoever logs it, and credentials inside URLs are masked on the way out.
  */
 import pino from 'pino'
+import { oneLine } from './format.ts'
 
 /** The shape of the connector contract's Logger, which this folder does not import. */
 export interface PinoLogger {
@@ -51,7 +52,7 @@ export function createLogger(options: LoggerOptions, name: string): PinoLogger {
 /** `2026-11-22T04:00:00.000Z  info  shop  committed rows  rows=120 seq=7` */
 function plainLine(line: string): string {
   const { time, level, name, msg, ...fields } = JSON.parse(line) as Record<string, unknown>
-  const words = [String(time), String(level).padEnd(5), String(name), String(msg)]
+  const words = [String(time), String(level).padEnd(5), String(name), oneLine(String(msg))]
   for (const [key, value] of Object.entries(fields)) words.push(`${key}=${plainValue(value)}`)
   return words.join('  ')
 }

@@ -4,7 +4,7 @@
  *
  *   2026-11-22T04:00:05.000Z  ingest shop  running  rows=120,400  rate=24.1k/s  lag=12 ms  backlog=0 B
  */
-import { shortBytes, shortCount, shortDuration } from './format.ts'
+import { oneLine, shortBytes, shortCount, shortDuration } from './format.ts'
 import { Rates, type StatusBoard, type TaskStatus } from './status.ts'
 
 const lineEveryMs = 5000
@@ -51,9 +51,4 @@ function statusLine(task: TaskStatus, rate: number, nowMs: number): string {
   ]
   if (task.detail !== '') words.push(oneLine(task.detail))
   return words.join('  ')
-}
-
-/** Messages may come from servers; a line stays a line, and no escape sequence gets through. */
-export function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()
 }

@@ -7,8 +7,7 @@
  * the cursor.
  */
 import { createColors } from 'picocolors'
-import { shortBytes, shortCount, shortDuration } from './format.ts'
-import { oneLine } from './plain-renderer.ts'
+import { oneLine, shortBytes, shortCount, shortDuration } from './format.ts'
 import { Rates, type StatusBoard, type TaskState, type TaskStatus } from './status.ts'
 
 export interface Terminal {
