@@ -32,8 +32,10 @@ export class CopyParser {
   readonly #ends: Int32Array
   readonly #escaped: Uint8Array
   #plain = new Uint8Array(1024)
-  /** The piece the last complete row lies in. */
-  #source: Uint8Array = new Uint8Array(0)
+  /** Where the last complete row lies. */
+  #last: Uint8Array = new Uint8Array(0)
+  #lastStart = 0
+  #lastEnd = 0
   /** The beginning of a row whose end has not arrived; the other one may hold the last complete row. */
   #carry: Uint8Array = new Uint8Array(1024)
   #carriedBefore: Uint8Array = new Uint8Array(1024)
@@ -78,12 +80,20 @@ export class CopyParser {
     }
   }
 
-  /** A value of the last complete row, until the next `feed`, as text; null when it is null. */
-  textOf(column: number): string | null {
-    const start = this.#starts[column]!
-    if (start < 0) return null
-    const from = this.#escaped[column] === 1 ? this.#plain : this.#source
-    return Buffer.from(from.buffer, from.byteOffset + start, this.#ends[column]! - start).toString()
+  /** Values of the last complete row, until the next `feed`, as text; '' where it has none. */
+  textsOf(columns: readonly number[]): string[] {
+    // Reading on into a row that was not complete has written over where its values lie.
+    this.#locate(this.#last, this.#lastStart, this.#lastEnd)
+    return columns.map((column) => {
+      const start = this.#starts[column]!
+      if (start < 0) return ''
+      const from = this.#escaped[column] === 1 ? this.#plain : this.#last
+      return Buffer.from(
+        from.buffer,
+        from.byteOffset + start,
+        this.#ends[column]! - start,
+      ).toString()
+    })
   }
 
   /** The columns gathered, and starts anew. */
@@ -99,6 +109,18 @@ export class CopyParser {
 
   /** Reads the row that begins at `from`; where the next one begins, or −1 when its end is not there. */
   #row(source: Uint8Array, from: number, end: number): number {
+    const next = this.#locate(source, from, end)
+    if (next < 0) return next
+    this.#append(source)
+    this.#last = source
+    this.#lastStart = from
+    this.#lastEnd = next
+    this.rows++
+    return next
+  }
+
+  /** Finds the values of that row; returns as `#row` does. */
+  #locate(source: Uint8Array, from: number, end: number): number {
     const starts = this.#starts
     const ends = this.#ends
     const escaped = this.#escaped
@@ -138,9 +160,6 @@ export class CopyParser {
     if (column !== columns && !(columns === 0 && at === from)) {
       throw malformed(`has a row of ${column} values where ${columns} were asked for`)
     }
-    this.#source = source
-    this.#append(source)
-    this.rows++
     return at + 1
   }
 

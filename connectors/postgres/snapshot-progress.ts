@@ -121,6 +121,7 @@ export function withoutRows(
 
 /** The progress once the stream needs no filter any more: nothing to remember but what was copied. */
 export function settled(progress: SnapshotProgress): SnapshotProgress {
+  if (progress.generations.length === 0) return progress
   const done = { ...progress.done }
   const tables: Record<string, TableProgress> = {}
   for (const [topic, table] of Object.entries(progress.tables)) {

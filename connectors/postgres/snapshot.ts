@@ -179,11 +179,12 @@ async function* copyTable(
   }
   const parser = new CopyParser(schema.fields.map((field) => valueDecoder(field.type)))
   const finish = (): Batch => snapshotBatch(schema, parser, job.snapshot.timeUs)
+  const keyFields = order.map((column) => column.index)
   let rows = 0
   const feed = (source: Uint8Array, from: number, to: number): void => parser.feed(source, from, to)
   for await (const _ of copyOut(reader, copySql(locked, after), feed, job.signal)) {
     if (parser.rows === 0 || parser.byteLength < batchBytes) continue
-    const upTo = order.map((_, i) => parser.textOf(order[i]!.index)!)
+    const upTo = parser.textsOf(keyFields)
     rows += parser.rows
     state = withRange(state, topic, identity, { generation, upTo })
     yield batchOf([{ topic, batch: finish() }], job.positionAt(state))

@@ -63,6 +63,11 @@ export class Fold {
     }
   }
 
+  /** What a crash does: of transactions in progress nothing is left. */
+  forgetStaged(): void {
+    this.#staged.clear()
+  }
+
   /** The rows of a topic, sorted, each as JSON of its texts under the topic's newest schema. */
   sorted(topic: string): string[] {
     const names = this.#newest.get(topic)?.fields.map((field) => field.name) ?? []

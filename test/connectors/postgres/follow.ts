@@ -1,0 +1,145 @@
+/**
+ * A reader of the whole source as ingest is one: applies what comes to a Fold, acknowledges what has a
+ * position, and can crash at any batch and go on from the last position, as a new process would.
+ */
+import assert from 'node:assert/strict'
+import { systemClock, type Context, type StatusReport } from '../../../core/connector/context.ts'
+import type { Position, Source, SourceBatch } from '../../../core/connector/source.ts'
+import { Op } from '../../../core/record/batch.ts'
+import { postgres } from '../../../connectors/postgres/connector.ts'
+import { parseLsn } from '../../../connectors/postgres/lsn.ts'
+import { parsePosition } from '../../../connectors/postgres/position.ts'
+import type { PostgresServer } from '../../services/postgres.ts'
+import { Fold } from './fold.ts'
+
+export interface Followed {
+  readonly url: string
+  readonly tables: readonly string[]
+  /** More keys of the source's configuration. */
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly name?: string
+}
+
+export interface LogLine {
+  readonly level: string
+  readonly message: string
+  readonly fields: object
+}
+
+/** A context that keeps what is logged and reported. */
+export function testContext(name = 'shop') {
+  const lines: LogLine[] = []
+  const reports: StatusReport[] = []
+  const log =
+    (level: string) =>
+    (message: string, fields = {}): void =>
+      void lines.push({ level, message, fields })
+  const context: Context = {
+    pipeline: 'test',
+    name,
+    clock: systemClock,
+    random: Math.random,
+    logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
+    metrics: { count: () => {}, gauge: () => {}, observe: () => {} },
+    report: (report) => void reports.push(report),
+  }
+  return { context, lines, reports }
+}
+
+export class Follower implements AsyncDisposable {
+  readonly fold = new Fold()
+  readonly lines: LogLine[]
+  readonly reports: StatusReport[]
+  position: Position | null = null
+  batches = 0
+  snapshotRows = 0
+  /** Acknowledge every position at once. */
+  acks = true
+  readonly #followed: Followed
+  readonly #context: Context
+  #source: Source | null = null
+  #reader: AsyncIterator<SourceBatch> | null = null
+  #stop = new AbortController()
+
+  constructor(followed: Followed) {
+    this.#followed = followed
+    const { context, lines, reports } = testContext(followed.name)
+    this.#context = context
+    this.lines = lines
+    this.reports = reports
+  }
+
+  /** The next batch, applied. */
+  async next(): Promise<SourceBatch> {
+    const reader = this.#reader ?? (await this.#open())
+    const result = await reader.next()
+    assert.ok(result.done !== true, 'a source ends only by abort or error')
+    const batch = result.value
+    this.batches++
+    for (const change of batch.changes) {
+      if ('truncate' in change) continue
+      for (const op of change.batch.ops) if (op === Op.snapshot) this.snapshotRows++
+    }
+    this.fold.apply(batch)
+    if (batch.position !== null) {
+      if (this.position !== null) {
+        const message = `${batch.position} after ${this.position}`
+        assert.ok(postgres.atOrAfter(batch.position, this.position), message)
+      }
+      this.position = batch.position
+      if (this.acks) await this.#source!.ack(batch.position)
+    }
+    return batch
+  }
+
+  /** Reads on until `stop` says so of a batch. */
+  async until(stop: (batch: SourceBatch) => boolean): Promise<void> {
+    for (let i = 0; i < 100_000; i++) if (stop(await this.next())) return
+    assert.fail('the source never came to where it should')
+  }
+
+  /** Reads on until everything that is committed now has come, and the copy is complete. */
+  async catchUp(server: PostgresServer): Promise<void> {
+    const [row] = await server.query<{ lsn: string }>(
+      'SELECT pg_current_wal_insert_lsn()::text AS lsn',
+    )
+    const goal = parseLsn(row!.lsn)
+    await this.until(({ position }) => position !== null && parsePosition(position).lsn >= goal)
+  }
+
+  /** Forgets everything since the last position; the next read is that of a new process. */
+  async crash(): Promise<void> {
+    const source = this.#source
+    this.#stop.abort()
+    this.#reader = null
+    this.#source = null
+    this.#stop = new AbortController()
+    this.fold.forgetStaged()
+    await source?.[Symbol.asyncDispose]()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.crash()
+  }
+
+  async #open(): Promise<AsyncIterator<SourceBatch>> {
+    const { url, tables, config } = this.#followed
+    const parsed = postgres.config.parse({ url, tables, ...config })
+    this.#source = await postgres.open(parsed, this.#context)
+    this.#reader = this.#source.read(this.position, this.#stop.signal)[Symbol.asyncIterator]()
+    return this.#reader
+  }
+}
+
+/** The rows of a table as the server prints them, in the form of `Fold.sorted`. */
+export async function rowsOf(
+  server: PostgresServer,
+  table: string,
+  columns: readonly string[],
+): Promise<string[]> {
+  const texts = columns.map((column) => `${column}::text`).join(', ')
+  const rows = await server.query<{ row: string }>(
+    `SELECT json_build_array(${texts})::text AS row FROM ${table}`,
+  )
+  return rows.map(({ row }) => JSON.stringify(JSON.parse(row))).sort()
+}
