@@ -44,7 +44,7 @@ export const logSchema = z.strictObject({
     .meta({ description: 'S3 access key; without it the AWS SDK looks in its usual places.' }),
   secret_access_key: secretText('S3 secret key that belongs to `access_key_id`.').optional(),
   flush: durationText(
-    'Longest time that rows wait for a commit. Without it: adaptive, 10 to 50 ms on a local folder, 250 ms to 5 s on S3.',
+    'Time between two commits under load; the first rows after a pause never wait for it. Default: 20ms on a local folder, 250ms on S3, and longer while the store answers slowly.',
     { minMs: 1, maxMs: 60_000 },
   ).optional(),
 })

@@ -117,6 +117,8 @@ function valuesOf(schema: JsonSchema): JsonSchema {
   return typeof schema.additionalProperties === 'object' ? schema.additionalProperties : {}
 }
 
+/** For a cell of a Markdown table; outside of code, `<x>` would be taken for HTML. */
 function escape(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+  const parts = text.replaceAll('|', '\\|').replaceAll('\n', ' ').split('`')
+  return parts.map((part, at) => (at % 2 === 0 ? part.replaceAll('<', '\\<') : part)).join('`')
 }

@@ -16,7 +16,6 @@ export interface PinoLogger {
 type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
-export const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 export type LogFormat = 'plain' | 'json'
 
 export interface LoggerOptions {
