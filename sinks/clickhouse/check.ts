@@ -7,7 +7,7 @@ import type { Problem } from '../../core/connector/problem.ts'
 import type { Code } from '../../core/errors/codes.ts'
 import { codes } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
-import { ClickHouseServer } from './client.ts'
+import { addressOf, ClickHouseServer } from './client.ts'
 import type { ClickHouseConfig } from './config.ts'
 import { describeTable } from './describe.ts'
 import { qualified, quoteIdentifier } from './identifiers.ts'
@@ -104,7 +104,7 @@ async function grantProblems(
   }
   if (missing.length === 0) return []
   const message = `The user lacks ${missing.join(', ')} on database ${server.database}.`
-  const statement = `GRANT ${missing.join(', ')} ON ${on} TO ${quoteIdentifier(config.user ?? 'CURRENT_USER')}`
+  const statement = `GRANT ${missing.join(', ')} ON ${on} TO ${quoteIdentifier(addressOf(config).user)}`
   return [problem('sink.clickhouse.denied', message, statement)]
 }
 
