@@ -5,6 +5,7 @@
  *   format.json = { "format": 1, "probe": { "rounds", "racers" }, "crc32c" } as JSON on one line;
  *                 crc32c covers the line without that field, so a damaged file is noticed
  */
+import { ulid } from 'ulid'
 import { SluiceError } from '../errors/error.ts'
 import { probeStore, type ProbeResult } from '../store/probe.ts'
 import { realPacing, type Pacing } from '../store/retry.ts'
@@ -66,6 +67,11 @@ export async function openLog(store: ObjectStore, options: LogOptions): Promise<
     random: options.random ?? Math.random,
     sleep: options.sleep ?? realPacing.sleep,
   }
+}
+
+/** A name that nobody else gives: 48 bits of time, 80 of chance (ULID). */
+export function newId(log: Log, timeMs: number): string {
+  return ulid(Math.floor(timeMs), log.random)
 }
 
 /** Reads a commit or segment. Whole objects are kept in the log's cache. */

@@ -7,7 +7,6 @@
  * commit's blocks are encoded meanwhile. Snapshots are written along with commits, so an idle chain
  * writes nothing.
  */
-import { ulid } from 'ulid'
 import { SluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
 import type { ChainState } from './chain-state.ts'
@@ -19,7 +18,7 @@ import { createCommit } from './create-commit.ts'
 import { draftBody, type DraftBody } from './draft.ts'
 import { commitKey, hintKey, segmentKey, snapshotKey } from './keys.ts'
 import { loadChain, loadHint } from './load.ts'
-import type { Log } from './log.ts'
+import { newId, type Log } from './log.ts'
 import {
   encodeEntries,
   encodeState,
@@ -214,7 +213,7 @@ export class ChainWriter implements AsyncDisposable {
   ): Promise<StagedSegment> {
     const log = this.#log
     const timeMs = log.nowMs()
-    const id = ulid(timeMs, log.random)
+    const id = newId(log, timeMs)
     const key = segmentKey(this.chain, this.epoch, id)
     const common = { chain: this.chain, epoch: this.epoch, writer: this.#writer, id, timeMs }
     const { bytes, segment } = sealSegment(key, blocks, state, common)
@@ -286,7 +285,7 @@ function seal(
 ): SealedCommit {
   const { draft, body, epoch, writer } = what
   const timeMs = log.nowMs()
-  const id = ulid(timeMs, log.random)
+  const id = newId(log, timeMs)
   const seq = state.seq + 1
   const footer: CommitFooter = {
     chain: state.chain,

@@ -28,12 +28,22 @@ const bodyBytes = 4096
 export async function probeStore(store: ObjectStore, signal: AbortSignal): Promise<ProbeResult> {
   const run = ulid()
   const keys = Array.from({ length: rounds }, (_, round) => `probe/${run}-${round}`)
+  const races = await Promise.allSettled(keys.map((key) => race(store, key, signal)))
+  const failures: unknown[] = []
+  for (const outcome of races) if (outcome.status === 'rejected') failures.push(outcome.reason)
+  // A lie outweighs a failure beside it: trying again would not make the store honest.
+  const lie = failures.find((error) => isLie(error))
   try {
-    await Promise.all(keys.map((key) => race(store, key, signal)))
-  } finally {
-    if (!signal.aborted) await store.remove(keys, signal)
+    await store.remove(keys, signal)
+  } catch (error) {
+    if (failures.length === 0) throw error
   }
+  if (failures.length > 0) throw lie ?? failures[0]
   return { rounds, racers }
+}
+
+function isLie(error: unknown): boolean {
+  return error instanceof SluiceError && error.code === 'store.not_atomic'
 }
 
 async function race(store: ObjectStore, key: string, signal: AbortSignal): Promise<void> {
