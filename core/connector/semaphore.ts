@@ -9,7 +9,12 @@ export class Semaphore {
   #slots: number
   #held = 0
   /** A Set keeps the order of arrival and forgets an aborted waiter in constant time. */
-  readonly #waiting = new Set<() => void>()
+  readonly #waiting = new Set<Waiter>()
+  /**
+   * The waiters of each signal. One listener a signal: hundreds of waiters share one, and adding and
+   * removing a listener costs more than everything else here.
+   */
+  readonly #bySignal = new Map<AbortSignal, SignalWaiters>()
 
   constructor(slots: number) {
     this.#slots = slots
@@ -34,16 +39,9 @@ export class Semaphore {
         this.#held++
         return resolve()
       }
-      const go = (): void => {
-        signal.removeEventListener('abort', stop)
-        resolve()
-      }
-      const stop = (): void => {
-        this.#waiting.delete(go)
-        reject(signal.reason as Error)
-      }
-      this.#waiting.add(go)
-      signal.addEventListener('abort', stop, { once: true })
+      const waiter: Waiter = { signal, resolve, reject }
+      this.#waiting.add(waiter)
+      this.#listen(signal).waiters.add(waiter)
     })
   }
 
@@ -54,11 +52,52 @@ export class Semaphore {
   }
 
   #wake(): void {
-    for (const go of this.#waiting) {
+    for (const waiter of this.#waiting) {
       if (this.#held >= this.#slots) return
-      this.#waiting.delete(go)
+      this.#waiting.delete(waiter)
+      this.#forget(waiter)
       this.#held++
-      go()
+      waiter.resolve()
     }
   }
+
+  #listen(signal: AbortSignal): SignalWaiters {
+    let entry = this.#bySignal.get(signal)
+    if (entry === undefined) {
+      entry = { waiters: new Set(), stop: () => this.#abort(signal) }
+      this.#bySignal.set(signal, entry)
+      signal.addEventListener('abort', entry.stop, { once: true })
+    }
+    return entry
+  }
+
+  #forget(waiter: Waiter): void {
+    const { signal } = waiter
+    const entry = this.#bySignal.get(signal)
+    if (entry === undefined) return
+    entry.waiters.delete(waiter)
+    if (entry.waiters.size > 0) return
+    this.#bySignal.delete(signal)
+    signal.removeEventListener('abort', entry.stop)
+  }
+
+  #abort(signal: AbortSignal): void {
+    const waiters = this.#bySignal.get(signal)?.waiters ?? []
+    this.#bySignal.delete(signal)
+    for (const waiter of waiters) {
+      this.#waiting.delete(waiter)
+      waiter.reject(signal.reason as Error)
+    }
+  }
+}
+
+interface Waiter {
+  readonly signal: AbortSignal
+  readonly resolve: () => void
+  readonly reject: (reason: Error) => void
+}
+
+interface SignalWaiters {
+  readonly waiters: Set<Waiter>
+  readonly stop: () => void
 }

@@ -169,7 +169,8 @@ function numberJson(text: string): string {
 /** Shortest text that reads back as the same 32-bit float; 9 digits always do (IEEE 754 §5.12.2). */
 function float32Text(value: number): string {
   const single = Math.fround(value)
-  if (!Number.isFinite(single)) return floatText(single)
+  // toPrecision loses the sign of −0.
+  if (!Number.isFinite(single) || single === 0) return floatText(single)
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(single.toPrecision(digits))
     if (Math.fround(short) === single) return floatText(short)

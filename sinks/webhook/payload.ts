@@ -21,12 +21,16 @@ import {
   type JsonColumn,
   type JsonOptions,
 } from '../../core/record/json.ts'
+import type { EventKind } from './config.ts'
 import type { ChangeEvent } from './events.ts'
 
 export class Payloads {
   readonly #batch: SinkBatch
   readonly #ids: string
-  readonly #topic: string
+  /** What stands before `data`, by kind; the time in it is that of `#timeUs`. */
+  readonly #heads = new Map<EventKind, string>()
+  #timeUs = Number.NaN
+  readonly #tail: string
   readonly #row: JsonColumn
   readonly #key: JsonColumn | null
   readonly #deleted: JsonColumn
@@ -35,7 +39,7 @@ export class Payloads {
     const { schema } = batch.batch
     this.#batch = batch
     this.#ids = idStem(pipeline, batch.topic)
-    this.#topic = JSON.stringify(batch.topic)
+    this.#tail = `,"topic":${JSON.stringify(batch.topic)},"op":"`
     this.#row = jsonRows(batch.batch, undefined, options)
     this.#key = schema.key.length === 0 ? null : jsonRows(batch.batch, schema.key, options)
     this.#deleted = schema.changelog === 'upsert' && this.#key !== null ? this.#key : this.#row
@@ -48,14 +52,25 @@ export class Payloads {
 
   /** Throws TypeError when JSON cannot hold a text of the row. */
   body({ kind, row, previous }: ChangeEvent): Buffer {
-    const { topic, offset, batch } = this.#batch
     const old = previous < 0 ? '' : `,"previous":${this.#row(previous)}`
     const data = kind === 'delete' ? this.#deleted(row) : this.#row(row)
-    return Buffer.from(
-      `{"type":${JSON.stringify(`${topic}.${kind}`)},"timestamp":"${isoTimestamp(batch.timesUs[row]!, 'Z')}",` +
-        `"data":${data}${old},"topic":${this.#topic},"op":"${kind}",` +
-        `"offset":${offset + row},"key":${this.#key === null ? 'null' : this.#key(row)}}`,
-    )
+    const key = this.#key === null ? 'null' : this.#key(row)
+    const offset = this.#batch.offset + row
+    const head = this.#head(kind, this.#batch.batch.timesUs[row]!)
+    return Buffer.from(`${head}${data}${old}${this.#tail}${kind}","offset":${offset},"key":${key}}`)
+  }
+
+  /** Rows of one transaction have one time, so that most heads were written before. */
+  #head(kind: EventKind, timeUs: number): string {
+    if (timeUs !== this.#timeUs) this.#heads.clear()
+    this.#timeUs = timeUs
+    let head = this.#heads.get(kind)
+    if (head === undefined) {
+      const type = JSON.stringify(`${this.#batch.topic}.${kind}`)
+      head = `{"type":${type},"timestamp":"${isoTimestamp(timeUs, 'Z')}","data":`
+      this.#heads.set(kind, head)
+    }
+    return head
   }
 }
 

@@ -1,5 +1,6 @@
 /** CircuitBreaker and Semaphore: who may go, and when. Every wait is bounded and abortable (invariant 8). */
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { CircuitBreaker } from '../../../core/connector/circuit-breaker.ts'
@@ -123,6 +124,20 @@ test('semaphore: an aborted waiter leaves the queue and holds nothing', async ()
   await assert.rejects(semaphore.acquire(gone.signal), /stop/)
   semaphore.release()
   assert.throws(() => semaphore.release(), RangeError)
+})
+
+test('semaphore: one signal ends all its waiters, another its own, and no listener is left', async () => {
+  const semaphore = new Semaphore(1)
+  const never = new AbortController().signal
+  await semaphore.acquire(never)
+  const stop = new AbortController()
+  const gone = [1, 2, 3].map(() => semaphore.acquire(stop.signal))
+  const served = semaphore.acquire(never)
+  stop.abort(new Error('stop'))
+  for (const wait of gone) await assert.rejects(wait, /stop/)
+  semaphore.release()
+  await served
+  assert.deepEqual([getEventListeners(never, 'abort').length, semaphore.held], [0, 1])
 })
 
 test('semaphore: fewer slots take effect as slots are given back, more at once', async () => {

@@ -89,8 +89,9 @@ test('float64 and float32: shortest text that reads back the same; no NaN or inf
     '5e-324',
     '0.1',
   ])
-  const singles = [Math.fround(0.1), 16_777_216, Math.fround(1e-45), Math.fround(3.4028235e38)]
+  const singles = [-0, Math.fround(0.1), 16_777_216, Math.fround(1e-45), Math.fround(3.4028235e38)]
   assert.deepEqual(all({ kind: 'float32' }, numbers('int64', ...singles)), [
+    '-0',
     '0.1',
     '16777216',
     '1e-45',
