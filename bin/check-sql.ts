@@ -5,14 +5,9 @@
 import type { ConfigProblem } from '../config/problem.ts'
 import type { PipelineOutline, PipelineTransform } from '../config/pipeline.ts'
 import { toSluiceError } from '../core/errors/error.ts'
-import {
-  loadParser,
-  parseQuery,
-  resolveTopic,
-  sqlSpan,
-  tablesOf,
-  type ParsedQuery,
-} from '../core/sql/compile.ts'
+import { parseQuery, type ParsedQuery } from '../core/sql/parse/parse.ts'
+import { sqlSpan, type Span } from '../core/sql/parse/span.ts'
+import { resolveTopic, tablesOf } from '../core/sql/plan/topics.ts'
 
 export interface CheckedSql {
   /** By transform; only those that parse. */
@@ -20,20 +15,13 @@ export interface CheckedSql {
   readonly problems: readonly ConfigProblem[]
 }
 
-interface Span {
-  readonly start: number
-  readonly end: number
-}
-
 export async function checkSql(outline: PipelineOutline): Promise<CheckedSql> {
-  if (outline.transforms.length === 0) return { queries: new Map(), problems: [] }
-  await loadParser()
   const problems: ConfigProblem[] = []
   const queries = new Map<string, ParsedQuery>()
   const reads = new Map<string, readonly Read[]>()
   for (const transform of outline.transforms) {
     try {
-      const query = parseQuery(transform.sql)
+      const query = await parseQuery(transform.sql)
       queries.set(transform.name, query)
       reads.set(transform.name, readsOf(transform, query, outline, problems))
     } catch (error) {
@@ -64,7 +52,7 @@ function readsOf(
       continue
     }
     try {
-      found.push({ topic: resolveTopic(name, others), span })
+      found.push({ topic: resolveTopic(name, others, span), span })
     } catch (error) {
       // A table that is not known here may be one that only the source knows.
       const unknown = toSluiceError(error).code !== 'sql.ambiguous_table'

@@ -2,7 +2,7 @@
 import type { Pipeline, PipelineOutline } from '../config/pipeline.ts'
 import type { ConfigProblem } from '../config/problem.ts'
 import { loadPipeline } from '../config/load.ts'
-import type { ParsedQuery } from '../core/sql/compile.ts'
+import type { ParsedQuery } from '../core/sql/parse/parse.ts'
 import { checkSql } from './check-sql.ts'
 
 export interface Loaded {

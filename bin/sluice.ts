@@ -24,8 +24,13 @@ function program(): Command {
     .showHelpAfterError('(`sluice --help` lists the commands and their options)')
     .showSuggestionAfterError()
     .exitOverride()
-  const file = new Argument('<file>', 'the pipeline file, such as shop.yaml')
+  addPipelineCommands(sluice)
+  addHelpCommands(sluice)
+  return sluice
+}
 
+function addPipelineCommands(sluice: Command): void {
+  const file = new Argument('<file>', 'the pipeline file, such as shop.yaml')
   sluice
     .command('validate')
     .description('check a pipeline file: no network and no secrets needed')
@@ -75,6 +80,9 @@ function program(): Command {
     .action(async (path: string, topic: string | undefined, options: TapOptions) =>
       finish((await import('./commands/tap.ts')).tap(path, topic ?? null, options)),
     )
+}
+
+function addHelpCommands(sluice: Command): void {
   sluice
     .command('schema')
     .description('print the JSON Schema of pipeline files, for editors')
@@ -90,7 +98,6 @@ function program(): Command {
     .action(() => {
       process.stdout.write(`sluice ${version()}, Node.js ${process.version}\n`)
     })
-  return sluice
 }
 
 async function finish(result: ExitCode | Promise<ExitCode>): Promise<void> {

@@ -17,7 +17,7 @@ export interface Entry<Connector> {
   readonly name: string
   readonly kind: string
   readonly connector: Connector
-  /** undefined while it has problems or lacks values. */
+  /** undefined while it has problems; not to be used while references in it lack values. */
   readonly config: { readonly config: unknown } | undefined
 }
 export type SourceEntry = Entry<SourceConnector<unknown>>
@@ -245,8 +245,10 @@ export function knownTopics(
   const open = namesIn(document, 'sources').flatMap((name) => (known.has(name) ? [] : [`${name}.`]))
   for (const { name, connector, config } of sources) {
     const own = config === undefined ? null : (connector.topics?.(config.config) ?? null)
-    if (own === null || own.some((topic) => topic.includes('*'))) open.push(`${name}.`)
-    for (const topic of own ?? []) if (!topic.includes('*')) topics.push(`${name}.${topic}`)
+    // A pattern, or a reference without a value, may turn out to be anything.
+    const fixed = own?.filter((topic) => !/\*|\$\{/.test(topic)) ?? []
+    if (own === null || fixed.length < own.length) open.push(`${name}.`)
+    for (const topic of fixed) topics.push(`${name}.${topic}`)
   }
   for (const { name } of transforms) topics.push(name)
   return { topics, open }

@@ -11,8 +11,8 @@ import { didYouMean, nearest } from './nearest.ts'
 type Issue = z.core.$ZodIssue
 
 /**
- * Checks `value`, which stands at `base`. Returns the parsed value, or undefined when there are
- * problems (added to the document) or when references without a value leave it unknown.
+ * Checks `value`, which stands at `base`. Returns the parsed value, in which references without a
+ * value are still `${…}`, or undefined when there are problems (added to the document).
  */
 export function checkSchema(
   document: ConfigDocument,
@@ -23,9 +23,7 @@ export function checkSchema(
   const first = attempt(schema, value)
   const retyped = first.success ? undefined : retype(document, base, value, first.issues)
   const result = retyped === undefined ? first : attempt(schema, retyped)
-  if (result.success) {
-    return document.unresolvedUnder(base) ? undefined : { config: result.data }
-  }
+  if (result.success) return { config: result.data }
   const json = jsonSchemaOf(schema)
   const misspelt = misspeltKeys(document, base, result.issues, json)
   for (const issue of result.issues) {

@@ -14,7 +14,7 @@ import { createLogger, type LogFormat, type LogLevel } from '../../core/observe/
 import { MetricsRegistry } from '../../core/observe/metrics.ts'
 import { ObserveServer } from '../../core/observe/server.ts'
 import { StatusBoard } from '../../core/observe/status.ts'
-import type { ParsedQuery } from '../../core/sql/compile.ts'
+import type { ParsedQuery } from '../../core/sql/parse/parse.ts'
 import type { TaskContext } from '../../core/task/context.ts'
 import { contextOf } from '../context.ts'
 import { showStatus, type Display } from '../display.ts'

@@ -33,7 +33,7 @@ async function check(bytes: Uint8Array): Promise<LoadResult> {
       assert.ok(problem.col >= 1 && problem.message !== '' && problem.file === 'shop.yaml')
       assert.ok(formatProblem(problem).startsWith(`shop.yaml:${problem.line}:${problem.col}  `))
       // Nothing from the file may move the cursor or colour the terminal of who reads it.
-      assert.doesNotMatch(formatProblem(problem), /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
+      assert.doesNotMatch(formatProblem(problem).replaceAll('\n', ''), /\p{Cc}/u)
     }
   }
   const online = results[1]!

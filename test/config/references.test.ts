@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { References } from '../../config/references.ts'
-import type { Secret } from '../../core/connector/secret.ts'
 import { brief, configOf, filesOf, good, load } from './support.ts'
 
 const references = new References(
@@ -55,7 +54,7 @@ test('unquoted inside flow mappings, as in `{ url: ${env.X} }`', async () => {
   const yaml = good.replace('url: https://example.com', 'url: ${env.U:-https://a.example/?x=[1,2]}')
   const result = await load(yaml)
   assert.deepEqual(result.problems, [])
-  assert.equal(configOf<{ url: string }>(result, 'sinks').url, 'https://a.example/?x=[1,2]')
+  assert.equal(String(configOf(result, 'sinks').url), 'https://a.example/?x=[1,2]')
 })
 
 test('in comments and keys they mean nothing', async () => {
@@ -70,7 +69,7 @@ test('a value cannot change the structure of the file', async () => {
   const evil = 'x\n    tables: [evil]\nsinks: {}\n# "\' {['
   const result = await load(yaml, { env: { PG_URL: evil } })
   assert.deepEqual(result.problems, [])
-  assert.equal(configOf<{ url: Secret }>(result, 'sources').url.reveal(), evil)
+  assert.equal(configOf(result, 'sources').url.reveal(), evil)
 })
 
 test('numbers and switches may come from a reference, unless it is quoted', async () => {
@@ -78,10 +77,10 @@ test('numbers and switches may come from a reference, unless it is quoted', asyn
     good.replace('    tables:', `    port: ${text}\n    tables:`)
   const typed = await load(port('${env.PORT}'), { env: { PORT: '6000' } })
   assert.deepEqual(typed.problems, [])
-  assert.equal(configOf<{ port: number }>(typed, 'sources').port, 6000)
+  assert.equal(configOf(typed, 'sources').port, 6000)
   const allow = good.replace('from: [', 'allow_http: ${env.H:-true}, from: [')
   const flag = await load(allow)
-  assert.equal(configOf<{ allow_http: boolean }>(flag, 'sinks').allow_http, true)
+  assert.equal(configOf(flag, 'sinks').allow_http, true)
   const quoted = await load(port('"${env.PORT}"'), { env: { PORT: '6000' } })
   assert.deepEqual(brief(quoted.problems), ['8:11 config.wrong_type sources.shop.port'])
   const wrong = await load(port('${env.PORT}'), { env: { PORT: 'six' } })
@@ -90,5 +89,5 @@ test('numbers and switches may come from a reference, unless it is quoted', asyn
   const text = await load(good.replace('toy://user:hunter2@host', '${env.P}'), {
     env: { P: '12345' },
   })
-  assert.equal(configOf<{ url: Secret }>(text, 'sources').url.reveal(), '12345')
+  assert.equal(configOf(text, 'sources').url.reveal(), '12345')
 })

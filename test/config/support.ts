@@ -2,6 +2,7 @@
 import { loadPipeline, type LoadOptions, type LoadResult } from '../../config/load.ts'
 import type { ConfigProblem } from '../../config/problem.ts'
 import type { ReadFile } from '../../config/read-file.ts'
+import type { Secret } from '../../core/connector/secret.ts'
 import { toyRegisters } from './toy.ts'
 
 export interface Files {
@@ -58,9 +59,16 @@ sinks:
   box: { type: toybox, url: https://example.com, from: [shop.*, revenue] }
 `
 
-/** The parsed config of the first source or sink; what it holds the caller knows. */
-export function configOf<T>({ pipeline }: LoadResult, part: 'sources' | 'sinks'): T {
+/** The parsed config of the first source or sink. */
+export function configOf({ pipeline }: LoadResult, part: 'sources' | 'sinks'): ToyConfig {
   const entry = pipeline?.[part][0]
   if (entry === undefined) throw new Error('there is no pipeline')
-  return entry.config as T
+  return entry.config as ToyConfig
+}
+
+/** What the tests look at in the configs of toy.ts. */
+export interface ToyConfig {
+  readonly url: Secret
+  readonly port: number
+  readonly allow_http: boolean
 }
