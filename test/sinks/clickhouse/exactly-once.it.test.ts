@@ -181,6 +181,25 @@ for (const schema of [append, upsert]) {
   })
 }
 
+test('a row’s place is its offset, counted from 1 as a version and from 0 as an offset', async () => {
+  await using sink = await openSink({ url: server.url })
+  await send(sink, 'src.place_a', numbered(append, 0, 2), { offset: 2 ** 40 })
+  await send(sink, 'src.place_u', numbered(upsert, 0, 2), { offset: 2 ** 40 })
+  assert.deepEqual(
+    await server.query(
+      'SELECT n, _sluice_offset AS o, _sluice_weight AS w FROM place_a ORDER BY n',
+    ),
+    [
+      { n: '0', o: String(2 ** 40), w: 1 },
+      { n: '1', o: String(2 ** 40 + 1), w: 1 },
+    ],
+  )
+  assert.deepEqual(await server.query('SELECT n, _sluice_version AS v FROM place_u ORDER BY n'), [
+    { n: '0', v: String(2 ** 40 + 1) },
+    { n: '1', v: String(2 ** 40 + 2) },
+  ])
+})
+
 test('upsert: an old batch sent again late never wins over a newer one', async () => {
   await using sink = await openSink({ url: server.url })
   const topic = 'src.late'
