@@ -242,6 +242,8 @@ export class Decoder {
   #handOutStreamed(): void {
     const changes = this.#streamed.take()
     if (changes.length === 0) return
+    // An unchanged value in these rows may stand in a transaction that committed before them.
+    if (this.#whole.bytes > 0) this.#handOut()
     const part = this.#part === this.#xid ? '' : String(this.#part)
     const transaction = { id: String(this.#xid), part }
     this.out.push({ changes, transaction, end: null, position: null })

@@ -36,6 +36,7 @@ import {
 import {
   bytesAt,
   dayAndTime,
+  float32Text,
   floatText,
   intervalAt,
   intervalInfinity,
@@ -164,18 +165,6 @@ function integerJson(value: number | bigint, { int64 }: JsonOptions): string {
 /** Number text as JSON: as it is where JSON's grammar (RFC 8259 §6) has it, else as a string. */
 function numberJson(text: string): string {
   return /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text) ? text : `"${text}"`
-}
-
-/** Shortest text that reads back as the same 32-bit float; 9 digits always do (IEEE 754 §5.12.2). */
-function float32Text(value: number): string {
-  const single = Math.fround(value)
-  // toPrecision loses the sign of −0.
-  if (!Number.isFinite(single) || single === 0) return floatText(single)
-  for (let digits = 1; digits < 9; digits++) {
-    const short = Number(single.toPrecision(digits))
-    if (Math.fround(short) === single) return floatText(short)
-  }
-  return floatText(Number(single.toPrecision(9)))
 }
 
 /** µs since 1970 as ISO 8601, followed by `zone`: `2026-01-31T23:59:59.000001Z`. */

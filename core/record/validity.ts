@@ -14,11 +14,11 @@ export interface ColumnBuilder {
 export class Validity {
   #bits: Uint8Array | null = null
   setNull(row: number): void {
-    this.#bits ??= allSet(Math.max(64, row + 1))
+    // Whole bytes of ones: rows past this one, which have not come yet, have values.
+    this.#bits ??= new Uint8Array(Math.max(64, row + 1)).fill(0xff)
     if (row >= this.#bits.length * 8) {
-      const grown = new Uint8Array(this.#bits.length * 2 + (row >> 3)).fill(0xff)
+      const grown = new Uint8Array(Math.max(this.#bits.length * 2, (row >> 3) + 1)).fill(0xff)
       grown.set(this.#bits)
-      // The old last byte was padded with zeros; those rows were never null.
       this.#bits = grown
     }
     clearBit(this.#bits, row)

@@ -51,6 +51,7 @@ export function textAt(type: LogicalType, column: Column, row: number): string |
     case 'uint64':
       return numberAt(column, row).toString()
     case 'float32':
+      return float32Text(Number(numberAt(column, row)), 1e6)
     case 'float64':
       return floatText(Number(numberAt(column, row)))
     case 'decimal':
@@ -89,16 +90,31 @@ function fixedOf(column: Column): Fixed16Column {
 }
 
 /** Shortest text that reads back as the same double, as `float8out` prints it. */
-export function floatText(value: number): string {
+export function floatText(value: number, exponentFrom = 1e15): string {
   if (Number.isNaN(value)) return 'NaN'
   if (!Number.isFinite(value)) return value > 0 ? 'Infinity' : '-Infinity'
   if (Object.is(value, -0)) return '-0'
   const size = Math.abs(value)
   // float8out switches to exponents below 1e-4 and from 1e15 on; JavaScript at 1e-6 and 1e21.
-  if (value !== 0 && (size < 1e-4 || size >= 1e15)) {
+  if (value !== 0 && (size < 1e-4 || size >= exponentFrom)) {
     return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2')
   }
   return String(value)
+}
+
+/**
+ * Shortest text that reads back as the same 32-bit float; 9 digits always do (IEEE 754 §5.12.2).
+ * `float4out` writes exponents from 1e6 on.
+ */
+export function float32Text(value: number, exponentFrom = 1e15): string {
+  const single = Math.fround(value)
+  if (!Number.isFinite(single) || single === 0) return floatText(single)
+  let short = single
+  for (let digits = 1; digits <= 9; digits++) {
+    short = Number(single.toPrecision(digits))
+    if (Math.fround(short) === single) break
+  }
+  return floatText(short, exponentFrom)
 }
 
 export function dateText(day: number): string {

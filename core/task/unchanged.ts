@@ -29,11 +29,17 @@ type LayerEntry = {
   readonly values: RowValues | null
 }
 
-/** Rows that wait for one commit, oldest first; a scope stands for all rows of a transaction. */
-class Layer {
-  readonly rows = new Map<string, LayerEntry>()
-  readonly scopes: string[] = []
-  readonly truncated = new Set<string>()
+/** What waits for one commit, oldest first: rows by key, all rows of a transaction, a truncate. */
+type Segment =
+  | { readonly kind: 'rows'; readonly rows: Map<string, LayerEntry> }
+  | { readonly kind: 'scope'; readonly scope: string }
+  | { readonly kind: 'truncate'; readonly topic: string }
+type Layer = Segment[]
+
+export interface Sealed {
+  readonly layer: Layer
+  /** Batches a topic has in it. */
+  readonly topics: ReadonlyMap<string, number>
 }
 
 export function openUnchanged(log: Log, chain: string, folder: string): Unchanged {
@@ -52,7 +58,7 @@ export class Unchanged implements AsyncDisposable {
   readonly #uncommitted = new Map<string, number>()
   readonly #openTopics = new Map<string, Set<string>>()
   readonly #aborted = new Map<string, Set<string>>()
-  #ready = new Layer()
+  #ready: Layer = []
   #sealed: Layer | null = null
 
   constructor(log: Log, chain: string, folder: string) {
@@ -79,9 +85,7 @@ export class Unchanged implements AsyncDisposable {
     // A truncate inside an open transaction: rows after it are new keys or carry all values, and the
     // lock it holds keeps others out, so that forgetting at its commit is early enough.
     if (transaction !== null) return
-    this.#ready.truncated.add(topic)
-    for (const [at, entry] of this.#ready.rows)
-      if (entry.topic === topic) this.#ready.rows.delete(at)
+    this.#ready.push({ kind: 'truncate', topic })
   }
 
   async abort(scope: string, part: string): Promise<void> {
@@ -101,24 +105,21 @@ export class Unchanged implements AsyncDisposable {
     if (topics === undefined) return
     for (const topic of topics)
       this.#uncommitted.set(topic, (this.#uncommitted.get(topic) ?? 0) + 1)
-    if (this.#memory !== null) this.#ready.scopes.push(scope)
+    if (this.#memory !== null) this.#ready.push({ kind: 'scope', scope })
     await Promise.resolve()
   }
 
   /** What the commit that starts now holds; later rows go into the next layer. */
-  seal(): { readonly layer: Layer; readonly topics: ReadonlyMap<string, number> } {
+  seal(): Sealed {
     const layer = this.#ready
-    this.#ready = new Layer()
+    this.#ready = []
     this.#sealed = layer
     const topics = new Map(this.#uncommitted)
     return { layer, topics }
   }
 
   /** That commit is durable under `seq`. */
-  async committed(
-    sealed: { readonly layer: Layer; readonly topics: ReadonlyMap<string, number> },
-    seq: number,
-  ): Promise<void> {
+  async committed(sealed: Sealed, seq: number): Promise<void> {
     for (const [topic, count] of sealed.topics) {
       const left = (this.#uncommitted.get(topic) ?? 0) - count
       if (left > 0) this.#uncommitted.set(topic, left)
@@ -126,14 +127,8 @@ export class Unchanged implements AsyncDisposable {
     }
     const memory = this.#memory
     if (memory !== null && this.#remembered.size > 0) {
-      for (const topic of sealed.layer.truncated) await memory.clearTopic(topic)
-      for (const scope of sealed.layer.scopes) {
-        await memory.mergeOpen(scope, this.#aborted.get(scope) ?? new Set())
-        this.#aborted.delete(scope)
-      }
-      const rows = [...sealed.layer.rows.values()].map((e) => [e.topic, e.key, e.values] as const)
-      const cursors = new Map([...this.#remembered].map((topic) => [topic, seq + 1]))
-      await memory.apply(rows, cursors)
+      for (const segment of sealed.layer) await this.#apply(memory, segment)
+      await memory.apply([], new Map([...this.#remembered].map((topic) => [topic, seq + 1])))
     }
     this.#sealed = null
   }
@@ -141,6 +136,22 @@ export class Unchanged implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     await this.#memory?.[Symbol.asyncDispose]()
+  }
+
+  async #apply(memory: RowMemory, segment: Segment): Promise<void> {
+    switch (segment.kind) {
+      case 'truncate':
+        return memory.clearTopic(segment.topic)
+      case 'scope': {
+        await memory.mergeOpen(segment.scope, this.#aborted.get(segment.scope) ?? new Set())
+        this.#aborted.delete(segment.scope)
+        return
+      }
+      case 'rows': {
+        const rows = [...segment.rows.values()].map((e) => [e.topic, e.key, e.values] as const)
+        return memory.apply(rows, new Map())
+      }
+    }
   }
 
   /** Topics remembered by an earlier process are brought up to the head of the chain. */
@@ -234,7 +245,9 @@ export class Unchanged implements AsyncDisposable {
     transaction: Transaction,
   ): Promise<void> {
     if (transaction === null) {
-      this.#ready.rows.set(layerKey(topic, key), { topic, key, values })
+      let newest = this.#ready.at(-1)
+      if (newest?.kind !== 'rows') this.#ready.push((newest = { kind: 'rows', rows: new Map() }))
+      newest.rows.set(layerKey(topic, key), { topic, key, values })
     } else {
       await this.#memory!.putOpen(transaction.id, transaction.part, topic, key, values)
     }
@@ -249,15 +262,16 @@ export class Unchanged implements AsyncDisposable {
       const own = await inScope(transaction.id)
       if (own !== null) return own
     }
-    for (const layer of [this.#ready, this.#sealed]) {
-      if (layer === null) continue
-      const entry = layer.rows.get(layerKey(topic, key))
-      if (entry !== undefined) return entry.values
-      for (const scope of layer.scopes.toReversed()) {
-        const values = await inScope(scope)
+    for (const segment of [...(this.#sealed ?? []), ...this.#ready].toReversed()) {
+      if (segment.kind === 'truncate') {
+        if (segment.topic === topic) return null
+      } else if (segment.kind === 'rows') {
+        const entry = segment.rows.get(layerKey(topic, key))
+        if (entry !== undefined) return entry.values
+      } else {
+        const values = await inScope(segment.scope)
         if (values !== null) return values
       }
-      if (layer.truncated.has(topic)) return null
     }
     return memory.get(topic, key)
   }

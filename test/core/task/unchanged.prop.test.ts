@@ -204,7 +204,11 @@ async function play(log: Log, script: Script, folder: string): Promise<void> {
     const task = {
       connector: scriptedSource(script),
       config: null,
-      flush: { bytesMax: 1 << 20, intervalMs: 1, intervalMsMax: 1 },
+      flush: {
+        bytesMax: 1 << 20,
+        intervalMs: script.steps.length % 3 === 0 ? 1 : 30,
+        intervalMsMax: 30,
+      },
       openBytesMax: 200,
       stateDir: folder,
     }
