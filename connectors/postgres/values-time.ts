@@ -8,9 +8,16 @@
  *
  * PostgreSQL 18, src/backend/utils/adt/datetime.c: EncodeDateOnly, EncodeDateTime, EncodeInterval.
  */
+import { SluiceError } from '../../core/errors/error.ts'
 import { Fixed16Builder, Int32Builder, NumberBuilder } from '../../core/record/builder.ts'
 import { dayNumber, dayUs } from '../../core/record/calendar.ts'
-import { dateInfinity, dateNegativeInfinity, type LogicalType } from '../../core/record/types.ts'
+import {
+  dateInfinity,
+  dateNegativeInfinity,
+  timestampInfinity,
+  timestampNegativeInfinity,
+  type LogicalType,
+} from '../../core/record/types.ts'
 import { badValue, type ValueDecoder } from './value-decoder.ts'
 
 const minus = 0x2d
@@ -139,7 +146,19 @@ export class TimestampDecoder implements ValueDecoder {
       if (sign === 0) throw badValue(this.type)
       this.builder.append(sign * Infinity)
     } else if (day < exactDaysMax && day > -exactDaysMax) this.builder.append(day * dayUs + clock)
-    else this.builder.appendBigInt(BigInt(day) * BigInt(dayUs) + BigInt(clock))
+    else this.builder.appendBigInt(this.#wideUs(day, clock))
+  }
+
+  /**
+   * The server counts from 2000, so its last 30 years, from 294247-01-10 on, do not fit into 64 bits of
+   * µs since 1970. Such a value is refused: wrapped around, it would be another one.
+   */
+  #wideUs(day: number, clock: number): bigint {
+    const us = BigInt(day) * BigInt(dayUs) + BigInt(clock)
+    if (us < timestampInfinity && us > timestampNegativeInfinity) return us
+    throw new SluiceError('source.postgres.value', {
+      message: `A ${this.type.kind} value lies beyond 294247-01-10, the end of what can be held.`,
+    })
   }
   appendNull(): void {
     this.builder.appendNull()
