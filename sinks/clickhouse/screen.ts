@@ -5,7 +5,7 @@
  */
 import type { Batch } from '../../core/record/batch.ts'
 import type { BytesColumn, Column } from '../../core/record/column.ts'
-import type { RowProblem } from '../../core/connector/sink.ts'
+import type { RowProblem, SinkBatch } from '../../core/connector/sink.ts'
 import { decimalFits } from './decimal.ts'
 import type { TablePlan } from './plan.ts'
 
@@ -40,15 +40,19 @@ export function screen(plan: TablePlan, batch: Batch): Screened {
 }
 
 /** What a refused row's dead letter says; the column and its type, never the value. */
-export function refusedProblem(plan: TablePlan, refused: RefusedRow, attempts: number): RowProblem {
+export function refusedProblem(plan: TablePlan, refused: RefusedRow, sent: SinkBatch): RowProblem {
   const { name, type } = plan.columns[refused.column]!
+  const column = `column ${JSON.stringify(name)}`
+  const absent = isNull(sent.batch.columns[refused.column]!, refused.row)
   const temporal = type.storage.kind === 'date' || type.storage.kind === 'timestamp'
   const hint = temporal ? '; timestamps: string holds it' : ''
   return {
     row: refused.row,
     code: 'sink.clickhouse.value_out_of_range',
-    message: `The value of column ${JSON.stringify(name)} does not fit ${type.name} of table ${plan.table}${hint}.`,
-    attempts,
+    message: absent
+      ? `The value of ${column} is NULL, and the topic's schema says that it never is.`
+      : `The value of ${column} does not fit ${type.name} of table ${plan.table}${hint}.`,
+    attempts: sent.attempt,
   }
 }
 

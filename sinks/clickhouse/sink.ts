@@ -74,7 +74,7 @@ export class ClickHouseSink implements Sink {
     )
     failpoint('sink.clickhouse.after_insert')
     const rejected = [
-      ...refused.map((row) => refusedProblem(plan, row, batch.attempt)),
+      ...refused.map((row) => refusedProblem(plan, row, batch)),
       ...poisoned.map(({ row, error }) => poisonedProblem(rows[row]!, error, batch.attempt)),
     ]
     return { rejected: rejected.sort((a, b) => a.row - b.row) }
