@@ -34,6 +34,8 @@ export class ChainState {
   /** Hash of commit `seq`; '' before the first. */
   hash = ''
   timeMs = 0
+  /** The newest snapshot known: what is after it has to be folded by whoever takes over. */
+  snapshotSeq = 0
   /** Commits before this one may be gone. */
   floor = 1
   position: string | null = null

@@ -55,6 +55,7 @@ export function decodeSnapshot(part: ObjectPart, chain: string, seq: number): Ch
   if (reader.get('seq').count() !== seq) throw reader.get('seq').fail(String(seq))
   if (bodyBytes !== 0) throw reader.fail('all there is')
   state.seq = seq
+  state.snapshotSeq = seq
   state.epoch = reader.get('epoch').count()
   state.hash = reader.get('hash').text()
   state.timeMs = reader.get('timeMs').number()

@@ -53,7 +53,6 @@ export class ChainWriter implements AsyncDisposable {
   /** Settles when the commit before is done, well or not. */
   #turn: Promise<void> = Promise.resolve()
   #broken: unknown = null
-  #snapshotSeq: number
   #snapshotMs: number
   #snapshotProblem: unknown = null
 
@@ -63,7 +62,6 @@ export class ChainWriter implements AsyncDisposable {
     this.#log = log
     this.#writer = writer
     this.#state = state
-    this.#snapshotSeq = state.seq
     this.#snapshotMs = log.nowMs()
   }
 
@@ -74,7 +72,6 @@ export class ChainWriter implements AsyncDisposable {
   static async open(log: Log, chain: string, options: WriterOptions): Promise<ChainWriter> {
     const { writer, signal } = options
     const state = await loadChain(log, chain, signal)
-    const snapshotSeq = state.seq
     const epoch = state.epoch + 1
     for (;;) {
       const fence = seal(log, state, {
@@ -90,7 +87,7 @@ export class ChainWriter implements AsyncDisposable {
         log.cache.set(commitKey(chain, state.seq), fence.bytes)
         log.wake.notify(chain)
         const opened = new ChainWriter(log, state, writer)
-        opened.#snapshotSeq = snapshotSeq
+        await opened.#snapshotIfDue(signal)
         return opened
       }
       if (other.footer.epoch >= epoch) throw fenced(chain, other.footer)
@@ -244,8 +241,8 @@ export class ChainWriter implements AsyncDisposable {
 
   /** The commit holds already, so whatever goes wrong here is kept for the next time. */
   async #snapshotIfDue(signal: AbortSignal): Promise<void> {
-    const { seq } = this.#state
-    const commits = seq - this.#snapshotSeq
+    const { seq, snapshotSeq } = this.#state
+    const commits = seq - snapshotSeq
     const due =
       commits >= snapshotCommits ||
       (commits >= snapshotCommitsMin && this.#log.nowMs() - this.#snapshotMs >= snapshotMs)
@@ -256,7 +253,7 @@ export class ChainWriter implements AsyncDisposable {
       failpoint('log.snapshot.after_put')
       const hint = { snapshot: seq, floor: this.#state.floor }
       await store.put(hintKey(this.chain), encodeHint(this.chain, hint), signal)
-      this.#snapshotSeq = seq
+      this.#state.snapshotSeq = seq
       this.#snapshotMs = this.#log.nowMs()
       this.#snapshotProblem = null
     } catch (error) {
