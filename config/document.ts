@@ -86,6 +86,12 @@ export class ConfigDocument {
     return node
   }
 
+  /** The keys of the mapping at `path`; none when there is none. */
+  keys(path: Path): readonly string[] {
+    const node = this.node(path)
+    return node?.kind === 'map' ? [...node.entries.keys()] : []
+  }
+
   /** The character range of `path`, or of its nearest parent that exists. */
   range(path: Path, atKey: boolean): readonly [number, number] {
     let node = this.root

@@ -74,7 +74,7 @@ async function loadTypes<Connector>(
   register: Readonly<Record<string, () => Promise<Connector>>>,
 ): Promise<readonly Found<Connector>[]> {
   const found: Found<Connector>[] = []
-  for (const name of namesIn(document, section)) {
+  for (const name of document.keys([section])) {
     const path = [section, name]
     const kind = valueAt(document.value, [...path, 'type'])
     const load =
@@ -97,7 +97,7 @@ function checkUnknownTypes(
   register: Readonly<Record<string, unknown>>,
   omitted: readonly string[],
 ): void {
-  for (const name of namesIn(document, section)) {
+  for (const name of document.keys([section])) {
     const path = [section, name, 'type']
     const kind = valueAt(document.value, path)
     if (typeof kind !== 'string' || Object.hasOwn(register, kind)) continue
@@ -165,7 +165,7 @@ function maskAll(document: ConfigDocument, node: TreeNode | null, except: readon
 
 function checkNames(document: ConfigDocument): void {
   for (const section of ['sources', 'transforms', 'sinks'] as const) {
-    const names = namesIn(document, section)
+    const names = document.keys([section])
     for (const name of names) {
       if (namePattern.test(name) && name.length <= nameLengthMax) continue
       const proposal = name
@@ -193,7 +193,7 @@ function checkNames(document: ConfigDocument): void {
   // The first part of a topic's name says whose it is; sinks own topics too (their dead letters).
   const owners = new Map<string, string>()
   for (const section of ['sources', 'transforms', 'sinks'] as const) {
-    for (const name of namesIn(document, section)) {
+    for (const name of document.keys([section])) {
       const owner = owners.get(name)
       if (owner === undefined) owners.set(name, section.slice(0, -1))
       else {
@@ -229,7 +229,7 @@ function isDeadLetters(document: ConfigDocument, sink: string, topic: string): b
   const [owner = '', rest] = topic.split('.')
   if (rest !== 'dead_letters' || topic.split('.').length !== 2 || owner === sink) return false
   return ['sources', 'transforms', 'sinks'].some((section) =>
-    namesIn(document, section).includes(owner),
+    document.keys([section]).includes(owner),
   )
 }
 
@@ -242,7 +242,7 @@ export function knownTopics(
   const topics: string[] = []
   const known = new Set(sources.map(({ name }) => name))
   // What a source without a usable type would provide, nobody knows.
-  const open = namesIn(document, 'sources').flatMap((name) => (known.has(name) ? [] : [`${name}.`]))
+  const open = document.keys(['sources']).flatMap((name) => (known.has(name) ? [] : [`${name}.`]))
   for (const { name, connector, config } of sources) {
     const own = config === undefined ? null : (connector.topics?.(config.config) ?? null)
     // A pattern, or a reference without a value, may turn out to be anything.
@@ -252,11 +252,6 @@ export function knownTopics(
   }
   for (const { name } of transforms) topics.push(name)
   return { topics, open }
-}
-
-function namesIn(document: ConfigDocument, section: string): readonly string[] {
-  const node = document.node([section])
-  return node?.kind === 'map' ? [...node.entries.keys()] : []
 }
 
 function listOf(value: unknown): readonly string[] {

@@ -108,18 +108,22 @@ async function check(document: ConfigDocument, registers: Registers): Promise<Ch
   const entries = await checkEntries(document, registers)
   const { log: logValue, ...frame } = value
   checkSchema(document, [], frame, pipelineSchema.omit({ log: true }))
-  const log = checkSchema(document, ['log'], logValue, logSchema)
+  const checked = checkSchema(document, ['log'], logValue, logSchema)
   const transforms = transformsOf(document)
   const topics = knownTopics(document, entries.sources, transforms)
   entries.checkNames()
   entries.checkFrom(topics)
   const name = typeof value['name'] === 'string' ? value['name'] : null
+  const log =
+    checked === undefined || document.unresolvedUnder(['log'])
+      ? null
+      : logConfig(checked.config as z.output<typeof logSchema>, file)
   const build = (): Pipeline | null => {
-    if (document.unresolvedUnder([]) || log === undefined || name === null) return null
+    if (document.unresolvedUnder([]) || log === null || name === null) return null
     return {
       file,
       name,
-      log: logConfig(log.config as z.output<typeof logSchema>, file),
+      log,
       sources: entries.sources.flatMap(({ name, kind, connector, config }) =>
         config === undefined ? [] : [{ name, kind, connector, config: config.config }],
       ),
@@ -129,7 +133,15 @@ async function check(document: ConfigDocument, registers: Registers): Promise<Ch
       ),
     }
   }
-  return { outline: { name, transforms, topics }, build }
+  const outline = {
+    name,
+    log,
+    sources: document.keys(['sources']),
+    sinks: document.keys(['sinks']),
+    transforms,
+    topics,
+  }
+  return { outline, build }
 }
 
 async function readText(path: string, read: ReadFile): Promise<string | ConfigProblem> {
@@ -175,10 +187,8 @@ function addEmpty(document: ConfigDocument): void {
 }
 
 function transformsOf(document: ConfigDocument): readonly PipelineTransform[] {
-  const node = document.node(['transforms'])
-  if (node?.kind !== 'map') return []
   const transforms: PipelineTransform[] = []
-  for (const name of node.entries.keys()) {
+  for (const name of document.keys(['transforms'])) {
     const path = ['transforms', name, 'sql']
     const scalar = document.node(path)
     if (scalar?.kind !== 'scalar' || typeof scalar.value !== 'string') continue

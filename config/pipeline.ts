@@ -62,10 +62,15 @@ export interface FileRange {
 
 /**
  * What is known of a file even while references lack values or parts are wrong: enough to check the
- * SQL of its transforms offline.
+ * SQL of its transforms offline, and to read its log.
  */
 export interface PipelineOutline {
   readonly name: string | null
+  /** null while it has problems or lacks values. */
+  readonly log: LogConfig | null
+  /** Names; also of entries that have problems. */
+  readonly sources: readonly string[]
+  readonly sinks: readonly string[]
   readonly transforms: readonly PipelineTransform[]
   readonly topics: KnownTopics
 }

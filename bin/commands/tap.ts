@@ -2,7 +2,8 @@
  * `sluice tap`: rows of a topic straight from the log. It takes nothing over and registers nowhere, so
  * it may run beside the pipeline, or without it.
  */
-import type { Pipeline } from '../../config/pipeline.ts'
+import type { PipelineOutline } from '../../config/pipeline.ts'
+import { loadPipeline } from '../../config/load.ts'
 import { didYouMean } from '../../config/nearest.ts'
 import { isAbort } from '../../core/errors/error.ts'
 import { locate, readHead, type LocateAt } from '../../core/log/head.ts'
@@ -10,7 +11,6 @@ import { openLog, type Log } from '../../core/log/log.ts'
 import { ChainReader } from '../../core/log/reader.ts'
 import type { TopicHead } from '../../core/log/types.ts'
 import { chainName } from '../../core/task/names.ts'
-import { loadChecked } from '../load.ts'
 import { storeOf } from '../open-log.ts'
 import {
   codeOf,
@@ -41,20 +41,21 @@ export async function tap(
     printError(`"${options.from}" is no place: start, end, offset:N or time:2026-01-31T12:00:00Z`)
     return exitCode.invalid
   }
-  const { pipeline, problems } = await loadChecked(file, false)
-  if (pipeline === null) {
+  const { outline, problems } = await loadPipeline(file, { env: process.env, offline: true })
+  // Only the log matters here: a sink that lacks its password must not keep anyone from looking.
+  if (outline?.log == null || outline.name === null) {
     printProblems(problems)
-    return codeOf(problems)
+    return codeOf(problems) === exitCode.ok ? exitCode.environment : codeOf(problems)
   }
   using stop = stopOnSignals(() => {})
-  await using store = storeOf(pipeline.log)
+  await using store = storeOf(outline.log)
   // Opening a log that is not there would create it.
   if ((await store.get('format.json', stop.signal)) === null) {
-    printError(`there is no log at ${pipeline.log.url} yet: \`sluice run ${file}\` creates it`)
+    printError(`there is no log at ${outline.log.url} yet: \`sluice run ${file}\` creates it`)
     return exitCode.environment
   }
   const log = await openLog(store, { signal: stop.signal })
-  const topics = await topicsOf(pipeline, log, stop.signal)
+  const topics = await topicsOf(outline, log, stop.signal)
   if (wanted === null) return listTopics(topics, options.format)
   const found = findTopic(wanted, [...topics.keys()])
   if (typeof found !== 'string') {
@@ -111,14 +112,14 @@ interface FoundTopic {
 
 /** Every topic that any chain of the pipeline has announced. */
 async function topicsOf(
-  { name, sources, transforms, sinks }: Pipeline,
+  { name, sources, transforms, sinks }: PipelineOutline,
   log: Log,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, FoundTopic>> {
   const chains = [
-    ...sources.map((source) => chainName(name, 'ingest', source.name)),
-    ...transforms.map((transform) => chainName(name, 'transform', transform.name)),
-    ...sinks.map((sink) => chainName(name, 'deliver', sink.name)),
+    ...sources.map((source) => chainName(name ?? '', 'ingest', source)),
+    ...transforms.map((transform) => chainName(name ?? '', 'transform', transform.name)),
+    ...sinks.map((sink) => chainName(name ?? '', 'deliver', sink)),
   ]
   const found = new Map<string, FoundTopic>()
   for (const chain of chains) {
