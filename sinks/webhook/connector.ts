@@ -61,6 +61,7 @@ export function webhookWith(resolve: LookupFunction | undefined): SinkConnector<
           attemptsMax: config.retry.attempts,
           backoff,
           json: config.json,
+          lanesATurn: config.max_in_flight,
         },
         ctx,
         () => http[Symbol.asyncDispose](),

@@ -9,6 +9,7 @@
  * What concerns the whole endpoint (it is down, it wants a pause, it is gone) ends the batch with an
  * error; requests that are under way are waited for, and what they bring is remembered (delivery.ts).
  */
+import { setImmediate as turn } from 'node:timers/promises'
 import { backoffMs, type Backoff } from '../../core/connector/backoff.ts'
 import type { Context } from '../../core/connector/context.ts'
 import type { Sink, SinkBatch, SinkResult } from '../../core/connector/sink.ts'
@@ -27,13 +28,13 @@ export interface WebhookSinkOptions {
   readonly attemptsMax: number
   readonly backoff: Backoff
   readonly json: JsonOptions
+  /** Lanes that are started in one turn of the event loop. */
+  readonly lanesATurn: number
 }
 
 interface Round {
   readonly delivery: Delivery
-  /** Raised by the first lane that finds that the batch cannot go on. */
-  readonly halt: AbortController
-  /** Ends waits: the caller's signal, or the halt. */
+  /** Ends waits: the caller's signal, or the first lane that finds that the batch cannot go on. */
   readonly waiting: AbortSignal
   /** Ends requests too: the caller's signal alone. */
   readonly signal: AbortSignal
@@ -67,8 +68,8 @@ export class WebhookSink implements Sink {
     const delivery = this.#deliveryOf(batch.topic, batch.id, batch.batch.rows)
     const payloads = new Payloads(this.#ctx.pipeline, batch, json)
     const lanes = planLanes(batch.batch, order, wanted)
-    await this.#run(delivery, signal, (round) =>
-      lanes.map((lane) => this.#runLane(lane, payloads, round)),
+    await this.#run(delivery, signal, lanes.length, (index, round) =>
+      this.#runLane(lanes[index]!, payloads, round),
     )
     return { rejected: delivery.problems() }
   }
@@ -85,7 +86,7 @@ export class WebhookSink implements Sink {
     const nowMs = this.#ctx.clock.nowMs()
     const { id, body } = truncatePayload(this.#ctx.pipeline, topic, at, nowMs)
     const event: ChangeEvent = { kind: 'truncate', row: 0, previous: -1 }
-    await this.#run(delivery, signal, (round) => [this.#deliver(event, id, body, round)])
+    await this.#run(delivery, signal, 1, (_, round) => this.#deliver(event, id, body, round))
     for (const { message } of delivery.problems()) {
       this.#ctx.logger.warn('truncate not taken', { topic, offset: at.offset, reason: message })
     }
@@ -103,20 +104,30 @@ export class WebhookSink implements Sink {
     return delivery
   }
 
-  /** Runs lanes to their ends; the first error halts the others and is thrown when all have ended. */
+  /**
+   * Runs lanes to their ends; the first error halts the others and is thrown when all have ended.
+   * They are started a few at a time: the first requests go out before the last bodies are written,
+   * and the writing does not keep the event loop from everything else.
+   */
   async #run(
     delivery: Delivery,
     signal: AbortSignal,
-    start: (round: Round) => readonly Promise<void>[],
+    lanes: number,
+    start: (index: number, round: Round) => Promise<void>,
   ): Promise<void> {
     signal.throwIfAborted()
+    // Not AbortSignal.any: `signal` lives as long as the task, and would remember every batch.
     const halt = new AbortController()
-    const waiting = AbortSignal.any([signal, halt.signal])
-    const ends = start({ delivery, halt, waiting, signal }).map((end) =>
-      end.catch((thrown: unknown) => halt.abort(thrown)),
-    )
+    const stop = (): void => halt.abort(signal.reason)
+    signal.addEventListener('abort', stop, { once: true })
+    const round: Round = { delivery, waiting: halt.signal, signal }
+    const ends: Promise<void>[] = []
+    for (let index = 0; index < lanes && !halt.signal.aborted; index++) {
+      ends.push(start(index, round).catch((thrown: unknown) => halt.abort(thrown)))
+      if ((index + 1) % this.#options.lanesATurn === 0) await turn()
+    }
     await Promise.all(ends)
-    signal.throwIfAborted()
+    signal.removeEventListener('abort', stop)
     halt.signal.throwIfAborted()
   }
 

@@ -13,6 +13,7 @@ import {
   type Lane,
 } from '../../../sinks/webhook/events.ts'
 import { eventKinds, type EventKind } from '../../../sinks/webhook/config.ts'
+import { anyBatch } from '../../support/batches.ts'
 import { batchOf, type Change } from './support.ts'
 
 const everything: ReadonlySet<EventKind> = new Set(eventKinds)
@@ -180,4 +181,25 @@ test('kinds that nobody wants are passed over, and order none has a lane per eve
     [[1, 2]],
   )
   assert.equal(planLanes(batchOf(changes), 'none', everything).length, 3)
+})
+
+test('any batch of any schema: each row in exactly one event, each event in exactly one lane', () => {
+  const orders = fc.constantFrom('per-key' as const, 'strict' as const, 'none' as const)
+  fc.assert(
+    fc.property(anyBatch({ rowsMax: 30 }), orders, (batch, order) => {
+      const lanes = planLanes(batch, order, everything)
+      const rows = lanes
+        .flat()
+        .flatMap(({ row, previous }) => (previous < 0 ? [row] : [previous, row]))
+      assert.deepEqual(
+        rows.toSorted((a, b) => a - b),
+        Array.from({ length: batch.rows }, (_, row) => row),
+      )
+      for (const lane of lanes)
+        assert.deepEqual(
+          lane,
+          lane.toSorted((a, b) => a.row - b.row),
+        )
+    }),
+  )
 })
