@@ -14,6 +14,8 @@ export const sessionSettings: Readonly<Record<string, string>> = {
   bytea_output: 'hex',
   lc_monetary: 'C',
   xmloption: 'content',
+  // The stream has to hear of a publication that is missing, which PostgreSQL 18 only warns about.
+  client_min_messages: 'warning',
   // regclass and its like are printed qualified or not depending on it.
   search_path: '',
 }

@@ -137,6 +137,8 @@ const errorResponse = 0x45
 const copyBothResponse = 0x57
 const noticeResponse = 0x4e
 const parameterStatus = 0x53
+/** SQLSTATE. */
+const notInPrerequisiteState = '55000'
 
 /** Where frames go: rows to the decoder, requests to the connection, errors to the caller. */
 class StreamHandler implements FrameHandler {
@@ -165,16 +167,29 @@ class StreamHandler implements FrameHandler {
   }
 
   other(type: number, body: Uint8Array): void {
-    if (type === copyBothResponse || type === noticeResponse || type === parameterStatus) return
+    if (type === copyBothResponse || type === parameterStatus) return
     if (type === errorResponse) throw serverError(body)
+    if (type === noticeResponse) return refuseMissingPublication(serverError(body))
     throw new SluiceError('source.postgres.server_restarting', {
       message: 'The server ended the replication stream.',
     })
   }
 }
 
-/** ErrorResponse = { Byte1 field, String } 0; C = SQLSTATE, M = message (protocol-error-fields). */
-function serverError(body: Uint8Array): Error {
+/**
+ * From PostgreSQL 18 on a publication that does not exist at this place in the WAL is only warned
+ * about (pgoutput.c, LoadPublications), and the rows it would have published are passed over: before
+ * 18 that is an error, and here it stays one.
+ */
+function refuseMissingPublication(notice: Error & { readonly code: string }): void {
+  if (notice.code !== notInPrerequisiteState) return
+  throw new SluiceError('source.postgres.publication_missing', {
+    message: `The server passed changes over: ${notice.message}.`,
+  })
+}
+
+/** ErrorResponse, NoticeResponse = { Byte1 field, String } 0; C = SQLSTATE, M = message (protocol-error-fields). */
+function serverError(body: Uint8Array): Error & { readonly code: string } {
   const fields = Buffer.from(body).toString('utf8').split('\0')
   const field = (name: string): string =>
     fields.find((text) => text.startsWith(name))?.slice(1) ?? ''
