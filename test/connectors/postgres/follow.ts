@@ -9,6 +9,7 @@ import { Op } from '../../../core/record/batch.ts'
 import { postgres } from '../../../connectors/postgres/connector.ts'
 import { parseLsn } from '../../../connectors/postgres/lsn.ts'
 import { parsePosition } from '../../../connectors/postgres/position.ts'
+import { isComplete } from '../../../connectors/postgres/snapshot-progress.ts'
 import type { PostgresServer } from '../../services/postgres.ts'
 import { Fold } from './fold.ts'
 
@@ -104,7 +105,15 @@ export class Follower implements AsyncDisposable {
       'SELECT pg_current_wal_insert_lsn()::text AS lsn',
     )
     const goal = parseLsn(row!.lsn)
-    await this.until(({ position }) => position !== null && parsePosition(position).lsn >= goal)
+    await this.until(({ position }) => position !== null && this.#isAt(position, goal))
+  }
+
+  #isAt(position: Position, goal: bigint): boolean {
+    const { lsn, snapshot } = parsePosition(position)
+    if (lsn < goal || snapshot === null) return lsn >= goal
+    const { done, tables } = snapshot
+    const topics = new Set([...Object.keys(done), ...Object.keys(tables)])
+    return topics.size >= this.#followed.tables.length && Object.values(tables).every(isComplete)
   }
 
   /** Forgets everything since the last position; the next read is that of a new process. */
