@@ -10,8 +10,10 @@ import type { Commit, CommitDraft, LogEntry } from '../log/types.ts'
 import { ChainWriter } from '../log/writer.ts'
 import { makeBatch, type Batch } from '../record/batch.ts'
 import { builderFor } from '../record/builder.ts'
+import { jsonRows } from '../record/json.ts'
 import type { Schema } from '../record/schema.ts'
 import { compile, type CompiledQuery, type Execution } from '../sql/compile.ts'
+import type { RowError } from '../sql/execution.ts'
 import type { ParsedQuery } from '../sql/parse/parse.ts'
 import type { FlushPolicy, TaskContext } from './context.ts'
 import { deadLetterBatch, type DeadLetter } from './dead-letters.ts'
@@ -86,6 +88,8 @@ class Transform {
   #deltaBytes = 0
   #fullBytes = 0
   #deadLetters: DeadLetter[] = []
+  /** What the engine was given in this step, so that a row error can name its row. */
+  #pushed: { readonly batch: Batch; readonly offset: number | null }[] = []
 
   constructor(task: TransformTask, ctx: TaskContext, writer: ChainWriter, query: CompiledQuery) {
     this.#task = task
@@ -185,9 +189,8 @@ class Transform {
     }
     if (!relevant) return
     const outputs = this.#execution.step()
-    for (const error of this.#execution.rowErrors()) {
-      this.#deadLetters.push({ ...error, offset: null, row: null, attempts: 1 })
-    }
+    for (const error of this.#execution.rowErrors()) this.#deadLetters.push(this.#letterOf(error))
+    this.#pushed = []
     const entries: LogEntry[] = outputs.map((batch) => ({
       kind: 'rows',
       topic: this.#ctx.name,
@@ -215,6 +218,7 @@ class Transform {
       const batch = await reader.readBlock(commit, index, signal)
       if (batch === null) continue
       this.#execution.push(block.topic, batch)
+      this.#pushed.push({ batch, offset: block.baseOffset })
       pushed += batch.rows
     }
     return pushed
@@ -229,9 +233,22 @@ class Transform {
     if (this.#execution.truncateNeedsRows.includes(topic)) {
       for (const batch of await survivingRows(this.#ctx.log, chain, topic, offset, signal)) {
         this.#execution.push(topic, negated(batch))
+        this.#pushed.push({ batch, offset: null })
       }
     }
     this.#execution.truncate(topic)
+  }
+
+  #letterOf({ topic, push, row, code, message }: RowError): DeadLetter {
+    const from = topic === null ? undefined : this.#pushed[push]
+    return {
+      topic: topic ?? this.#ctx.name,
+      offset: from === undefined || from.offset === null ? null : from.offset + row,
+      code,
+      message,
+      attempts: 1,
+      row: from === undefined ? null : jsonRows(from.batch)(row),
+    }
   }
 
   async #commit(entries: readonly LogEntry[], fresh: boolean): Promise<void> {

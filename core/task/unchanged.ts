@@ -230,7 +230,7 @@ export class Unchanged implements AsyncDisposable {
         if (value === undefined) throw notFound(topic, field.name)
         values.set(field.name, value)
         let slots = filled.get(column)
-        if (slots === undefined) filled.set(column, (slots = new Map()))
+        if (slots === undefined) filled.set(column, (slots = new Map<number, Uint8Array | null>()))
         slots.set(row, value)
       }
       await this.#put(topic, key, values, transaction)

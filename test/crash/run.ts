@@ -1,0 +1,49 @@
+/** npm run crash -- --kills 20 --seed 7 [--store directory|s3] [--json] */
+import { parseArgs } from 'node:util'
+import { startS3, type S3Server } from '../services/s3.ts'
+import { crashRun, type CrashOptions } from './crash.ts'
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '20' },
+    seed: { type: 'string', default: String(Date.now() % 100_000) },
+    store: { type: 'string', default: 'directory' },
+    json: { type: 'boolean', default: false },
+  },
+})
+const kills = Number(values.kills)
+const seed = Number(values.seed)
+if (!Number.isInteger(kills) || kills < 0 || !Number.isInteger(seed)) {
+  console.error('--kills and --seed take whole numbers')
+  process.exit(2)
+}
+if (values.store !== 'directory' && values.store !== 's3') {
+  console.error(`--store takes directory or s3, not "${values.store}"`)
+  process.exit(2)
+}
+const say = (text: string): void => console.error(text)
+
+/** The server's bucket, as the pipeline file names it and as the judge opens it. */
+function s3Log(server: S3Server): NonNullable<CrashOptions['s3']> {
+  const { endpoint, accessKeyId, secretAccessKey } = server.options
+  const url = `s3://${server.bucket}/crash-${seed}`
+  const keys = `access_key_id: ${accessKeyId}, secret_access_key: ${secretAccessKey}`
+  const yaml = `{ url: '${url}', endpoint: '${endpoint}', path_style: true, region: us-east-1, ${keys} }`
+  return { url, yaml, options: { ...server.options } }
+}
+
+async function run(): Promise<boolean> {
+  await using server = values.store === 's3' ? await startS3() : null
+  const options: CrashOptions = { kills, seed, say }
+  const result = await crashRun(server === null ? options : { ...options, s3: s3Log(server) })
+  if (values.json) console.log(JSON.stringify(result))
+  else
+    console.log(
+      Object.entries(result)
+        .map(([name, value]) => `${name} ${value}`)
+        .join('  '),
+    )
+  return result.ok
+}
+
+process.exitCode = (await run()) ? 0 : 1
