@@ -8,7 +8,7 @@ import type { Sink, SinkBatch } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Batch } from '../../core/record/batch.ts'
 import { makeSchema, type Field, type Schema } from '../../core/record/schema.ts'
-import { waitFor } from '../support/env.ts'
+import { missingService, waitFor } from '../support/env.ts'
 import { batchOf, type Row } from './rows.ts'
 
 export interface SinkHarness {
@@ -69,8 +69,12 @@ export function sinkConformance(
 ): void {
   describe(`sink conformance: ${name}`, { timeout: 120_000 }, () => {
     const run = (what: string, body: (harness: SinkHarness) => Promise<void>): void => {
-      test(what, async () => {
-        harness ??= await start()
+      test(what, async (t) => {
+        try {
+          harness ??= await start()
+        } catch (error) {
+          return missingService(t, `the target of ${name}`, error)
+        }
         await body(harness)
       })
     }

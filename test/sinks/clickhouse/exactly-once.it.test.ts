@@ -7,19 +7,14 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
 import { batchOf } from '../../conformance/rows.ts'
-import { startClickHouse, type ClickHouse } from '../../services/clickhouse.ts'
 import { crashBatch } from './crash-child.ts'
-import { never, openSink, send } from './harness.ts'
+import { clickhouseSuite, never, openSink, send } from './harness.ts'
 
-let server: ClickHouse
-before(async () => {
-  server = await startClickHouse()
-})
-after(() => server[Symbol.asyncDispose]())
+const suite = clickhouseSuite()
+const { test } = suite
 
 const fields = [
   { name: 'n', type: { kind: 'int64' }, nullable: false },
@@ -36,7 +31,7 @@ function numbered(schema: typeof append, from: number, to: number, v = 'x') {
 }
 
 async function counts(table: string) {
-  const [row] = await server.query(
+  const [row] = await suite.server.query(
     `SELECT toInt64(count()) AS c, toInt64(uniqExact(_sluice_offset)) AS u FROM \`${table}\``,
   )
   return [Number(row?.['c']), Number(row?.['u'])]
@@ -44,7 +39,7 @@ async function counts(table: string) {
 
 /** The table forgets every token, as after more inserts than its window holds. */
 async function forgetTokens(table: string): Promise<void> {
-  await server.command(
+  await suite.server.command(
     `ALTER TABLE \`${table}\` MODIFY SETTING non_replicated_deduplication_window = 0`,
   )
 }
@@ -58,23 +53,27 @@ function fault(code: string, kind: string) {
 }
 
 test('kill -9 after the insert: the next process sends the batch again, rows are there once', async () => {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), server.url], {
-    env: { ...process.env, SLUICE_FAILPOINTS: 'sink.clickhouse.after_insert=1' },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'crash-child.ts'), suite.server.url],
+    {
+      env: { ...process.env, SLUICE_FAILPOINTS: 'sink.clickhouse.after_insert=1' },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  )
   assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL'])
   assert.deepEqual(await counts('crash'), [50, 50])
-  await using sink = await openSink({ url: server.url })
+  await using sink = await openSink({ url: suite.server.url })
   await send(sink, 'src.crash', crashBatch, { id: 'crash-0' })
   assert.deepEqual(await counts('crash'), [50, 50])
 })
 
 test('append: a restart outside the deduplication window doubles nothing', async () => {
   const batch = numbered(append, 0, 100)
-  await using first = await openSink({ url: server.url })
+  await using first = await openSink({ url: suite.server.url })
   await send(first, 'src.window', batch)
   await forgetTokens('window')
-  await using second = await openSink({ url: server.url })
+  await using second = await openSink({ url: suite.server.url })
   await send(second, 'src.window', batch)
   assert.deepEqual(await counts('window'), [100, 100])
   await send(second, 'src.window', numbered(append, 100, 150), { offset: 100 })
@@ -82,7 +81,7 @@ test('append: a restart outside the deduplication window doubles nothing', async
 })
 
 test('append: a lost answer outside the window doubles nothing', async () => {
-  await using sink = await openSink({ url: server.url })
+  await using sink = await openSink({ url: suite.server.url })
   await send(sink, 'src.lost', numbered(append, 0, 10))
   await forgetTokens('lost')
   const next = {
@@ -92,21 +91,21 @@ test('append: a lost answer outside the window doubles nothing', async () => {
     offset: 10,
     attempt: 1,
   }
-  await server.inject([{ kind: 'drop-response', match: '^INSERT' }])
+  await suite.server.inject([{ kind: 'drop-response', match: '^INSERT' }])
   await assert.rejects(sink.write(next, never), fault('sink.clickhouse.unreachable', 'transient'))
   await sink.write({ ...next, attempt: 2 }, never)
   assert.deepEqual(await counts('lost'), [60, 60])
 })
 
 test('append: a batch that went in piece by piece is completed, not doubled', async () => {
-  await using first = await openSink({ url: server.url })
+  await using first = await openSink({ url: suite.server.url })
   await send(first, 'src.pieces', numbered(append, 0, 1))
   await forgetTokens('pieces')
-  await server.command('ALTER TABLE pieces ADD CONSTRAINT c CHECK n != 77')
+  await suite.server.command('ALTER TABLE pieces ADD CONSTRAINT c CHECK n != 77')
   const rows = { offset: 1, id: 'pieces-1' }
   const batch = numbered(append, 1, 101)
   // The third insert of the bisection and all after it fail: some pieces are in, some are not.
-  await server.inject([
+  await suite.server.inject([
     { kind: 'delay', ms: 0, match: '^INSERT', times: 4 },
     { kind: 'refuse', code: 241, match: '^INSERT', times: 1 },
   ])
@@ -116,7 +115,7 @@ test('append: a batch that went in piece by piece is completed, not doubled', as
   )
   const [some] = await counts('pieces')
   assert.ok(some! > 1 && some! < 100, `${some} rows`)
-  await using second = await openSink({ url: server.url })
+  await using second = await openSink({ url: suite.server.url })
   const { rejected } = await send(second, 'src.pieces', batch, rows)
   assert.deepEqual(
     rejected.map(({ row }) => row),
@@ -126,9 +125,9 @@ test('append: a batch that went in piece by piece is completed, not doubled', as
 })
 
 test('kill -9 of the server: transient until it is back, then there once', async () => {
-  await using sink = await openSink({ url: server.url })
+  await using sink = await openSink({ url: suite.server.url })
   await send(sink, 'src.server', numbered(append, 0, 10))
-  await server.kill()
+  await suite.server.kill()
   const next = {
     id: 'b2',
     topic: 'src.server',
@@ -137,15 +136,17 @@ test('kill -9 of the server: transient until it is back, then there once', async
     attempt: 1,
   }
   await assert.rejects(sink.write(next, never), fault('sink.clickhouse.unreachable', 'transient'))
-  await server.restart()
+  await suite.server.restart()
   await sink.write({ ...next, attempt: 2 }, never)
   await sink.write({ ...next, attempt: 3 }, never)
   assert.deepEqual(await counts('server'), [20, 20])
 })
 
 test('a server with too many parts names the pause before the next attempt', async () => {
-  await using sink = await openSink({ url: server.url })
-  await server.inject([{ kind: 'refuse', code: 252, type: 'TOO_MANY_PARTS', match: '^INSERT' }])
+  await using sink = await openSink({ url: suite.server.url })
+  await suite.server.inject([
+    { kind: 'refuse', code: 252, type: 'TOO_MANY_PARTS', match: '^INSERT' },
+  ])
   await assert.rejects(send(sink, 'src.parts', numbered(append, 0, 1)), (error) => {
     assert.ok(error instanceof SluiceError)
     assert.equal(error.code, 'sink.clickhouse.busy')
@@ -158,7 +159,7 @@ for (const schema of [append, upsert]) {
   const name = schema === append ? 'append' : 'upsert'
   test(`${name}: a log that began anew is refused, and taken after a TRUNCATE`, async () => {
     const topic = `src.anew_${name}`
-    await using old = await openSink({ url: server.url })
+    await using old = await openSink({ url: suite.server.url })
     await send(old, topic, numbered(schema, 0, 30))
     // The same offsets and ids, other rows: what a deleted log gives. Times differ, as snapshots' do.
     const rows = Array.from({ length: 40 }, (_, n) => ({
@@ -166,15 +167,15 @@ for (const schema of [append, upsert]) {
       timeUs: 5e15 + n,
     }))
     const batch = batchOf(schema, rows)
-    await using anew = await openSink({ url: server.url })
+    await using anew = await openSink({ url: suite.server.url })
     const refused = fault('sink.clickhouse.table_ahead', 'config')
     await assert.rejects(send(anew, topic, batch), refused)
-    await using short = await openSink({ url: server.url })
+    await using short = await openSink({ url: suite.server.url })
     await assert.rejects(send(short, topic, numbered(schema, 0, 5)), refused)
-    await server.command(`TRUNCATE TABLE anew_${name}`)
-    await using again = await openSink({ url: server.url })
+    await suite.server.command(`TRUNCATE TABLE anew_${name}`)
+    await using again = await openSink({ url: suite.server.url })
     await send(again, topic, batch)
-    const [row] = await server.query(
+    const [row] = await suite.server.query(
       `SELECT toInt32(count()) AS c FROM anew_${name} WHERE v = 'new'`,
     )
     assert.equal(row?.['c'], 40)
@@ -182,11 +183,11 @@ for (const schema of [append, upsert]) {
 }
 
 test('a row’s place is its offset, counted from 1 as a version and from 0 as an offset', async () => {
-  await using sink = await openSink({ url: server.url })
+  await using sink = await openSink({ url: suite.server.url })
   await send(sink, 'src.place_a', numbered(append, 0, 2), { offset: 2 ** 40 })
   await send(sink, 'src.place_u', numbered(upsert, 0, 2), { offset: 2 ** 40 })
   assert.deepEqual(
-    await server.query(
+    await suite.server.query(
       'SELECT n, _sluice_offset AS o, _sluice_weight AS w FROM place_a ORDER BY n',
     ),
     [
@@ -194,14 +195,17 @@ test('a row’s place is its offset, counted from 1 as a version and from 0 as a
       { n: '1', o: String(2 ** 40 + 1), w: 1 },
     ],
   )
-  assert.deepEqual(await server.query('SELECT n, _sluice_version AS v FROM place_u ORDER BY n'), [
-    { n: '0', v: String(2 ** 40 + 1) },
-    { n: '1', v: String(2 ** 40 + 2) },
-  ])
+  assert.deepEqual(
+    await suite.server.query('SELECT n, _sluice_version AS v FROM place_u ORDER BY n'),
+    [
+      { n: '0', v: String(2 ** 40 + 1) },
+      { n: '1', v: String(2 ** 40 + 2) },
+    ],
+  )
 })
 
 test('upsert: an old batch sent again late never wins over a newer one', async () => {
-  await using sink = await openSink({ url: server.url })
+  await using sink = await openSink({ url: suite.server.url })
   const topic = 'src.late'
   await send(sink, topic, batchOf(upsert, [{ values: { n: 1, v: 'old' } }]))
   await forgetTokens('late')
@@ -209,7 +213,7 @@ test('upsert: an old batch sent again late never wins over a newer one', async (
   await send(sink, topic, batchOf(upsert, [{ values: { n: 1, v: 'old' } }]))
   await send(sink, topic, batchOf(upsert, [{ weight: -1, values: { n: 1 } }]), { offset: 2 })
   await send(sink, topic, batchOf(upsert, [{ values: { n: 1, v: 'new' } }]), { offset: 1 })
-  assert.deepEqual(await server.query('SELECT n, v FROM late_live'), [])
-  await server.command('OPTIMIZE TABLE late FINAL')
-  assert.deepEqual(await server.query('SELECT n, v FROM late_live'), [])
+  assert.deepEqual(await suite.server.query('SELECT n, v FROM late_live'), [])
+  await suite.server.command('OPTIMIZE TABLE late FINAL')
+  assert.deepEqual(await suite.server.query('SELECT n, v FROM late_live'), [])
 })

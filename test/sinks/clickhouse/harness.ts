@@ -1,10 +1,17 @@
 /** What the ClickHouse tests share: a context, an open sink on a running server, and its rows. */
+import { after, before, test, type TestContext } from 'node:test'
 import { systemClock, type Context } from '../../../core/connector/context.ts'
 import type { Sink } from '../../../core/connector/sink.ts'
 import type { Batch } from '../../../core/record/batch.ts'
 import { clickhouse } from '../../../sinks/clickhouse/connector.ts'
 import type { clickhouseConfig } from '../../../sinks/clickhouse/config.ts'
 import type { z } from 'zod'
+import {
+  startClickHouse,
+  type ClickHouse,
+  type ClickHouseOptions,
+} from '../../services/clickhouse.ts'
+import { missingService } from '../../support/env.ts'
 
 export type ConfigInput = z.input<typeof clickhouseConfig>
 
@@ -43,4 +50,37 @@ export async function send(sink: Sink, topic: string, batch: Batch, options: Sen
   const id = options.id ?? `${topic}-${offset}`
   await sink.evolve(topic, null, batch.schema, never)
   return sink.write({ id, topic, batch, offset, attempt }, never)
+}
+
+/** One server for a file's tests, which are skipped loudly where the engine has no build. */
+export function clickhouseSuite() {
+  let running: ClickHouse | null = null
+  let missing: unknown = null
+  before(async () => {
+    running = await startClickHouse().catch((error: unknown) => {
+      missing = error
+      return null
+    })
+  })
+  after(() => running?.[Symbol.asyncDispose]())
+  return {
+    get server(): ClickHouse {
+      if (running === null) throw new Error('ClickHouse is not running')
+      return running
+    },
+    test: (name: string, body: () => Promise<void>): void => {
+      void test(name, (t) => (running === null ? missingService(t, 'ClickHouse', missing) : body()))
+    },
+  }
+}
+
+/** A server for one test; null where it is skipped. */
+export function startOrSkip(
+  t: TestContext,
+  options: ClickHouseOptions = {},
+): Promise<ClickHouse | null> {
+  return startClickHouse(options).catch((error: unknown) => {
+    missingService(t, 'ClickHouse', error)
+    return null
+  })
 }

@@ -3,19 +3,14 @@
  * live view is what folding the history gives, and an appended table is the history (invariants 5, 6, 7).
  */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Sink } from '../../../core/connector/sink.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
 import { batchOf, type Row } from '../../conformance/rows.ts'
-import { startClickHouse, type ClickHouse } from '../../services/clickhouse.ts'
-import { never, openSink, send } from './harness.ts'
+import { clickhouseSuite, never, openSink, send } from './harness.ts'
 
-let server: ClickHouse
-before(async () => {
-  server = await startClickHouse()
-})
-after(() => server[Symbol.asyncDispose]())
+const suite = clickhouseSuite()
+const { test } = suite
 
 const schema = makeSchema(
   [
@@ -114,7 +109,7 @@ for (const mode of ['upsert', 'append'] as const) {
         const topic = `${mode}${tables++}`
         const { entries, live } = fold(steps)
         const pieces = cut(entries, sizes)
-        let sink = await openSink({ url: server.url, mode })
+        let sink = await openSink({ url: suite.server.url, mode })
         try {
           await sink.evolve(topic, null, schema, never)
           for (const [i, piece] of pieces.entries()) {
@@ -122,7 +117,7 @@ for (const mode of ['upsert', 'append'] as const) {
             const then = after[i % after.length]
             if (then === 'restart') {
               await sink[Symbol.asyncDispose]()
-              sink = await openSink({ url: server.url, mode })
+              sink = await openSink({ url: suite.server.url, mode })
             }
             if (then !== 'on') await deliver(sink, topic, piece)
           }
@@ -130,11 +125,11 @@ for (const mode of ['upsert', 'append'] as const) {
           await sink[Symbol.asyncDispose]()
         }
         if (mode === 'upsert') {
-          const found = await server.query(`SELECT k, v FROM ${topic}_live ORDER BY k`)
+          const found = await suite.server.query(`SELECT k, v FROM ${topic}_live ORDER BY k`)
           const wanted = [...live].map(([k, v]) => ({ k, v })).sort((a, b) => a.k - b.k)
           assert.deepEqual(found, wanted)
         } else {
-          const found = await server.query(
+          const found = await suite.server.query(
             `SELECT toInt32(_sluice_offset) AS o, _sluice_weight AS w FROM ${topic} ORDER BY o`,
           )
           const wanted = entries.map((entry, o) => ({

@@ -3,18 +3,13 @@
  * arrive exactly or are refused).
  */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
 import { makeSchema, type Field } from '../../../core/record/schema.ts'
 import type { LogicalType } from '../../../core/record/types.ts'
-import { startClickHouse, type ClickHouse } from '../../services/clickhouse.ts'
 import { batchOf, type Value } from '../../conformance/rows.ts'
-import { openSink, send, type ConfigInput } from './harness.ts'
+import { clickhouseSuite, openSink, send, type ConfigInput } from './harness.ts'
 
-let server: ClickHouse
-before(async () => {
-  server = await startClickHouse()
-})
-after(() => server[Symbol.asyncDispose]())
+const suite = clickhouseSuite()
+const { test } = suite
 
 interface Case {
   readonly name: string
@@ -74,14 +69,14 @@ for (const { name, type, column, values, config } of cases) {
       const rows = values.map(([v], n) => ({ values: { n, v } }))
       if (nullable) rows.push({ values: { n: rows.length, v: null } })
       const table = `t${nullable ? '1' : '0'} ${name}`
-      await using sink = await openSink({ url: server.url, ...config })
+      await using sink = await openSink({ url: suite.server.url, ...config })
       const { rejected } = await send(sink, `src.${table}`, batchOf(schema, rows))
       const stored = table.replaceAll('.', '_')
-      const [described] = await server.query(
+      const [described] = await suite.server.query(
         `SELECT type FROM system.columns WHERE table = '${stored}' AND name = 'v'`,
       )
       assert.equal(described?.['type'], nullable ? `Nullable(${column})` : column)
-      const found = await server.query(
+      const found = await suite.server.query(
         `SELECT n, toString(v) AS v FROM \`${stored}\` FINAL ORDER BY n`,
       )
       const expected = values
@@ -106,9 +101,9 @@ test('bytes arrive as they are', async () => {
     { name: 'v', type: { kind: 'bytes' }, nullable: false },
   ]
   const bytes = Uint8Array.from({ length: 256 }, (_, i) => i)
-  await using sink = await openSink({ url: server.url })
+  await using sink = await openSink({ url: suite.server.url })
   const schema = makeSchema(fields, [0], 'upsert')
   await send(sink, 'src.bytes', batchOf(schema, [{ values: { n: 1, v: bytes } }]))
-  const [row] = await server.query('SELECT hex(v) AS v FROM bytes FINAL')
+  const [row] = await suite.server.query('SELECT hex(v) AS v FROM bytes FINAL')
   assert.equal(row?.['v'], Buffer.from(bytes).toString('hex').toUpperCase())
 })
