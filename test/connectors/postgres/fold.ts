@@ -68,6 +68,11 @@ export class Fold {
     this.#staged.clear()
   }
 
+  /** The source was opened anew: what had not ended will come again. */
+  forgetOpen(): void {
+    this.#staged.clear()
+  }
+
   /** The rows of a topic, sorted, each as JSON of its texts under the topic's newest schema. */
   sorted(topic: string): string[] {
     const names = this.#newest.get(topic)?.fields.map((field) => field.name) ?? []

@@ -1,0 +1,115 @@
+/** The stream beside a server that waits, hangs, stops or cuts its connections (invariants 1, 8). */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseLsn } from '../../../connectors/postgres/lsn.ts'
+import { SluiceError } from '../../../core/errors/error.ts'
+import { startPostgres, type PostgresServer } from '../../services/postgres.ts'
+import { waitFor } from '../../support/env.ts'
+import { endLsn, open, prepare, pullUntil } from './streaming.ts'
+
+const timeoutMs = 1500
+const tables = ['events'] as const
+
+describe('liveness of the change stream', () => {
+  let server: PostgresServer
+  before(async () => {
+    server = await startPostgres({
+      settings: { wal_sender_timeout: `${timeoutMs}ms`, logical_decoding_work_mem: '64MB' },
+    })
+    await server.query('CREATE TABLE events (n int, note text)')
+  })
+  after(() => server[Symbol.asyncDispose]())
+
+  async function walSender(slot: string): Promise<number> {
+    return waitFor('the WAL sender', async () => {
+      const [row] = await server.query<{ pid: number | null }>(
+        'SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = $1',
+        [slot],
+      )
+      return row?.pid ?? undefined
+    })
+  }
+
+  it('stays connected while nobody pulls, holding only so much', async () => {
+    const prepared = await prepare(server, 'paused', tables)
+    const batches = (await open(server, prepared))[Symbol.asyncIterator]()
+    await server.query(`INSERT INTO events VALUES (0, 'first')`)
+    await batches.next()
+    const pid = await walSender('paused')
+    const rows = 60_000
+    await server.query(
+      `INSERT INTO events SELECT i, repeat('x', 1000) FROM generate_series(1, ${rows}) i`,
+    )
+    const until = await endLsn(server, `INSERT INTO events VALUES (-1, 'last')`)
+    const before = process.memoryUsage().arrayBuffers
+    await sleep(timeoutMs * 3)
+    const held = process.memoryUsage().arrayBuffers - before
+    assert.ok(held < 16 << 20, `${held} bytes held of ${rows * 1000} waiting`)
+    assert.equal(await walSender('paused'), pid, 'the server did not give the connection up')
+    let seen = 0
+    for (let at = 0n; at < until;) {
+      const { value } = await batches.next()
+      assert.ok(value !== undefined)
+      for (const change of value.changes) seen += 'batch' in change ? change.batch.rows : 0
+      if (value.position !== null) at = parseLsn(value.position)
+    }
+    assert.ok(seen >= rows)
+    await batches.return?.()
+  })
+
+  it('stays connected through silence, and gives up a server that hangs', async () => {
+    const prepared = await prepare(server, 'hung', tables)
+    const stream = await open(server, prepared)
+    const failed = pullUntil(stream, 1n << 62n, () => {}).catch((error: unknown) => error)
+    const pid = await walSender('hung')
+    await sleep(timeoutMs * 3)
+    assert.equal(await walSender('hung'), pid)
+    process.kill(pid, 'SIGSTOP')
+    try {
+      const error = await failed
+      assert.ok(error instanceof SluiceError, String(error))
+      assert.deepEqual([error.code, error.fault], ['source.postgres.silent', 'transient'])
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+  })
+
+  it('says of a cut connection that it can be made again', async () => {
+    const prepared = await prepare(server, 'cut', tables)
+    const stream = await open(server, prepared)
+    const failed = pullUntil(stream, 1n << 62n, () => {}).catch((error: unknown) => error)
+    await server.query('SELECT pg_terminate_backend($1)', [await walSender('cut')])
+    const error = await failed
+    assert.ok(error instanceof SluiceError, String(error))
+    assert.equal(error.fault, 'transient', error.message)
+  })
+
+  it('does not hold up a server that stops while something is not durable yet', async () => {
+    const prepared = await prepare(server, 'stopping', tables)
+    const stream = await open(server, prepared)
+    let rows = 0
+    const failed = pullUntil(stream, 1n << 62n, ({ changes }) => {
+      rows += changes.length
+    }).catch((error: unknown) => error)
+    await server.query(`INSERT INTO events VALUES (1, 'never acknowledged')`)
+    await waitFor('the row', () => rows > 0)
+    // Without an end by this side the server would wait for an acknowledgement that never comes.
+    await server.stop()
+    const error = await failed
+    assert.ok(error instanceof SluiceError, String(error))
+    assert.equal(error.fault, 'transient', error.message)
+    await server.restart()
+    const again = await open(server, prepared)
+    const until = await endLsn(server, `INSERT INTO events VALUES (2, 'last')`)
+    const notes: number[] = []
+    await pullUntil(again, until, ({ changes }) => {
+      for (const change of changes) notes.push('batch' in change ? change.batch.rows : 0)
+    })
+    assert.equal(
+      notes.reduce((sum, n) => sum + n, 0),
+      2,
+      'what was not acknowledged came again',
+    )
+  })
+})
