@@ -81,6 +81,10 @@ const certificateCodes =
 export function outcomeOf(error: unknown, what: string): SluiceError {
   if (error instanceof SluiceError) return error
   if (error instanceof ClickHouseError) return serverOutcome(error, what)
+  // A mistake of ours would otherwise be retried for ever as a network that is down.
+  if (error instanceof TypeError) {
+    return new SluiceError('internal.bug', { message: `${what}: ${error.message}`, cause: error })
+  }
   const code = connectionCode(error)
   if (certificateCodes.test(code)) {
     return new SluiceError('sink.clickhouse.certificate', {
@@ -125,6 +129,6 @@ function connectionCode(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   const { code } = error as { readonly code?: unknown }
   if (typeof code === 'string') return code
-  // The client's own timeout has a message and no code; other texts may be a proxy's page.
-  return error.message.startsWith('Timeout') ? 'timeout' : error.name
+  // The client's own timeout has a message and no code; other texts are a proxy's page, say.
+  return error.message.startsWith('Timeout') ? 'timeout' : 'an answer that is not its own'
 }
