@@ -28,6 +28,8 @@ import type { Commit } from './types.ts'
 const aheadMax = 4
 const pollMsMin = 10
 const pollMsMax = 1000
+/** Looking at a local folder costs nothing but a system call. */
+const folderPollMsMax = 100
 /** While waiting, look this often whether the commit waited for is not long gone. */
 const floorCheckMs = 60_000
 /** Covers a commit with everything that may lie in it. */
@@ -66,7 +68,8 @@ export class ChainReader implements AsyncDisposable {
 
   /** The next commit, waiting for it if need be. Fence commits come too; they have no blocks. */
   async next(signal: AbortSignal): Promise<Commit> {
-    const { wake, nowMs } = this.#log
+    const { wake, nowMs, store } = this.#log
+    const pollMax = store.url.startsWith('file:') ? folderPollMsMax : pollMsMax
     let pollMs = pollMsMin
     for (;;) {
       const seen = wake.version(this.chain)
@@ -75,7 +78,7 @@ export class ChainReader implements AsyncDisposable {
       if (nowMs() - this.#floorCheckedMs >= floorCheckMs) await this.#checkFloor(signal)
       const waitMs = pollMs * (0.75 + this.#log.random() / 2)
       await wake.wait(this.chain, seen, (until) => this.#log.sleep(waitMs, until), signal)
-      pollMs = Math.min(pollMsMax, pollMs * 2)
+      pollMs = Math.min(pollMax, pollMs * 2)
     }
   }
 
