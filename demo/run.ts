@@ -158,8 +158,8 @@ async function look(
 async function end(sluice: ChildProcess, exited: Promise<unknown>): Promise<void> {
   if (sluice.exitCode !== null || sluice.signalCode !== null) return
   sluice.kill('SIGTERM')
-  const late = sleep(15_000).then(() => sluice.kill('SIGKILL'))
-  await Promise.race([exited, late])
+  const late = setTimeout(() => sluice.kill('SIGKILL'), 15_000)
+  await exited.finally(() => clearTimeout(late))
 }
 
 function goodbye(): number {
