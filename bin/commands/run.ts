@@ -80,7 +80,8 @@ async function runPipeline(run: Run, signal: AbortSignal): Promise<HubEnd> {
     flush: flushPolicy(pipeline.log.url, pipeline.log.flushMs),
     stateDir: folder,
   })
-  return runHub(
+  // Awaited here: a promise that is only returned would let `await using` close store and server at once.
+  return await runHub(
     {
       tasks,
       clock: systemClock,
