@@ -31,11 +31,12 @@ export function showStatus(
     )
   }
   const terminal = {
+    // A terminal without a known size says 0.
     get columns(): number {
-      return stdout.columns
+      return stdout.columns || 80
     },
     get rows(): number {
-      return stdout.rows
+      return stdout.rows || 24
     },
     color: wantsColor(stdout),
     write: (text: string): void => void stdout.write(text),

@@ -66,10 +66,17 @@ export class TerminalRenderer implements Disposable {
   }
 
   #replace(above: string, lines: readonly string[]): void {
-    const up = this.#drawn.length === 0 ? '\r' : `\u001b[${this.#drawn.length}F`
+    const height = this.#drawn.reduce((sum, line) => sum + this.#heightOf(line), 0)
+    const up = height === 0 ? '\r' : `\u001b[${height}F`
     const table = lines.map((line) => `${line}\n`).join('')
     this.#terminal.write(`${up}\u001b[0J${above}${table}`)
     this.#drawn = lines
+  }
+
+  /** A terminal that was made narrower since has wrapped the lines that stand there. */
+  #heightOf(line: string): number {
+    const visible = line.replace(/\p{Cc}\[[0-9;]*m/gu, '').length
+    return Math.max(1, Math.ceil(visible / Math.max(1, this.#terminal.columns)))
   }
 
   #lines(nowMs: number): readonly string[] {
