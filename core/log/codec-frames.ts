@@ -22,8 +22,8 @@ import {
 import { SluiceError } from '../errors/error.ts'
 import { corrupt, type Place } from './codec-bytes.ts'
 
-const ownFrameBytes = 64 * 1024
-const sharedFrameBytes = 256 * 1024
+const ownFrameBytes = 256 * 1024
+const sharedFrameBytes = 512 * 1024
 /** Below this zstd's header and our call into it cost more than they save. */
 const compressBytesMin = 96
 /** From here on a hop to libuv's threads costs less than it frees on this one. */

@@ -38,6 +38,8 @@ export interface Log extends Pacing {
   /** Objects that never change, once written: from memory where they are at hand. */
   readonly cache: ObjectCache
   readonly probe: ProbeResult
+  /** The newest epoch this process took, or tried to take, of each chain. */
+  readonly held: Map<string, number>
 }
 
 /**
@@ -63,6 +65,7 @@ export async function openLog(store: ObjectStore, options: LogOptions): Promise<
     probe: decodeFormat(found.bytes, store.url),
     wake: new WakeUps(),
     cache: new ObjectCache(cacheBytesMax),
+    held: new Map(),
     nowMs: options.nowMs ?? Date.now,
     random: options.random ?? Math.random,
     sleep: options.sleep ?? realPacing.sleep,

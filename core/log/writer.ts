@@ -67,12 +67,18 @@ export class ChainWriter implements AsyncDisposable {
 
   /**
    * Takes the chain over. Throws `log.fenced` when another process did so at the same time and won,
+   * or since this process held it last: the newcomer was started to replace us, so that taking it
+   * back, which a restart after a lost connection would do, makes two processes fight for ever.
    * `log.commit_unresolved` and store errors (transient: open again).
    */
   static async open(log: Log, chain: string, options: WriterOptions): Promise<ChainWriter> {
     const { writer, signal } = options
     const state = await loadChain(log, chain, signal)
+    const held = log.held.get(chain)
+    if (held !== undefined && state.epoch > held) throw stepDown(state, held)
     const epoch = state.epoch + 1
+    // Kept before the fence is written: a fence whose answer is lost may be in the chain all the same.
+    log.held.set(chain, epoch)
     for (;;) {
       const fence = seal(log, state, {
         writer,
@@ -301,6 +307,12 @@ function seal(
   const { bytes } = sealObject(ObjectKind.commit, body.parts, commitJson(footer))
   const opened = openCommit({ key: commitKey(state.chain, seq), bytes, start: 0 }, state.chain, seq)
   return { seq, id, bytes, opened }
+}
+
+function stepDown({ chain, seq, epoch }: ChainState, held: number): SluiceError {
+  return new SluiceError('log.fenced', {
+    message: `${chain}: taken over by another process, which wrote epoch ${epoch} by commit ${seq}; this one held epoch ${held}`,
+  })
 }
 
 function fenced(chain: string, by: CommitFooter): SluiceError {
