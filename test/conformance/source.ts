@@ -71,10 +71,10 @@ class Reading<C> implements AsyncDisposable {
   }
 
   async next(): Promise<SourceBatch> {
-    const { value, done } = await this.iterator.next()
-    assert.notEqual(done, true, 'a source ends only by abort or by throwing')
-    this.batches.push(value as SourceBatch)
-    return value as SourceBatch
+    const result = await this.iterator.next()
+    assert.ok(result.done !== true, 'a source ends only by abort or by throwing')
+    this.batches.push(result.value)
+    return result.value
   }
 
   /** First columns of the topic's committed rows, and the position that goes with them. */
@@ -202,7 +202,7 @@ export function sourceConformance<C>(
         await reading.until(harness.before + 2 * i)
       }
       for (const { position } of reading.batches) if (position !== null) positions.push(position)
-      const { atOrAfter } = harness.connector
+      const atOrAfter = (a: Position, b: Position) => harness.connector.atOrAfter(a, b)
       for (const [i, a] of positions.entries()) {
         assert.ok(atOrAfter(a, a))
         for (const b of positions.slice(0, i)) assert.ok(atOrAfter(a, b), `${a} after ${b}`)

@@ -111,9 +111,10 @@ export class Follower implements AsyncDisposable {
   #isAt(position: Position, goal: bigint): boolean {
     const { lsn, snapshot } = parsePosition(position)
     if (lsn < goal || snapshot === null) return lsn >= goal
-    const { done, tables } = snapshot
-    const topics = new Set([...Object.keys(done), ...Object.keys(tables)])
-    return topics.size >= this.#followed.tables.length && Object.values(tables).every(isComplete)
+    // A table without ranges is one that is void, and to be copied anew if it is still followed.
+    const begun = Object.values(snapshot.tables).filter(({ ranges }) => ranges.length > 0)
+    const complete = Object.keys(snapshot.done).length + begun.filter(isComplete).length
+    return begun.every(isComplete) && complete >= this.#followed.tables.length
   }
 
   /** Forgets everything since the last position; the next read is that of a new process. */
