@@ -8,7 +8,7 @@ import { makeBatch, Op, type Batch } from '../../core/record/batch.ts'
 import type { Schema } from '../../core/record/schema.ts'
 import { isScaledDecimal, type LogicalType } from '../../core/record/types.ts'
 import { textAt } from '../../core/record/value.ts'
-import { dateFromText, timestamptzFromText } from '../../core/sql/scalar/time-text.ts'
+import { dateFromText, timeFromText, timestamptzFromText } from '../../core/sql/scalar/time-text.ts'
 import { intervalFromText } from '../../core/sql/scalar/interval.ts'
 import { appendValue } from '../../core/sql/operators/columns.ts'
 
@@ -54,6 +54,8 @@ function appendText(builder: AnyBuilder, type: LogicalType, text: string | null)
     case 'timestamp':
     case 'timestamptz':
       return appendValue(builder, type, timestamptzFromText(text))
+    case 'time':
+      return appendValue(builder, type, timeFromText(text))
     case 'interval':
       return appendValue(builder, type, intervalFromText(text))
     case 'decimal': {

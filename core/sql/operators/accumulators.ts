@@ -248,11 +248,11 @@ export class Accumulators {
     return this.#once(`distinct sum ${argumentText(call)}`, () => {
       const cell = make()
       this.cells.push(cell)
-      const add = (cell instanceof SumCell ? cell.addSlow : cell.add).bind(cell) as (
-        slot: number,
-        value: Scalar,
-        weight: number,
-      ) => void
+      const add = (slot: number, value: Scalar, weight: number): void => {
+        if (cell instanceof SumCell) cell.addSlow(slot, value as Int, weight)
+        else if (cell instanceof FloatSumCell) cell.add(slot, value as number, weight)
+        else cell.add(slot, value as Numeric | Interval, weight)
+      }
       bag.listeners.push(add)
       return cell
     })

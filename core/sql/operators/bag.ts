@@ -104,15 +104,23 @@ export class Bag {
   load(reader: StateReader): void {
     const count = reader.count()
     for (let i = 0; i < count; i++) {
+      const entry = reader.varint()
+      if (entry < this.#table.high && this.#table.used[entry] === 1) this.#remove(entry)
+      if (reader.byte() === 0) continue
       const slot = reader.varint()
       if (slot >= this.#heads.length) throw corrupt('a value belongs to no group')
-      const entry = this.#entry(slot, this.codec.encode(reader.value()))
+      this.#table.occupy(entry, [slot, this.codec.encode(reader.value())])
+      this.#link(entry, slot)
       this.#counts[entry] = reader.number()
-      if (this.#counts[entry] === 0) this.#remove(entry)
     }
   }
 
+  /** Entries keep their places, so that a restored table is the same as the one that was saved. */
   #save(entry: number, writer: StateWriter): void {
+    const isThere = this.#counts[entry] !== 0
+    writer.varint(entry)
+    writer.byte(isThere ? 1 : 0)
+    if (!isThere) return
     writer.varint(this.#table.keys[0]![entry]!)
     writer.value(this.codec.decode(this.#table.keys[1]![entry]!))
     writer.value(this.#counts[entry]!)
@@ -124,12 +132,16 @@ export class Bag {
     if (this.#table.live === live) return entry
     this.#counts[entry] = 0
     this.#touchedAt[entry] = 0
+    this.#link(entry, slot)
+    return entry
+  }
+
+  #link(entry: number, slot: number): void {
     const head = this.#heads[slot]!
     this.#next[entry] = head
     this.#previous[entry] = -1
     if (head >= 0) this.#previous[head] = entry
     this.#heads[slot] = entry
-    return entry
   }
 
   #remove(entry: number): void {

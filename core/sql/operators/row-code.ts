@@ -8,6 +8,7 @@ import { isScaled } from '../plan/types.ts'
 import type { CaseExpr, CompareExpr, Expr, ExtremeExpr, LogicExpr, Ordering } from '../plan/expr.ts'
 import { operands } from '../plan/expr.ts'
 import type { PlanField } from '../plan/plan.ts'
+import type { Scalar } from '../scalar/functions.ts'
 import { loadCode } from './columns.ts'
 
 /** Code of a value: `isNull` is `false` where it never is. */
@@ -24,7 +25,7 @@ export class RowCode {
   #body: string[] = []
   #names = 0
   /** Columns already read, for the block being written and those around it. */
-  #scopes: Map<number, Code>[] = [new Map()]
+  #scopes: Map<number, Code>[] = [new Map<number, Code>()]
   readonly #prepared = new Map<number, string>()
 
   /** `constants` collects objects the code refers to as `K.constants[n]`. */
@@ -155,7 +156,7 @@ export class RowCode {
     return ['text', 'json', 'other', 'uuid', 'bytes'].includes(type.kind) ? "''" : '0'
   }
 
-  #constant(value: unknown): Code {
+  #constant(value: Scalar): Code {
     if (value === null) return { isNull: 'true', value: 'null' }
     if (typeof value === 'string') return { isNull: 'false', value: JSON.stringify(value) }
     if (typeof value === 'object') {
@@ -237,7 +238,7 @@ export class RowCode {
       if (part === undefined) return assign(expr.otherwise)
       const when = this.expr(part.when)
       const holds = when.isNull === 'false' ? when.value : `!${when.isNull} && ${when.value}`
-      this.block(`if (${holds}) {`, () => assign(part.then))
+      this.block(`if (${holds}) {`, () => assign(part.result))
       this.block('else {', () => write(index + 1))
     }
     write(0)

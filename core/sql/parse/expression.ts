@@ -210,7 +210,7 @@ function caseExpression(source: Source, fields: Fields): SyntaxExpr {
     arg: arg === null ? null : expression(source, arg),
     whens: list(fields, 'args').map((when) => ({
       when: required(source, when.fields, 'expr'),
-      then: required(source, when.fields, 'result'),
+      result: required(source, when.fields, 'result'),
     })),
     otherwise: otherwise === null ? null : expression(source, otherwise),
     span: source.span(fields),

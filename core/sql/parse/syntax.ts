@@ -80,7 +80,7 @@ export interface CaseSyntax {
   readonly kind: 'case'
   /** CASE arg WHEN value …; null for CASE WHEN condition …. */
   readonly arg: SyntaxExpr | null
-  readonly whens: readonly { readonly when: SyntaxExpr; readonly then: SyntaxExpr }[]
+  readonly whens: readonly { readonly when: SyntaxExpr; readonly result: SyntaxExpr }[]
   readonly otherwise: SyntaxExpr | null
   readonly span: Span
 }

@@ -214,7 +214,7 @@ export class ExpressionBinder {
       literal: { type: 'null' },
       span: expr.span,
     }
-    const branches = [...expr.whens.map(({ then }) => then), otherwise]
+    const branches = [...expr.whens.map(({ result }) => result), otherwise]
     const values = this.#common(
       branches.map((branch) => this.bind(branch)),
       'CASE',
@@ -222,7 +222,7 @@ export class ExpressionBinder {
     )
     return {
       op: 'case',
-      whens: whens.map((when, i) => ({ when, then: values[i]! })),
+      whens: whens.map((when, i) => ({ when, result: values[i]! })),
       otherwise: values.at(-1)!,
       type: values[0]!.type,
       nullable: values.some((value) => value.nullable),
@@ -294,7 +294,7 @@ export class ExpressionBinder {
     const when = comparison('=', left, second, span)
     return {
       op: 'case',
-      whens: [{ when, then: constant(null, left.type) }],
+      whens: [{ when, result: constant(null, left.type) }],
       otherwise: left,
       type: left.type,
       nullable: true,

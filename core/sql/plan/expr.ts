@@ -67,7 +67,7 @@ export interface TestExpr extends Typed {
 }
 export interface CaseExpr extends Typed {
   readonly op: 'case'
-  readonly whens: readonly { readonly when: Expr; readonly then: Expr }[]
+  readonly whens: readonly { readonly when: Expr; readonly result: Expr }[]
   readonly otherwise: Expr
 }
 export interface CoalesceExpr extends Typed {
@@ -140,7 +140,7 @@ export function operands(expr: Expr): readonly Expr[] {
     case 'test':
       return [expr.arg]
     case 'case':
-      return [...expr.whens.flatMap(({ when, then }) => [when, then]), expr.otherwise]
+      return [...expr.whens.flatMap(({ when, result }) => [when, result]), expr.otherwise]
     default:
       return expr.args
   }
@@ -162,7 +162,7 @@ export function mapOperands(expr: Expr, change: (operand: Expr) => Expr): Expr {
     case 'case':
       return {
         ...expr,
-        whens: expr.whens.map(({ when, then }) => ({ when: change(when), then: change(then) })),
+        whens: expr.whens.map(({ when, result }) => ({ when: change(when), result: change(result) })),
         otherwise: change(expr.otherwise),
       }
     default:

@@ -78,7 +78,6 @@ const signatures: Readonly<Record<string, readonly Signature[]>> = {
   md5: [{ params: [text], result: text, fn: 'md5' }],
   chr: [{ params: [int32], result: text, fn: 'chr' }],
   ascii: [{ params: [text], result: int32, fn: 'ascii_' }],
-  to_hex: [{ params: [simple('int64')], result: text, fn: 'toBase' }],
   json_extract_path_text: [
     { params: [json, text], result: text, fn: 'jsonFieldText', partial: true },
   ],

@@ -170,6 +170,7 @@ function decimalArithmetic(operator: string, left: Expr, right: Expr, span: Span
 const timeTable: Readonly<Record<string, readonly [LogicalType['kind'], ScalarName, 'swap'?]>> = {
   'date + int32': ['date', 'dateAddDays'],
   'int32 + date': ['date', 'dateAddDays', 'swap'],
+  'date - int32': ['date', 'dateSubtractDays'],
   'date - date': ['int32', 'dateSubtract'],
   'date + time': ['timestamp', 'dateAddTime'],
   'time + date': ['timestamp', 'dateAddTime', 'swap'],
@@ -217,9 +218,6 @@ function timeSides(operator: string, left: Expr, right: Expr, span: Span): reado
   if (b.type.kind === 'interval' && isNumeric(a.type)) a = cast(a, float64, span)
   if (a.type.kind === 'date' && b.type.kind === 'interval') a = cast(a, simple('timestamp'), span)
   if (b.type.kind === 'date' && a.type.kind === 'interval') b = cast(b, simple('timestamp'), span)
-  if (a.type.kind === 'date' && isInteger(b.type) && operator === '-') {
-    return [a, negated(b, span)]
-  }
   if (a.type.kind === 'int16') a = cast(a, simple('int32'), span)
   if (b.type.kind === 'int16') b = cast(b, simple('int32'), span)
   const type = a.type.kind === b.type.kind ? null : commonType(a.type, b.type)

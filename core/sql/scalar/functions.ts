@@ -55,10 +55,6 @@ function floatRound(value: number): number {
 function bytesText(value: string): string {
   return `\\x${Buffer.from(value, 'latin1').toString('hex')}`
 }
-function toBase(value: integer.Int): string {
-  return BigInt.asUintN(64, BigInt(value)).toString(16)
-}
-
 export const scalars = {
   ...integer,
   ...decimal,
@@ -83,7 +79,6 @@ export const scalars = {
   floatTrunc: Math.trunc,
   floatAbs: Math.abs,
   bytesText,
-  toBase,
 }
 
 export type ScalarName = keyof typeof scalars

@@ -3,7 +3,7 @@
  * takes the next one literally. The pattern must match the whole text; newlines are characters.
  */
 import { SluiceError } from '../../errors/error.ts'
-import { lower } from './text.ts'
+import { lower, textLength } from './text.ts'
 
 const cacheMax = 1024
 const compiled = new Map<string, RegExp>()
@@ -52,7 +52,7 @@ export function ilike(text: string, pattern: string, escape: string): boolean {
 }
 
 function checkEscape(escape: string): void {
-  if (escape.length > 1 && [...escape].length > 1)
+  if (escape.length > 1 && textLength(escape) > 1)
     throw new SluiceError('sql.invalid_value', {
       message: 'Invalid escape string: it must be empty or one character',
     })

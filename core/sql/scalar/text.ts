@@ -34,6 +34,11 @@ function isBmp(text: string): boolean {
   return true
 }
 
+/** Characters as PostgreSQL counts them: code points, which is what an iterator over a string gives. */
+export function codePoints(text: string): string[] {
+  return Array.from(text)
+}
+
 export function textLength(text: string): number {
   if (isBmp(text)) return text.length
   let points = 0
@@ -51,7 +56,7 @@ export function upper(text: string): string {
 export function lower(text: string): string {
   return mapCase(text, text.toLowerCase(), (point) => point.toLowerCase())
 }
-const ascii = /^[\u0000-\u007f]*$/
+const ascii = /^[ -~\t\n\r]*$/
 function mapCase(text: string, quick: string, map: (point: string) => string): string {
   if (ascii.test(text)) return quick
   let out = ''
@@ -68,25 +73,25 @@ export function substringFor(text: string, start: number, length: number): strin
     throw new SluiceError('sql.invalid_value', { message: 'Negative substring length not allowed' })
   const from = Math.max(0, start - 1)
   const to = Math.max(from, start - 1 + length)
-  return isBmp(text) ? text.slice(from, to) : [...text].slice(from, to).join('')
+  return isBmp(text) ? text.slice(from, to) : codePoints(text).slice(from, to).join('')
 }
 export function substringFrom(text: string, start: number): string {
   const from = Math.max(0, start - 1)
-  return isBmp(text) ? text.slice(from) : [...text].slice(from).join('')
+  return isBmp(text) ? text.slice(from) : codePoints(text).slice(from).join('')
 }
 /** Negative counts leave out that many at the other end. */
 export function left(text: string, count: number): string {
   if (isBmp(text)) return text.slice(0, count)
-  return [...text].slice(0, count).join('')
+  return codePoints(text).slice(0, count).join('')
 }
 export function right(text: string, count: number): string {
-  const points = isBmp(text) ? null : [...text]
+  const points = isBmp(text) ? null : codePoints(text)
   const length = points === null ? text.length : points.length
   const from = count >= 0 ? Math.max(0, length - count) : Math.min(length, -count)
   return points === null ? text.slice(from) : points.slice(from).join('')
 }
 export function reverse(text: string): string {
-  return [...text].reverse().join('')
+  return codePoints(text).reverse().join('')
 }
 
 export function btrim(text: string, characters: string): string {
@@ -94,14 +99,14 @@ export function btrim(text: string, characters: string): string {
 }
 export function ltrim(text: string, characters: string): string {
   const set = new Set(characters)
-  const points = [...text]
+  const points = codePoints(text)
   let from = 0
   while (from < points.length && set.has(points[from]!)) from++
   return from === 0 ? text : points.slice(from).join('')
 }
 export function rtrim(text: string, characters: string): string {
   const set = new Set(characters)
-  const points = [...text]
+  const points = codePoints(text)
   let to = points.length
   while (to > 0 && set.has(points[to - 1]!)) to--
   return to === points.length ? text : points.slice(0, to).join('')
@@ -128,18 +133,18 @@ export function splitPart(text: string, delimiter: string, field: number): strin
 /** A result of more than 1 GB is an error in PostgreSQL; here far earlier, before memory is gone. */
 const padMax = 10_000_000
 export function lpad(text: string, length: number, fill: string): string {
-  const points = [...text]
+  const points = codePoints(text)
   if (length <= points.length) return points.slice(0, Math.max(0, length)).join('')
   return padding(length - points.length, fill) + text
 }
 export function rpad(text: string, length: number, fill: string): string {
-  const points = [...text]
+  const points = codePoints(text)
   if (length <= points.length) return points.slice(0, Math.max(0, length)).join('')
   return text + padding(length - points.length, fill)
 }
 function padding(length: number, fill: string): string {
   if (length > padMax) throw outOfRange('requested length')
-  const points = [...fill]
+  const points = codePoints(fill)
   if (points.length === 0) return ''
   const whole = fill.repeat(Math.floor(length / points.length))
   return whole + points.slice(0, length % points.length).join('')

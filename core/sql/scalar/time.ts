@@ -49,6 +49,10 @@ export function dateAddDays(day: number, days: Int): number {
   if (day === dateInfinity || day === dateNegativeInfinity) return day
   return checkDate(Number(add(day, days)))
 }
+/** date - integer. */
+export function dateSubtractDays(day: number, days: Int): number {
+  return dateAddDays(day, subtract(0, days))
+}
 export function dateSubtract(a: number, b: number): number {
   if (Math.abs(a) >= dateInfinity || Math.abs(b) >= dateInfinity)
     throw new SluiceError('sql.out_of_range', { message: 'Cannot subtract infinite dates' })

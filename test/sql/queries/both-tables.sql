@@ -1,0 +1,1 @@
+SELECT src, COUNT(*) AS c, COUNT(DISTINCT g) AS dg FROM (SELECT 't' AS src, g FROM t UNION ALL SELECT 's' AS src, g FROM s WHERE k IN (1, 2, 3)) u GROUP BY src

@@ -1,0 +1,1 @@
+SELECT DISTINCT g, b FROM t

@@ -1,0 +1,1 @@
+SELECT id, g || '!' AS g FROM t WHERE id % 2 = 0

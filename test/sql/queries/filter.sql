@@ -1,0 +1,1 @@
+SELECT id, g, v FROM t WHERE k > 0 AND g <> 'a'

@@ -1,0 +1,3 @@
+SELECT k, COUNT(*) FILTER (WHERE b) AS yes, SUM(d) FILTER (WHERE g = 'a') AS a, MAX(f) FILTER (WHERE k > 0 OR b) AS m,
+       COUNT(DISTINCT g) FILTER (WHERE NOT b) AS dg
+FROM t GROUP BY k

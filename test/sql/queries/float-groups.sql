@@ -1,0 +1,1 @@
+SELECT f, COUNT(*) AS c, SUM(f) AS s FROM t GROUP BY f

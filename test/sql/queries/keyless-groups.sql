@@ -1,0 +1,1 @@
+SELECT COUNT(*) AS c, SUM(k) AS s FROM t GROUP BY g

@@ -1,0 +1,1 @@
+SELECT g, k FROM t UNION SELECT g, k FROM s

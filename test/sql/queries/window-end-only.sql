@@ -1,0 +1,1 @@
+SELECT TUMBLE_END(ts, INTERVAL '1 minute') AS e, MAX(k) AS m FROM t GROUP BY TUMBLE(ts, INTERVAL '1 minute')
