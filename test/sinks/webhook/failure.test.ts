@@ -114,6 +114,8 @@ test('overload: 429 and 503 use up no attempts, and the batch comes back to the 
     const { code, fault } = await failure(sink.write({ ...batch, attempt }, forever))
     assert.ok(code === 'sink.webhook.throttled' || code === 'sink.webhook.failing', code)
     assert.equal(fault, 'transient')
+    const busyRequests = receiver.requests.filter(({ event }) => event.offset === 100)
+    assert.ok(busyRequests.length <= 3 * attempt, `${busyRequests.length} requests (invariant 8)`)
     clock.pass(600_000)
   }
   busy = false
@@ -170,6 +172,15 @@ test('answers that never end are cut off: the status counts, the body is not wai
   await using sink = await openSink(endless.url, { timeout: '200ms' })
   assert.deepEqual(await sink.write(sinkBatch(batchOf(inserts(1))), forever), { rejected: [] })
   await waitFor('the connection to be closed', () => [...endless.sockets][0]!.destroyed)
+})
+
+test('an answer that goes on and on is cut off by its size', { timeout: 8000 }, async () => {
+  await using endless = await rawServer((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 900000000\r\n\r\n')
+    socket.write(Buffer.alloc(1_000_000))
+  })
+  await using sink = await openSink(endless.url, { timeout: '60s' })
+  assert.deepEqual(await sink.write(sinkBatch(batchOf(inserts(1))), forever), { rejected: [] })
 })
 
 test('what is not HTTP is a failure of the attempt', async () => {
