@@ -20,9 +20,9 @@ export class TextDecoder implements ValueDecoder {
   }
 }
 
-/** 0 for what numbers are made of: digits, '.', '-'. */
-const decimalBytes = new Uint8Array(256).fill(1)
-for (const character of '0123456789.-') decimalBytes[character.charCodeAt(0)] = 0
+const minus = 0x2d
+const point = 0x2e
+const zero = 0x30
 
 function isDecimalWord(source: Uint8Array, start: number, end: number): boolean {
   const text = String.fromCharCode(...source.subarray(start, Math.min(end, start + 16)))
@@ -38,12 +38,17 @@ export class DecimalDecoder implements ValueDecoder {
     this.builder = builder
   }
   append(source: Uint8Array, start: number, end: number): void {
-    // The builder takes for granted that a value which is none of the words has digits only.
-    let words = 0
-    for (let at = start; at < end; at++) words |= decimalBytes[source[at]!]!
-    if (end === start || (words !== 0 && !isDecimalWord(source, start, end))) {
-      throw badValue(this.type)
+    // The builder takes for granted that a value which is none of the words is a number.
+    const first = source[start] === minus ? start + 1 : start
+    let others = 0
+    let points = 0
+    for (let at = first; at < end; at++) {
+      const byte = source[at]!
+      if (byte === point) points++
+      else if ((byte - zero) >>> 0 > 9) others++
     }
+    const isNumber = others === 0 && points <= 1 && end - first > points
+    if (!isNumber && !isDecimalWord(source, start, end)) throw badValue(this.type)
     this.builder.appendText(source, start, end)
   }
   appendNull(): void {

@@ -113,19 +113,21 @@ for (const version of [18, 14] as const) {
         const name = `fold_${streaming}`
         await server.query('TRUNCATE orders, events')
         const prepared = await prepare(server, name, tables)
-        const writing = write(server, seed, 400)
         const random = randomOf(seed)
         const fold = new Fold()
-        let at = prepared.start
-        let written = false
-        let end = 0n
-        void writing.then(async () => {
-          end = await endLsn(server, `INSERT INTO events VALUES (9, 'last', 0)`)
-          written = true
-        })
-        while (!written || at < end) {
+        const state = { at: prepared.start, end: null as bigint | null }
+        const writing = (async () => {
+          await write(server, seed, 400)
+          state.end = await endLsn(server, `INSERT INTO events VALUES (9, 'last', 0)`)
+        })()
+        const isOver = (): boolean => state.end !== null && state.at >= state.end
+        while (!isOver()) {
           const stop = new AbortController()
-          const stream = await open(server, prepared, { after: at, signal: stop.signal, streaming })
+          const stream = await open(server, prepared, {
+            after: state.at,
+            signal: stop.signal,
+            streaming,
+          })
           fold.forgetOpen()
           let batches = 5 + random(200)
           // What was pulled and had no position by the time of the break will come again.
@@ -133,12 +135,12 @@ for (const version of [18, 14] as const) {
             fold.apply(batch)
             if (batch.position !== null) {
               const lsn = parseLsn(batch.position)
-              assert.ok(lsn >= at, `seed ${seed}: positions rise`)
-              at = lsn
+              assert.ok(lsn >= state.at, `seed ${seed}: positions rise`)
+              state.at = lsn
               if (random(3) === 0) stream.acknowledge(lsn)
             }
             batches--
-            if (batches < 0 || (written && at >= end)) stop.abort(new Error('interrupted'))
+            if (batches < 0 || isOver()) stop.abort(new Error('interrupted'))
           }).catch((error: Error) => assert.equal(error.message, 'interrupted'))
         }
         await writing
