@@ -90,7 +90,8 @@ export async function endLsn(server: PostgresServer, write: string): Promise<big
     'SELECT pg_current_wal_insert_lsn()::text AS lsn',
   )
   await server.query(write)
-  return parseLsn(row!.lsn)
+  // A keepalive may say exactly that place before the last commit is sent.
+  return parseLsn(row!.lsn) + 1n
 }
 
 /** Pulls until a position reaches `until`; every batch goes through `each`. Ends the stream. */
