@@ -169,12 +169,16 @@ export class S3Store implements ObjectStore {
     attempt: (abortSignal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const once = async (): Promise<T> => {
+      const tooLong = new AbortController()
+      const timer = setTimeout(() => tooLong.abort(), attemptMs)
       try {
-        return await attempt(AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]))
+        return await attempt(AbortSignal.any([signal, tooLong.signal]))
       } catch (error) {
         signal.throwIfAborted()
         const failure: S3Failure = classify(error)
         throw failure.toError(`${this.url}: ${what}`, error)
+      } finally {
+        clearTimeout(timer)
       }
     }
     return withRetries(once, retries, this.#pacing, signal)
