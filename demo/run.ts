@@ -47,73 +47,106 @@ async function demo(): Promise<number> {
   mkdirSync(folder, { recursive: true })
   copyFileSync(join(root, 'config', 'examples', 'shop.yaml'), config)
   console.log('Starting Postgres, ClickHouse and a webhook receiver …')
-  const starting = await Promise.allSettled([
-    startPostgres(),
-    startClickHouse(),
-    startReceiver({ secret }),
-  ])
   await using servers = new AsyncDisposableStack()
-  for (const one of starting) if (one.status === 'fulfilled') servers.use(one.value)
-  const [postgres, clickhouse, receiver] = starting
-  for (const one of starting) if (one.status === 'rejected') throw one.reason
-  if (postgres.status !== 'fulfilled' || clickhouse.status !== 'fulfilled') return 1
-  if (receiver.status !== 'fulfilled') return 1
-  await createShop(postgres.value)
-
+  const [postgres, clickhouse, receiver] = await Promise.all([
+    startPostgres().then((server) => servers.use(server)),
+    startClickHouse().then((server) => servers.use(server)),
+    startReceiver({ secret }).then((server) => servers.use(server)),
+  ])
+  await createShop(postgres)
   const metricsPort = await freePort()
-  const env = {
-    ...process.env,
-    PG_URL: postgres.value.url,
-    CLICKHOUSE_URL: clickhouse.value.url,
-    HOOK_URL: receiver.value.url,
-    HOOK_SECRET: secret,
-    HOOK_ALLOW_HTTP: 'true',
-    HOOK_ALLOW_PRIVATE: 'true',
-  }
   console.log(`Starting:  sluice run config/examples/shop.yaml
 While it runs, look in from another terminal:
   npx sluice tap .sluice/demo/shop.yaml orders --from end --follow
-  curl '${clickhouse.value.url}/?query=SELECT+*+FROM+revenue_per_minute_live+FORMAT+PrettyCompact'
+  curl '${clickhouse.url}/?query=SELECT+*+FROM+revenue_per_minute_live+FORMAT+PrettyCompact'
   curl 'http://127.0.0.1:${metricsPort}/metrics'
 `)
-  const sluice = spawn(
-    process.execPath,
-    [join(root, 'bin/sluice.ts'), 'run', config, '--plain', '--port', String(metricsPort)],
-    { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] },
-  )
-  let said = ''
-  for (const pipe of [sluice.stdout, sluice.stderr]) {
-    pipe.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-20_000)))
-  }
-  const exited = once(sluice, 'exit')
+  const sluice = startSluice(metricsPort, {
+    PG_URL: postgres.url,
+    CLICKHOUSE_URL: clickhouse.url,
+    HOOK_URL: receiver.url,
+    HOOK_SECRET: secret,
+    HOOK_ALLOW_HTTP: 'true',
+    HOOK_ALLOW_PRIVATE: 'true',
+  })
   const traffic: Traffic = { inserted: 500, updated: 0, deleted: 0 }
-  const writing = runShop(await postgres.value.client(), traffic, stop.signal)
-  const screen = new Screen(process.stdout)
-  let firstRowMs: number | null = null
-  let last: Frame | null = null
+  const writing = runShop(await postgres.client(), traffic, stop.signal)
   try {
-    while (!stop.signal.aborted && (Date.now() - startedMs) / 1000 < secondsMax) {
-      if (sluice.exitCode !== null) {
-        console.error(`\nsluice ended with exit code ${sluice.exitCode}:\n${said}`)
-        return 1
-      }
-      last = await look(clickhouse.value, traffic, receiver.value, firstRowMs)
-      if (last.tables.length > 0) firstRowMs ??= Date.now() - startedMs
-      screen.show({ ...last, firstRowMs })
-      await sleep(firstRowMs === null ? 100 : 1000, undefined, { signal: stop.signal }).catch(
-        () => {},
-      )
-    }
+    const code = await watch({ sluice, clickhouse, receiver, traffic })
+    if (code !== 0) return code
   } finally {
     stop.abort()
     await writing.catch(() => {})
-    await end(sluice, exited)
+    await end(sluice)
   }
-  if (last === null || firstRowMs === null || last.webhooks.verified === 0) {
-    console.error(`\nNothing arrived. What sluice said:\n${said}`)
-    return 1
+  console.log(`
+Everything is stopped. The log and the pipeline file are still there; look further with
+
+  npx sluice tap .sluice/demo/shop.yaml orders --from start --limit 5
+  ls .sluice/demo/.sluice/log/chains
+`)
+  return 0
+}
+
+interface Sluice {
+  readonly child: ChildProcess
+  readonly exited: Promise<unknown>
+  /** What it printed, the last 20,000 characters. */
+  said: string
+}
+
+/** As its users run it: the command line with the example's file. */
+function startSluice(metricsPort: number, env: Readonly<Record<string, string>>): Sluice {
+  const command = [
+    join(root, 'bin/sluice.ts'),
+    'run',
+    config,
+    '--plain',
+    '--port',
+    String(metricsPort),
+  ]
+  const child = spawn(process.execPath, command, {
+    cwd: folder,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const sluice: Sluice = { child, exited: once(child, 'exit'), said: '' }
+  for (const pipe of [child.stdout, child.stderr]) {
+    pipe.on(
+      'data',
+      (chunk: Buffer) => (sluice.said = (sluice.said + chunk.toString()).slice(-20_000)),
+    )
   }
-  return goodbye()
+  return sluice
+}
+
+interface Watched {
+  readonly sluice: Sluice
+  readonly clickhouse: ClickHouse
+  readonly receiver: Receiver
+  readonly traffic: Traffic
+}
+
+/** Shows what arrives until the time is over; 1 when sluice ended or nothing came. */
+async function watch({ sluice, clickhouse, receiver, traffic }: Watched): Promise<number> {
+  const screen = new Screen(process.stdout)
+  let firstRowMs: number | null = null
+  while (!stop.signal.aborted && (Date.now() - startedMs) / 1000 < secondsMax) {
+    if (sluice.child.exitCode !== null) {
+      console.error(`\nsluice ended with exit code ${sluice.child.exitCode}:\n${sluice.said}`)
+      return 1
+    }
+    const frame = await look(clickhouse, traffic, receiver)
+    if (frame.tables.some(({ rows }) => rows > 0)) firstRowMs ??= Date.now() - startedMs
+    screen.show({ ...frame, firstRowMs })
+    await sleep(firstRowMs === null ? 100 : 1000, undefined, { signal: stop.signal }).catch(
+      () => {},
+    )
+  }
+  if (firstRowMs !== null && receiver.taken.length > 0) return 0
+  if (secondsMax === Infinity) return 0
+  console.error(`\nNothing arrived in ${secondsMax} s. What sluice said:\n${sluice.said}`)
+  return 1
 }
 
 /** One look at everything that can be seen from outside. */
@@ -121,8 +154,7 @@ async function look(
   clickhouse: ClickHouse,
   traffic: Traffic,
   receiver: Receiver,
-  firstRowMs: number | null,
-): Promise<Frame> {
+): Promise<Omit<Frame, 'firstRowMs'>> {
   const rows = async (sql: string): Promise<Record<string, unknown>[]> =>
     clickhouse.query(sql).catch(() => [])
   const views = await rows(
@@ -141,7 +173,6 @@ async function look(
     : []
   return {
     seconds: (Date.now() - startedMs) / 1000,
-    firstRowMs,
     traffic: { ...traffic },
     tables,
     revenue: revenue.map((row) => ({
@@ -155,19 +186,9 @@ async function look(
 }
 
 /** SIGTERM lets the open commits finish; a process that does not end is not left behind. */
-async function end(sluice: ChildProcess, exited: Promise<unknown>): Promise<void> {
-  if (sluice.exitCode !== null || sluice.signalCode !== null) return
-  sluice.kill('SIGTERM')
-  const late = setTimeout(() => sluice.kill('SIGKILL'), 15_000)
+async function end({ child, exited }: Sluice): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGTERM')
+  const late = setTimeout(() => child.kill('SIGKILL'), 15_000)
   await exited.finally(() => clearTimeout(late))
-}
-
-function goodbye(): number {
-  console.log(`
-Everything is stopped. The log and the pipeline file are still there; look further with
-
-  npx sluice tap .sluice/demo/shop.yaml orders --from start --limit 5
-  ls .sluice/demo/.sluice/log/chains
-`)
-  return 0
 }

@@ -22,7 +22,6 @@ sources:
     type: postgres
     url: \${env.PG_URL}
     tables: [public.accounts, public.items, public.events]
-    chunk_rows: 300
 transforms:
   totals:
     sql: |
@@ -42,6 +41,7 @@ sinks:
     from: accounts
     allow_http: true
     allow_private: true
+    retry: { base: 20ms }
 `
 
 const root = resolve(import.meta.dirname, '../..')

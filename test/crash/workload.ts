@@ -116,12 +116,12 @@ async function largeTransaction(client: Client, random: Random): Promise<number>
   const from = random.int(ids)
   const touched = await client.query(
     `UPDATE accounts SET balance = balance + 1, owner = owner || '' WHERE id BETWEEN $1 AND $2`,
-    [from, from + 1500],
+    [from, from + 400],
   )
   await client.query('SAVEPOINT large')
-  await client.query(`INSERT INTO events SELECT 'large', i FROM generate_series(1, 2000) i`)
+  await client.query(`INSERT INTO events SELECT 'large', i FROM generate_series(1, 600) i`)
   if (random.chance(0.5)) await client.query('ROLLBACK TO large')
-  await client.query(`INSERT INTO events SELECT 'after', i FROM generate_series(1, 500) i`)
+  await client.query(`INSERT INTO events SELECT 'after', i FROM generate_series(1, 200) i`)
   return touched.rowCount ?? 0
 }
 

@@ -1,0 +1,203 @@
+/**
+ * The stage of a crash run: a real Postgres with writers on it, a ClickHouse engine, a webhook
+ * receiver that fails now and then, a log, and the real command line between them.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openLog, type Log } from '../../core/log/log.ts'
+import { readHead } from '../../core/log/head.ts'
+import { openStore } from '../../core/store/open.ts'
+import { startClickHouse, type ClickHouse } from '../services/clickhouse.ts'
+import { startPostgres, type PostgresServer } from '../services/postgres.ts'
+import { startReceiver, type Received, type Receiver } from '../services/webhook-receiver.ts'
+import { tempDir, waitFor } from '../support/env.ts'
+import { SluiceProcess } from './pipeline.ts'
+import { seeded, type Random } from './random.ts'
+import { judge, type Verdict } from './verdict.ts'
+import { createTables, runWriter } from './workload.ts'
+
+export interface StageOptions {
+  readonly seed: number
+  readonly say: (text: string) => void
+  /** Settings of the Postgres server. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** An S3 server for the log; a local directory when absent. */
+  readonly s3?: {
+    readonly url: string
+    readonly yaml: string
+    readonly options: Record<string, unknown>
+  }
+}
+
+const secret = `whsec_${Buffer.from('a secret for the crash test only').toString('base64')}`
+const source = 'crash.source.pg'
+
+interface Servers {
+  readonly postgres: PostgresServer
+  readonly clickhouse: ClickHouse
+  readonly receiver: Receiver
+  readonly folder: string
+}
+
+export class Stage implements AsyncDisposable {
+  readonly #options: StageOptions
+  readonly #servers: Servers
+  readonly #owned: AsyncDisposableStack
+  readonly #processes: SluiceProcess[] = []
+  readonly #stop = new AbortController()
+  readonly #writers: Promise<number>[]
+  #log: Promise<Log> | null = null
+
+  private constructor(options: StageOptions, servers: Servers, owned: AsyncDisposableStack) {
+    this.#options = options
+    this.#servers = servers
+    this.#owned = owned
+    this.#writers = [1, 2, 3].map(async (n) =>
+      runWriter(await servers.postgres.client(), options.seed * 10 + n, this.#stop.signal),
+    )
+    for (const writer of this.#writers) writer.catch(() => {})
+  }
+
+  static async start(options: StageOptions): Promise<Stage> {
+    const random = seeded(options.seed + 1)
+    await using servers = new AsyncDisposableStack()
+    const folder = servers.use(asyncFolder())
+    const settings = { logical_decoding_work_mem: '64kB', ...options.settings }
+    const postgres = servers.use(await startPostgres({ settings }))
+    const clickhouse = servers.use(await startClickHouse())
+    const receiver = servers.use(await startReceiver({ secret, behaviour: flaky(random) }))
+    await createTables(postgres)
+    return new Stage(
+      options,
+      { postgres, clickhouse, receiver, folder: folder.path },
+      servers.move(),
+    )
+  }
+
+  /** A process that is not started yet, on the one pipeline. */
+  process(): SluiceProcess {
+    const { postgres, clickhouse, receiver, folder } = this.#servers
+    const log = this.#options.s3?.yaml ?? '{ url: file://./log }'
+    const sluice = new SluiceProcess(folder, {
+      postgres: postgres.url,
+      clickhouse: clickhouse.url,
+      hook: receiver.url,
+      secret,
+      log,
+    })
+    this.#processes.push(sluice)
+    return sluice
+  }
+
+  /** Resolves when a row of the source is in the sink. */
+  async firstRow(): Promise<void> {
+    await waitFor('the first row', async () => {
+      const [row] = await this.#servers.clickhouse.query('SELECT count() AS n FROM accounts_live')
+      return Number(row?.['n']) > 0
+    })
+  }
+
+  /** Resolves when the log has moved on from where it is now, with new rows. */
+  async goesOn(): Promise<void> {
+    const end = async (): Promise<number> => {
+      const head = await readHead(await this.#openLog(), source, AbortSignal.timeout(10_000))
+      return head?.topics.get('pg.public.events')?.nextOffset ?? 0
+    }
+    const before = await end()
+    await waitFor('new rows in the log', async () => (await end()) > before + 100, 60_000)
+  }
+
+  /** Ends the writers; how many rows they wrote. */
+  async quiet(): Promise<number> {
+    this.#stop.abort()
+    const written = await Promise.all(this.#writers)
+    return written.reduce((sum, count) => sum + count, 0)
+  }
+
+  /** Waits until the log has everything of the source and the sinks everything of the log; then ends the process. */
+  async settle(sluice: SluiceProcess): Promise<void> {
+    const { postgres, receiver } = this.#servers
+    const [now] = await postgres.query<{ lsn: string }>(
+      `SELECT pg_current_wal_insert_lsn()::text AS lsn`,
+    )
+    // A last row behind everything else: once it is acknowledged, all before it is in the log.
+    await postgres.query(`INSERT INTO events VALUES ('end', 0)`)
+    const arrived = async (): Promise<boolean> => {
+      if (!sluice.running) throw new Error(`sluice ended: ${sluice.output}`)
+      const [slot] = await postgres.query<{ behind: boolean }>(
+        `SELECT confirmed_flush_lsn <= $1::pg_lsn AS behind FROM pg_replication_slots`,
+        [now!.lsn],
+      )
+      return slot?.behind === false && (await this.#delivered())
+    }
+    await waitFor('everything to arrive', arrived, 240_000)
+    // Twice in a row, with nothing on its way in between.
+    for (let taken = -1; taken !== receiver.taken.length;) {
+      taken = receiver.taken.length
+      await sleep(1000)
+      await waitFor('everything to stay', arrived, 240_000)
+    }
+    const end = await sluice.kill('SIGTERM')
+    if (end.code !== 0) throw new Error(`SIGTERM ended with ${end.code}: ${sluice.output}`)
+  }
+
+  async judge(): Promise<Verdict> {
+    return judge({ log: await this.#openLog(), ...this.#servers, say: this.#options.say })
+  }
+
+  /** What the processes said, newest last. */
+  get output(): string {
+    return this.#processes.map((sluice) => sluice.output).join('\n')
+  }
+
+  async #delivered(): Promise<boolean> {
+    const signal = AbortSignal.timeout(30_000)
+    const log = await this.#openLog()
+    for (const sink of ['warehouse', 'ledger', 'hooks']) {
+      const head = await readHead(log, `crash.sink.${sink}`, signal)
+      const notes = head?.notes as { topics?: Record<string, { done: number }> } | null | undefined
+      const topics = Object.entries(notes?.topics ?? {})
+      if (topics.length === 0) return false
+      for (const [topic, { done }] of topics) {
+        const chain = topic.startsWith('pg.') ? source : 'crash.transform.totals'
+        if ((await readHead(log, chain, signal))?.topics.get(topic)?.nextOffset !== done)
+          return false
+      }
+    }
+    return true
+  }
+
+  async #openLog(): Promise<Log> {
+    const url = this.#options.s3?.url ?? `file://${this.#servers.folder}/log`
+    const store = openStore(url, this.#options.s3?.options ?? {})
+    this.#log ??= openLog(store, { signal: AbortSignal.timeout(30_000) })
+    return this.#log
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await Promise.allSettled(this.#writers)
+    // A stopped process takes no other signal.
+    for (const sluice of this.#processes) await sluice.kill('SIGKILL')
+    const log = await this.#log?.catch(() => null)
+    await log?.store[Symbol.asyncDispose]()
+    await this.#owned[Symbol.asyncDispose]()
+  }
+}
+
+function asyncFolder(): { readonly path: string } & AsyncDisposable {
+  const folder = tempDir('crash')
+  return {
+    path: folder.path,
+    [Symbol.asyncDispose]: async () => Promise.resolve(folder[Symbol.dispose]()),
+  }
+}
+
+/** Now and then the receiver fails, or takes an event and does not answer. */
+function flaky(
+  random: Random,
+): (request: Received) => { status?: number; drop?: 'answerless' } | undefined {
+  return () => {
+    if (random.chance(0.01)) return { status: 503 }
+    return random.chance(0.005) ? { drop: 'answerless' } : undefined
+  }
+}
