@@ -56,6 +56,8 @@ export class Follower implements AsyncDisposable {
   snapshotRows = 0
   /** Acknowledge every position at once. */
   acks = true
+  /** May be changed between a crash and the next read, as the pipeline file may. */
+  tables: readonly string[]
   readonly #followed: Followed
   readonly #context: Context
   #source: Source | null = null
@@ -64,6 +66,7 @@ export class Follower implements AsyncDisposable {
 
   constructor(followed: Followed) {
     this.#followed = followed
+    this.tables = followed.tables
     const { context, lines, reports } = testContext(followed.name)
     this.#context = context
     this.lines = lines
@@ -102,7 +105,7 @@ export class Follower implements AsyncDisposable {
   /** Reads on until everything that is committed now has come, and the copy is complete. */
   async catchUp(server: PostgresServer): Promise<void> {
     const [row] = await server.query<{ lsn: string }>(
-      'SELECT pg_current_wal_insert_lsn()::text AS lsn',
+      'SELECT pg_current_wal_flush_lsn()::text AS lsn',
     )
     const goal = parseLsn(row!.lsn)
     await this.until(({ position }) => position !== null && this.#isAt(position, goal))
@@ -114,7 +117,7 @@ export class Follower implements AsyncDisposable {
     // A table without ranges is one that is void, and to be copied anew if it is still followed.
     const begun = Object.values(snapshot.tables).filter(({ ranges }) => ranges.length > 0)
     const complete = Object.keys(snapshot.done).length + begun.filter(isComplete).length
-    return begun.every(isComplete) && complete >= this.#followed.tables.length
+    return begun.every(isComplete) && complete >= this.tables.length
   }
 
   /** Forgets everything since the last position; the next read is that of a new process. */
@@ -133,8 +136,8 @@ export class Follower implements AsyncDisposable {
   }
 
   async #open(): Promise<AsyncIterator<SourceBatch>> {
-    const { url, tables, config } = this.#followed
-    const parsed = postgres.config.parse({ url, tables, ...config })
+    const { url, config } = this.#followed
+    const parsed = postgres.config.parse({ url, tables: this.tables, ...config })
     this.#source = await postgres.open(parsed, this.#context)
     this.#reader = this.#source.read(this.position, this.#stop.signal)[Symbol.asyncIterator]()
     return this.#reader
