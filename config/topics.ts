@@ -2,27 +2,9 @@
  * Topic names as people write them in `from`: a full name, a suffix of one while it is unique, or a
  * pattern in which `*` stands for any characters, dots included.
  */
+import { matchTopic } from '../core/connector/topic-pattern.ts'
 import type { KnownTopics } from './pipeline.ts'
 import { didYouMean } from './nearest.ts'
-
-/** Whether `name` (a full name or a pattern) stands for `topic`. Short names need `suffixesOf`. */
-export function matchTopic(name: string, topic: string): boolean {
-  if (!name.includes('*')) return name === topic
-  // Split instead of a regular expression: a name with many stars must not take exponential time.
-  const parts = name.split('*')
-  const first = parts[0]!
-  const last = parts.at(-1)!
-  if (topic.length < first.length + last.length) return false
-  if (!topic.startsWith(first) || !topic.endsWith(last)) return false
-  let at = first.length
-  const end = topic.length - last.length
-  for (const part of parts.slice(1, -1)) {
-    const found = topic.indexOf(part, at)
-    if (found < 0 || found + part.length > end) return false
-    at = found + part.length
-  }
-  return true
-}
 
 /** Topics of which `name` is the last part or parts: `orders` of `shop.public.orders`. */
 export function topicsEndingIn(name: string, topics: readonly string[]): readonly string[] {

@@ -16,7 +16,8 @@ import {
   type LogicalType,
 } from './types.ts'
 
-const decoder = new TextDecoder()
+// A leading byte order mark is part of the text.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** The bytes of a value in a `bytes` or `dictionary` column (a view, not a copy). */
 export function bytesAt(column: Column, row: number): Uint8Array {

@@ -3,6 +3,8 @@
  * that writes it.
  */
 
+import { matchTopic } from '../connector/topic-pattern.ts'
+
 export type TaskKind = 'ingest' | 'transform' | 'deliver'
 
 /** The chain of a task: `shop.source.pg`, `shop.transform.revenue`, `shop.sink.warehouse`. */
@@ -46,10 +48,5 @@ export function chainOfTopic(
 export function topicMatches(entry: string, topic: string): boolean {
   if (entry === topic) return true
   if (topic.endsWith('.dead_letters')) return false
-  if (!entry.includes('*')) return topic.endsWith(`.${entry}`)
-  const pattern = entry
-    .split('*')
-    .map((text) => text.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'))
-    .join('.*')
-  return new RegExp(`^${pattern}$`).test(topic)
+  return entry.includes('*') ? matchTopic(entry, topic) : topic.endsWith(`.${entry}`)
 }

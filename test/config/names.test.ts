@@ -3,8 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { nearest } from '../../config/nearest.ts'
-import { matchTopic } from '../../config/topics.ts'
-import { topicMatches } from '../../core/task/names.ts'
+import { matchTopic } from '../../core/connector/topic-pattern.ts'
 
 test('the nearest name is the one meant, or none', () => {
   assert.equal(nearest('tabels', ['url', 'tables', 'slot']), 'tables')
@@ -15,14 +14,18 @@ test('the nearest name is the one meant, or none', () => {
   assert.equal(nearest('a', []), null)
 })
 
-test('a pattern means for validate what it means for the deliver task', () => {
+test('a star stands for any characters, as in a regular expression', () => {
   const part = fc.constantFrom('a', 'b', '.', '*', 'ab')
   const name = fc.array(part, { minLength: 1, maxLength: 8 }).map((parts) => parts.join(''))
   fc.assert(
     fc.property(name, name, (pattern, text) => {
       const topic = text.replaceAll('*', 'c')
-      if (!pattern.includes('*')) return
-      assert.equal(matchTopic(pattern, topic), topicMatches(pattern, topic), `${pattern} ${topic}`)
+      const expression = pattern
+        .split('*')
+        .map((text) => text.replaceAll('.', '\\.'))
+        .join('.*')
+      const expected = new RegExp(`^${expression}$`).test(topic)
+      assert.equal(matchTopic(pattern, topic), expected, `${pattern} ${topic}`)
     }),
     { numRuns: 2000 },
   )
