@@ -21,6 +21,7 @@
  * PostgreSQL documentation, protocol-logicalrep-message-formats (18).
  */
 import type { Position, SourceBatch } from '../../core/connector/source.ts'
+import { SluiceError } from '../../core/errors/error.ts'
 import { Gathered } from './gathered.ts'
 import {
   bigintAt,
@@ -32,7 +33,7 @@ import {
   type RelationMessage,
 } from './pgoutput.ts'
 import { RelationScopes } from './relation-scopes.ts'
-import type { Relations } from './relations.ts'
+import type { RelationPlan, Relations } from './relations.ts'
 import { RowChanges } from './row-changes.ts'
 import type { RowFilter } from './row-filter.ts'
 
@@ -332,7 +333,7 @@ export class Decoder {
         throw protocolError('names a relation never announced', MessageType.truncate, place - start)
       }
       if (plan === 'ignored' || this.#rows.dropsTruncate(plan.tableOid)) continue
-      into.truncate(plan)
+      if (isForWholeTopic(plan, source, at + 5, end)) into.truncate(plan)
     }
     this.#gathered(into, end - start)
   }
@@ -350,6 +351,28 @@ export class Decoder {
       if (into.bytes >= batchBytes) this.#handOutStreamed()
     } else if (into.bytes >= partBytes) this.#handOutPart()
   }
+}
+
+/**
+ * Where partitions are published under their own names, a truncate of the table names every one of
+ * them, which empties the topic once, at the last; a truncate of some partitions cannot be said in
+ * the topic of the whole table. `oids`: source[start, end).
+ */
+function isForWholeTopic(
+  { oid, siblings, topic }: RelationPlan,
+  source: Uint8Array,
+  start: number,
+  end: number,
+): boolean {
+  if (siblings.length === 0) return true
+  const truncated: number[] = []
+  for (let at = start; at < end; at += 4) truncated.push(int32At(source, at) >>> 0)
+  if (!siblings.every((sibling) => truncated.includes(sibling))) {
+    throw new SluiceError('source.postgres.partition_truncated', {
+      message: `A part of ${topic.topic} was emptied: a partition was truncated by itself.`,
+    })
+  }
+  return truncated.findLast((other) => siblings.includes(other)) === oid
 }
 
 function expectLength(type: number, found: number, expected: number): void {

@@ -21,6 +21,8 @@ export interface RelationPlan {
   /** Oid of the table whose topic it is: another one where this is a partition. */
   readonly tableOid: number
   readonly topic: TopicSchema
+  /** Where this is a partition: all partitions of the table, itself among them; else none. */
+  readonly siblings: readonly number[]
   /** Field of the schema for each column of the relation. */
   readonly fields: Int32Array
   /** Per column of the relation: whether an old key tuple (K) has it. */
@@ -46,10 +48,11 @@ export class Relations {
   /** The plan; 'ignored' when the table is none of ours; null when `load` has to be called first. */
   plan(message: RelationMessage): RelationPlan | 'ignored' | null {
     const name = this.#topicOf(message)
-    if (name === null) return 'ignored'
+    const asked = this.#asked.has(message)
+    // Nobody's table may be a partition made since the partitions were asked for.
+    if (name === null) return asked || this.#partitioned().length === 0 ? 'ignored' : null
     const table = this.#tables.get(name)!
     const sameColumns = isSameTable(message, table)
-    const asked = this.#asked.has(message)
     if (!asked && !sameColumns) return null
     if (!message.columns.every((column) => this.#types.has(column.typeOid))) return null
     const shaped = sameColumns ? table : shapedBy(message, table)
@@ -59,6 +62,7 @@ export class Relations {
       oid: message.oid,
       tableOid: table.oid,
       topic,
+      siblings: table.partitions.includes(message.oid) ? table.partitions : [],
       fields: Int32Array.from(message.columns, (column) => places.get(column.name)!),
       inKey: message.columns.map((column) => column.inKey),
       full: message.identity === 'full',
@@ -69,14 +73,17 @@ export class Relations {
   async load(client: Client, message: RelationMessage): Promise<void> {
     this.#asked.add(message)
     const name = this.#topicOf(message)
-    if (name !== null) {
-      const fresh = await loadTables(client, [this.#tables.get(name)!], this.#publication)
-      for (const table of fresh) this.#learn(table)
-    }
+    const wanted = name === null ? this.#partitioned() : [this.#tables.get(name)!]
+    const fresh = await loadTables(client, wanted, this.#publication)
+    for (const table of fresh) this.#learn(table)
     await this.#types.load(
       client,
       message.columns.map((column) => column.typeOid),
     )
+  }
+
+  #partitioned(): TableInfo[] {
+    return [...this.#tables.values()].filter((table) => table.kind === 'partitioned')
   }
 
   #learn(table: TableInfo): void {

@@ -84,6 +84,13 @@ export const postgresCodes = {
     cause: 'The TLS connection was refused or its certificate could not be verified.',
     remedy: 'Check sslmode and sslrootcert in the url, and the name in the server’s certificate.',
   },
+  'source.postgres.partition_truncated': {
+    fault: 'config',
+    cause:
+      'A partition of a followed table was truncated by itself; the topic of the whole table cannot say which of its rows are gone.',
+    remedy:
+      'Drop the slot and take a new snapshot of the table. ALTER PUBLICATION … SET (publish_via_partition_root = true) makes the server treat all partitions as one table from then on.',
+  },
   'source.postgres.server': {
     fault: 'config',
     cause: 'The server answered with an error that has no other entry here.',
