@@ -259,6 +259,33 @@ test('invariant 1: answers lost after the write are found out; the commit is the
   assert.equal(commits.length, 40)
 })
 
+test('invariant 8: a store that stays away ends a commit after bounded attempts, outcome open', async () => {
+  const world = await testLog()
+  await using writer = await open(world)
+  const { store } = world.log
+  const create = store.create.bind(store)
+  const away = new SluiceError('store.unavailable', { message: 'away' })
+  let requests = 0
+  const get = store.get.bind(store)
+  store.get = async () => {
+    requests++
+    throw away
+  }
+  store.create = async (...args) => {
+    // The first request arrives, late and unanswered.
+    if (requests++ === 0) await create(...args)
+    throw away
+  }
+  const unresolved = hasCode('log.commit_unresolved', /c\/0{19}2 was written is not known/)
+  await assert.rejects(writer.commit({ entries: [], position: 'p' }, signal), unresolved)
+  assert.ok(requests <= 12, `${requests}`)
+  store.get = get
+  store.create = create
+  await assert.rejects(writer.commit({ entries: [], position: 'q' }, signal), unresolved)
+  await using next = await open(world)
+  assert.deepEqual([next.head.position, next.head.seq], ['p', 3])
+})
+
 test('a crash loop of takers-over leaves snapshots too, so that taking over stays quick', async () => {
   const world = await testLog()
   for (let i = 0; i < 300; i++) await open(await testLog(world.bucket))
