@@ -42,7 +42,7 @@ async function running(
 test('keeps trying with the reason on show, and SIGTERM ends it with 0', async () => {
   await running(['--plain', '--port', '0'], async (run) => {
     await waitFor('the reason', () => /source\.postgres\.connection/.test(run.stdout()))
-    assert.match(run.stdout(), /ingest pg {2}retrying {2}rows=0 /)
+    assert.match(run.stdout(), /ingest pg {2}(retrying|starting) {2}rows=0 /)
     assert.match(run.stdout(), / {2}remedy: /)
     run.child.kill('SIGTERM')
     const { code, stdout, stderr } = await run.ended
@@ -63,7 +63,7 @@ test('health and metrics while it runs', async () => {
     await waitFor('an error', () => run.stdout().includes('source.postgres.connection'))
     const ready = await get('/readyz')
     assert.equal(ready.status, 503)
-    assert.match(await ready.text(), /ingest pg: retrying source\.postgres\.connection/)
+    assert.match(await ready.text(), /ingest pg: (retrying|starting) source\.postgres\.connection/)
     assert.match(await (await get('/metrics')).text(), /sluice_errors_total\{.*name="pg".*\} \d+/)
     const status = (await (await get('/status')).json()) as {
       tasks: { kind: string; name: string }[]
