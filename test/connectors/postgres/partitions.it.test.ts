@@ -47,8 +47,6 @@ describe('partitioned tables', () => {
   it('stop where a partition is truncated that the topic cannot tell apart (invariant 5)', async () => {
     const prepared = await prepare(server, 'part_of', ['by_leaf'])
     const stream = await open(server, prepared)
-    await server
-      .catch(() => {})
     await server.query('TRUNCATE by_leaf_1')
     await assert.rejects(
       pullUntil(stream, 1n << 62n, () => {}),
