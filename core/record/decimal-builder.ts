@@ -55,6 +55,14 @@ export class DecimalBuilder implements ColumnBuilder {
     this.#push(negative ? -value : value)
   }
 
+  /** Appends value × 10^scale, a safe integer as a number; NaN and ±Infinity as themselves. */
+  appendScaled(value: number | bigint): void {
+    if (typeof value === 'number' && this.#texts === null && this.#bigs === null) {
+      return this.#push(value)
+    }
+    this.#appendSlowly(scaledText(value, this.#scale))
+  }
+
   appendNull(): void {
     this.#validity.setNull(this.length)
     if (this.#texts !== null) this.#texts.push('')

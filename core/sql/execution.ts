@@ -68,7 +68,9 @@ export class Execution {
     const { weights } = batch
     if (scan.schema.changelog !== 'append' || this.truncateNeedsRows.includes(scan.topic))
       return { batch, rows: null }
-    if (!weights.some((weight) => weight < 0)) return { batch, rows: null }
+    let negative = false
+    for (let row = 0; row < weights.length; row++) if (weights[row]! < 0) negative = true
+    if (!negative) return { batch, rows: null }
     this.#errors.impossible(`The append topic ${scan.topic} took rows back`)
     const rows = Int32Array.from(weights.keys()).filter((row) => weights[row]! > 0)
     return { batch: selectRows(batch, rows), rows }

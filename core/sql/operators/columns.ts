@@ -172,21 +172,15 @@ interface Appender {
   append(bytes: Uint8Array, start: number, end: number): void
   appendBigInt(value: bigint): void
   appendString(text: string): void
-  appendText(bytes: Uint8Array, start: number, end: number): void
+  appendScaled(value: Int): void
   reserve(): number
   readonly bytes: Uint8Array
 }
 
 function appendDecimal(target: Appender, type: LogicalType, value: Int | Numeric): void {
-  const text =
-    value instanceof Decimal
-      ? decimalText(value)
-      : isScaled(type)
-        ? scaledText(value, type.scale)
-        : String(value)
-  if (!isScaledDecimal(type)) return target.appendString(text)
-  const bytes = Buffer.from(text, 'latin1')
-  target.appendText(bytes, 0, bytes.length)
+  if (isScaledDecimal(type)) return target.appendScaled(value as Int)
+  if (value instanceof Decimal) return target.appendString(decimalText(value))
+  target.appendString(isScaled(type) ? scaledText(value, type.scale) : String(value))
 }
 
 function appendInterval(target: Appender, { months, days, us }: Interval): void {

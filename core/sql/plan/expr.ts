@@ -162,7 +162,10 @@ export function mapOperands(expr: Expr, change: (operand: Expr) => Expr): Expr {
     case 'case':
       return {
         ...expr,
-        whens: expr.whens.map(({ when, result }) => ({ when: change(when), result: change(result) })),
+        whens: expr.whens.map(({ when, result }) => ({
+          when: change(when),
+          result: change(result),
+        })),
         otherwise: change(expr.otherwise),
       }
     default:

@@ -10,6 +10,8 @@ import { Interval } from '../scalar/interval.ts'
 import type { Scalar } from '../scalar/functions.ts'
 
 const encoder = new TextEncoder()
+/** Its length is one byte of a varint. */
+const shortText = 0x7f
 
 export const Tag = {
   null: 0,
@@ -60,11 +62,26 @@ export class StateWriter {
 
   text(value: string): void {
     this.#room(value.length * 3 + 8)
+    if (value.length <= shortText && this.#ascii(value)) return
     const bytes = encoder.encode(value)
     this.varint(bytes.length)
     this.#room(bytes.length)
     this.#bytes.set(bytes, this.#end)
     this.#end += bytes.length
+  }
+
+  /** Short ASCII texts, which most are, byte by byte: the native encoder costs more than it saves. */
+  #ascii(value: string): boolean {
+    const bytes = this.#bytes
+    const start = this.#end + 1
+    for (let i = 0; i < value.length; i++) {
+      const unit = value.charCodeAt(i)
+      if (unit >= 0x80) return false
+      bytes[start + i] = unit
+    }
+    bytes[this.#end] = value.length
+    this.#end = start + value.length
+    return true
   }
 
   /** Bytes with their length before them. */
