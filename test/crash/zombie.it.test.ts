@@ -21,7 +21,7 @@ test('a process that slept through a take-over steps down (invariant 4)', async 
   fresh.start()
   await stage.goesOn()
   old.signal('SIGCONT')
-  const end = await Promise.race([old.ended(), sleep(60_000).then(() => null)])
+  const end = await Promise.race([old.ended(), sleep(60_000, null, { ref: false })])
   assert.equal(end?.code, 1, `the old process did not step down: ${old.output}`)
   assert.match(old.output, /log\.fenced/)
   assert.ok(fresh.running, fresh.output)
