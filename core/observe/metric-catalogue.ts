@@ -15,7 +15,6 @@ const rowsBuckets = [1, 10, 100, 1000, 10_000, 50_000, 100_000]
 export const metricCatalogue: Readonly<Record<string, MetricEntry>> = {
   rows_total: { help: 'Rows that a task made durable or delivered.' },
   bytes_total: { help: 'Bytes of these rows, as columns in memory.' },
-  task_state: { help: '1 for the state that a task is in, 0 for those it was in before.' },
   lag_seconds: { help: 'How far a task is behind its source or the log.' },
   backlog_bytes: { help: 'Bytes that wait for a task.' },
   errors_total: { help: 'Errors by code, including those that were retried.' },
@@ -26,7 +25,6 @@ export const metricCatalogue: Readonly<Record<string, MetricEntry>> = {
   commit_seconds: { help: 'Time to write one commit.', buckets: secondsBuckets },
   commit_rows: { help: 'Rows of one commit.', buckets: rowsBuckets },
   source_retained_bytes: { help: 'Write-ahead log that the source keeps for this slot.' },
-  source_snapshot_rows: { help: 'Rows of the first copy, by table.' },
   sink_batch_seconds: { help: 'Time to deliver one batch.', buckets: secondsBuckets },
   sink_batch_rows: { help: 'Rows of one batch.', buckets: rowsBuckets },
   webhook_requests_total: { help: 'Requests to a webhook endpoint, by outcome.' },
@@ -34,7 +32,6 @@ export const metricCatalogue: Readonly<Record<string, MetricEntry>> = {
     help: 'Time for an endpoint to answer one request.',
     buckets: secondsBuckets,
   },
-  circuit_state: { help: '0 closed, 1 half open, 2 open.' },
   state_bytes: { help: 'State that a transform keeps.' },
   e2e_latency_seconds: {
     help: 'From the commit at the source to the answer of the sink.',

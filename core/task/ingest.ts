@@ -58,6 +58,8 @@ class Ingest {
   #ready: LogEntry[] = []
   #readyBytes = 0
   #readyRows = 0
+  /** Commit time at the source of the newest row waiting. */
+  #newestUs = 0
   /** Where the source is once `#ready` is committed. */
   #position: Position | null
   #committed: Position | null
@@ -167,7 +169,10 @@ class Ingest {
   #append(entries: readonly LogEntry[]): void {
     for (const entry of entries) {
       this.#ready.push(entry)
-      if (entry.kind === 'rows') this.#readyRows += entry.batch.rows
+      if (entry.kind === 'rows' && entry.batch.rows > 0) {
+        this.#readyRows += entry.batch.rows
+        this.#newestUs = entry.batch.timesUs.at(-1)!
+      }
       if (entry.kind === 'staged')
         for (const block of entry.segment.blocks) this.#readyRows += block.rows
       if (entry.kind !== 'staged') this.#readyBytes += entryBytes(entry)
@@ -194,7 +199,7 @@ class Ingest {
     this.#readyBytes = 0
     this.#readyRows = 0
     this.#timer.started(clock.nowMs())
-    const flight = this.#commit(entries, position, { rows, bytes })
+    const flight = this.#commit(entries, position, { rows, bytes, newestUs: this.#newestUs })
     this.#inFlight = flight
     // Awaited by the loop; this only keeps an early rejection from being reported as unhandled.
     flight.catch(() => {})
@@ -203,15 +208,20 @@ class Ingest {
   async #commit(
     entries: readonly LogEntry[],
     position: Position | null,
-    size: { readonly rows: number; readonly bytes: number },
+    size: { readonly rows: number; readonly bytes: number; readonly newestUs: number },
   ): Promise<void> {
+    const startedMs = this.#ctx.clock.nowMs()
     const unchanged = this.#unchanged.seal()
     const draft = position === null ? { entries } : { entries, position }
     const commit: Commit = await this.#writer.commit(draft, this.#shutdown.signal)
     failpoint('ingest.after_commit')
-    const { clock } = this.#ctx
-    this.#lastCommitMs = clock.nowMs()
-    this.#timer.finished(this.#lastCommitMs)
+    const nowMs = this.#ctx.clock.nowMs()
+    this.#ctx.metrics.observe('commit_seconds', (nowMs - startedMs) / 1000)
+    this.#ctx.metrics.observe('commit_rows', size.rows)
+    this.#ctx.metrics.count('commits_total')
+    if (size.rows > 0) this.#ctx.report({ lagMs: Math.max(0, nowMs - size.newestUs / 1000) })
+    this.#lastCommitMs = nowMs
+    this.#timer.finished(nowMs)
     await this.#unchanged.committed(unchanged, commit.seq)
     this.#committed = position
     if (position !== null) {

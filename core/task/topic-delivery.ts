@@ -178,7 +178,13 @@ export class TopicDelivery {
       this.#schema = batch.schema
     }
     failpoint('deliver.before_send')
+    const { clock, metrics } = this.#ctx
+    const startMs = clock.nowMs()
     const result = await this.#sink.write({ id, topic, batch, offset: from, attempt }, signal)
+    const nowMs = clock.nowMs()
+    metrics.observe('sink_batch_seconds', (nowMs - startMs) / 1000)
+    metrics.observe('sink_batch_rows', batch.rows)
+    metrics.observe('e2e_latency_seconds', Math.max(0, nowMs / 1000 - batch.timesUs[0]! / 1e6))
     return result.rejected
   }
 

@@ -267,14 +267,20 @@ class Transform {
     const state = this.#stateOf(fresh)
     const notes: TransformNotes = { sql: this.#task.sql }
     const draft: CommitDraft = { entries: all, cursors: { ...this.#cursors }, notes }
-    this.#timer.started(this.#ctx.clock.nowMs())
+    const startedMs = this.#ctx.clock.nowMs()
+    this.#timer.started(startedMs)
     failpoint('transform.before_commit')
     await this.#writer.commit(
       state === null ? draft : { ...draft, state },
       new AbortController().signal,
     )
     failpoint('transform.after_commit')
-    this.#timer.finished(this.#ctx.clock.nowMs())
+    const { metrics } = this.#ctx
+    const nowMs = this.#ctx.clock.nowMs()
+    this.#timer.finished(nowMs)
+    metrics.observe('commit_seconds', (nowMs - startedMs) / 1000)
+    metrics.count('commits_total')
+    metrics.gauge('state_bytes', this.#execution.stateBytes)
     this.#deadLetters = []
     this.#ctx.trouble(null)
   }

@@ -39,9 +39,4 @@ export const taskCodes = {
     remedy:
       'The log was changed outside Sluice. Restore it, or remove the sink’s chain to deliver everything again.',
   },
-  'task.topic_missing': {
-    fault: 'transient',
-    cause: 'A transform or sink reads a topic that nobody has written yet.',
-    remedy: 'It goes on by itself as soon as the topic’s source has committed its first batch.',
-  },
 } as const satisfies CodeTable
