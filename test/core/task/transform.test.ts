@@ -1,0 +1,146 @@
+/**
+ * The transform loop on a real log: truncates, restarts, a changed query, rows that fail.
+ * Attacks invariants 5 (a failed row is a dead letter), 6 and 7 (the folded output is the query's result).
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TopicChange } from '../../../core/connector/source.ts'
+import { readHead } from '../../../core/log/head.ts'
+import type { Log } from '../../../core/log/log.ts'
+import { makeSchema, type Changelog } from '../../../core/record/schema.ts'
+import { parseQuery } from '../../../core/sql/parse/parse.ts'
+import { runIngest } from '../../../core/task/ingest.ts'
+import { runTransform } from '../../../core/task/transform.ts'
+import { batchOf } from '../../conformance/rows.ts'
+import { foldTopic } from '../../crash/judge.ts'
+import { tempDir, waitFor } from '../../support/env.ts'
+import { scriptedSource } from '../../support/scripted-source.ts'
+import { taskContext, testLog } from '../../support/task-context.ts'
+
+const flush = { bytesMax: 1 << 20, intervalMs: 2, intervalMsMax: 20 }
+
+function schemaOf(changelog: Changelog) {
+  return makeSchema(
+    [
+      { name: 'id', type: { kind: 'int32' }, nullable: false },
+      { name: 'amount', type: { kind: 'int32' }, nullable: true },
+    ],
+    changelog === 'append' ? [] : [0],
+    changelog,
+  )
+}
+
+type Row = readonly [id: number, amount: number, weight?: number]
+
+function rows(changelog: Changelog, ...list: readonly Row[]): TopicChange {
+  const batch = batchOf(
+    schemaOf(changelog),
+    list.map(([id, amount, weight = 1]) => ({
+      values: { id, amount },
+      weight,
+    })),
+  )
+  return { topic: 't', batch }
+}
+
+/** Commits the changes, each as a transaction of its own. */
+async function write(log: Log, changes: readonly TopicChange[]): Promise<void> {
+  using dir = tempDir('transform')
+  const steps = changes.map((change) => ({ transaction: null, end: null, changes: [change] }))
+  const script = { steps, acknowledged: [] as number[] }
+  const stop = new AbortController()
+  const task = {
+    connector: scriptedSource(script),
+    config: null,
+    flush,
+    openBytesMax: 1 << 20,
+    stateDir: dir.path,
+  }
+  const running = runIngest(task, taskContext(log, 's'), stop.signal)
+  await waitFor('the script', () => script.acknowledged.at(-1) === steps.length)
+  stop.abort()
+  await running
+}
+
+/** Runs the query until it has read all of its input. */
+async function transform(log: Log, sql: string): Promise<void> {
+  const stop = new AbortController()
+  const inputs = [{ topic: 's.t', chain: 'p.source.s' }]
+  const task = { query: await parseQuery(sql), sql, inputs, flush }
+  const running = runTransform(task, taskContext(log, 'q'), stop.signal)
+  const end = (await readHead(log, 'p.source.s', AbortSignal.timeout(5000)))!.seq
+  await Promise.race([
+    running,
+    waitFor('the transform', async () => {
+      const head = await readHead(log, 'p.transform.q', AbortSignal.timeout(5000))
+      const notes = head?.notes as { sql?: string } | null | undefined
+      return notes?.sql === sql && (head?.cursors['p.source.s'] ?? 0) >= end
+    }),
+  ])
+  stop.abort()
+  await running
+}
+
+async function result(log: Log): Promise<string[]> {
+  const { rows: bag } = await foldTopic(log, 'p.transform.q', 'q')
+  return [...bag.keys()].sort()
+}
+
+const sum =
+  'SELECT amount % 2 AS odd, COUNT(*) AS n, SUM(amount) AS total FROM t GROUP BY amount % 2'
+
+for (const changelog of ['upsert', 'retract', 'append'] as const) {
+  test(`a truncate empties the result of a query over ${changelog} rows`, async () => {
+    const log = await testLog()
+    await write(log, [
+      rows(changelog, [1, 1], [2, 2], [3, 3]),
+      { topic: 't', truncate: true },
+      rows(changelog, [4, 5]),
+    ])
+    await transform(log, sum)
+    assert.deepEqual(await result(log), ['["1","1","5"]'])
+  })
+}
+
+test('deletes take back what they brought', async () => {
+  const log = await testLog()
+  await write(log, [
+    rows('upsert', [1, 1], [2, 3]),
+    rows('upsert', [1, 0, -1]),
+    rows('upsert', [2, 7]),
+  ])
+  await transform(log, sum)
+  assert.deepEqual(await result(log), ['["1","1","7"]'])
+})
+
+test('a restarted transform goes on from its state', async () => {
+  const log = await testLog()
+  await write(log, [rows('upsert', [1, 1], [2, 2])])
+  await transform(log, sum)
+  const before = await readHead(log, 'p.transform.q', AbortSignal.timeout(5000))
+  await transform(log, sum)
+  const after = await readHead(log, 'p.transform.q', AbortSignal.timeout(5000))
+  assert.equal(after!.seq, before!.seq + 1, 'one fence and nothing else')
+  assert.deepEqual(await result(log), ['["0","1","2"]', '["1","1","1"]'])
+})
+
+test('a changed query is computed anew from the log', async () => {
+  const log = await testLog()
+  await write(log, [rows('upsert', [1, 1], [2, 2])])
+  await transform(log, sum)
+  await transform(log, 'SELECT id, amount * 10 AS ten FROM t')
+  assert.deepEqual(await result(log), ['["1","10"]', '["2","20"]'])
+})
+
+test('a row that fails is a dead letter with its offset, and the others go on (invariant 5)', async () => {
+  const log = await testLog()
+  await write(log, [rows('append', [1, 1], [2, 0], [3, 5])])
+  await transform(log, 'SELECT id, 10 / amount AS share FROM t')
+  assert.deepEqual(await result(log), ['["1","10"]', '["3","2"]'])
+  const letters = await foldTopic(log, 'p.transform.q', 'q.dead_letters')
+  const [letter] = [...letters.rows.keys()].map((text) => JSON.parse(text) as (string | null)[])
+  assert.equal(letters.rows.size, 1)
+  assert.equal(letter![0], 's.t')
+  assert.equal(letter![1], '1')
+  assert.equal(letter![5], '{"id":2,"amount":0}')
+})
