@@ -155,6 +155,7 @@ export class Aggregate implements Operator {
 
   /** Interned keys of groups that are gone must not pile up. */
   #sweep(): void {
+    for (const bag of this.accumulators.bags) bag.sweep()
     const limit = Math.max(4096, this.table.live * 2)
     this.codecs.forEach((codec, i) => {
       if (codec.size <= limit) return

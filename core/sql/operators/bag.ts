@@ -83,6 +83,13 @@ export class Bag {
     }
   }
 
+  /** Forgets interned values that no entry holds any more. */
+  sweep(): void {
+    if (this.codec.size <= Math.max(4096, this.#table.live * 2)) return
+    this.codec.sweep(this.#table.keys[1]!, this.#table.used)
+    this.#table.rehash()
+  }
+
   /** Writes the entries touched since the last call and lets go of those that are gone. */
   saveDelta(writer: StateWriter): void {
     writer.varint(this.#touched.length)

@@ -63,30 +63,28 @@ export class KeyedMap implements Operator {
     this.#out.operator.push(this.#out.input, this.output.finish(delta))
   }
 
-  /** The row passed: whether it is an insert or an update of what was given out. */
-  passed(row: number, op: number, keys: readonly number[]): void {
-    if (!this.#plan.remember) return this.output.select(row, 1, op)
-    const { table } = this.#state
-    const { live } = table
-    this.#state.changed(table.locate(...keys))
-    const isNew = table.live !== live
-    this.output.select(row, 1, isNew && op === Op.update ? Op.insert : op)
+  /** The row passed. `slot` is where its key was; −1 for a key that was not given out. */
+  passed(row: number, op: number, slot: number): void {
+    this.output.select(row, 1, slot < 0 && op === Op.update ? Op.insert : op)
   }
 
-  /** The row did not pass, failed, or went away. `hidden`: its key may have been given out before. */
-  gone(row: number, op: number, keys: readonly number[]): void {
+  /** A new key in the state, made by the generated code. */
+  added(slot: number): void {
+    this.#state.changed(slot)
+  }
+
+  /** The row did not pass, failed, or went away. */
+  gone(row: number, op: number, slot: number): void {
     if (this.#plan.remember) {
-      const slot = this.#state.table.find(...keys)
       if (slot < 0) return
       this.#state.remove(slot)
     }
     this.output.selectKey(row, op === Op.update ? Op.update : Op.delete)
   }
 
-  /** Calls `gone` for a row that failed. */
-  failed(thrown: unknown, delta: Delta, row: number, keys: readonly number[]): void {
+  failed(thrown: unknown, delta: Delta, row: number, slot: number): void {
     this.errors.row(thrown, delta, row)
-    this.gone(row, Op.delete, keys)
+    this.gone(row, Op.delete, slot)
   }
 
   #loop(columns: readonly Column[]): KeyedLoop {
@@ -97,33 +95,38 @@ export class KeyedMap implements Operator {
       const { type, nullable } = input.fields[index]!
       return keyOf(code, columns, column(index, type, nullable), i, this.codecs[i]!)
     })
-    const keyList = `[${keys.join(', ')}]`
-    code.line(`const w = W[i]; keys = ${remember ? keyList : 'none'};`)
+    const keyList = keys.join(', ')
+    // Without memory every key counts as given out.
+    code.line(`const w = W[i]; slot = ${remember ? `find(${keyList})` : '0'};`)
     const keyOnly = filter !== null && !remember
     // A key that does not pass never did: nothing to take away.
     if (keyOnly) code.filter(filter)
-    code.line(`if (w < 0) { X.gone(i, O[i], keys); continue; }`)
-    if (filter !== null && remember) code.filter(filter, 'X.gone(i, 2, keys); continue;')
+    code.line(`if (w < 0) { X.gone(i, O[i], slot); continue; }`)
+    if (filter !== null && remember) code.filter(filter, `X.gone(i, ${Op.delete}, slot); continue;`)
     const appends = this.output.appendCode(code)
     const text = `
-      const C = delta.columns, W = delta.weights, O = delta.ops, rows = delta.rows, none = []
+      const C = delta.columns, W = delta.weights, O = delta.ops, rows = delta.rows
       ${code.setup.join('\n')}
-      let i = from, keys = none
+      let i = from, slot = -1
       try {
         for (; i < rows; i++) {
+          slot = -1
           ${code.body()}
-          X.passed(i, O[i], keys)
+          ${remember ? `if (slot < 0) X.added(locate(${keyList}));` : ''}
+          X.passed(i, O[i], slot)
           ${appends}
         }
         return rows
       } catch (error) {
-        X.failed(error, delta, i, keys)
+        X.failed(error, delta, i, slot)
         return i + 1
       }`
     const names = {
       R: scalars,
       K: { constants, types: input.fields.map((field) => field.type) },
       X: this,
+      find: this.#state.table.find,
+      locate: this.#state.table.locate,
       ...loaders,
       ...Object.fromEntries(this.codecs.map((codec, n) => [`codec${n}`, codec])),
       ...Object.fromEntries(this.output.builders.map((builder, n) => [`b${n}`, builder])),
