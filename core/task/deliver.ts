@@ -87,7 +87,7 @@ async function watchTopics(
 ): Promise<void> {
   const head = await readHead(ctx.log, chain, signal)
   for (const topic of head?.topics.keys() ?? []) start(topic, chain, 1)
-  const reader = ChainReader.open(ctx.log, chain, (head?.seq ?? 0) + 1)
+  await using reader = ChainReader.open(ctx.log, chain, (head?.seq ?? 0) + 1)
   while (!signal.aborted) {
     const commit = await reader.next(signal)
     for (const block of commit.blocks) start(block.topic, chain, commit.seq)

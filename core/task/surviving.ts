@@ -24,7 +24,7 @@ export async function survivingRows(
   signal: AbortSignal,
 ): Promise<Batch[]> {
   const rows = new Map<string, Place[]>()
-  const reader = ChainReader.open(log, chain, 1)
+  await using reader = ChainReader.open(log, chain, 1)
   for (;;) {
     const commit = await reader.tryNext(signal)
     if (commit === null) break

@@ -55,6 +55,7 @@ export class TopicDelivery {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    await using _feed = this.#feed
     try {
       let delivery: Delivery | null = null
       if (this.#state.plan !== null) delivery = await this.#planned(this.#state.plan, signal)

@@ -39,7 +39,7 @@ export interface FeedLimits {
   readonly bytesMax: number
 }
 
-export class TopicFeed {
+export class TopicFeed implements AsyncDisposable {
   readonly #topic: string
   readonly #reader: ChainReader
   readonly #clock: Clock
@@ -119,6 +119,11 @@ export class TopicFeed {
     while (this.#offset + this.#rows < to) await this.#read(null, signal)
     const delivery = this.take({ rowsMax: to - from, bytesMax: Infinity })
     return delivery !== null && deliveryEnd(delivery) === to ? delivery : null
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#next?.catch(() => {})
+    await this.#reader[Symbol.asyncDispose]()
   }
 
   #full(limits: FeedLimits): boolean {

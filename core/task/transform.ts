@@ -130,6 +130,7 @@ class Transform {
     } finally {
       reading.abort()
       for (const next of waiting.values()) next.catch(() => {})
+      for (const { reader } of this.#readers) await reader[Symbol.asyncDispose]()
     }
   }
 

@@ -181,7 +181,7 @@ export class Unchanged implements AsyncDisposable {
   }
 
   async #readHistory(memory: RowMemory, topic: string): Promise<void> {
-    const reader = ChainReader.open(this.#log, this.#chain, await memory.cursor(topic))
+    await using reader = ChainReader.open(this.#log, this.#chain, await memory.cursor(topic))
     for (;;) {
       const commit = await reader.tryNext(this.#stop.signal)
       if (commit === null) return

@@ -79,7 +79,7 @@ export async function foldTopic(log: Log, chain: string, topic: string): Promise
   const alive = new Map<string, string[]>()
   const changes: { offset: number; key: string; weight: number }[] = []
   let nextOffset = 0
-  const reader = ChainReader.open(log, chain, 1)
+  await using reader = ChainReader.open(log, chain, 1)
   for (;;) {
     const commit = await reader.tryNext(signal)
     if (commit === null) break
