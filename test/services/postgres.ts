@@ -73,6 +73,27 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   return start(await postgresBinaries(options.version ?? 18), options)
 }
 
+/**
+ * Those of the majors whose binaries can be had here. One that cannot is said to be skipped; in CI that
+ * is an error.
+ */
+export async function postgresMajors<M extends PostgresMajor>(
+  ...wanted: readonly M[]
+): Promise<readonly M[]> {
+  const found: M[] = []
+  for (const major of wanted) {
+    try {
+      await postgresBinaries(major)
+      found.push(major)
+    } catch (cause) {
+      const reason = `PostgreSQL ${major} cannot be had here: ${String(cause)}`
+      if (process.env['CI'] !== undefined) throw new Error(reason, { cause })
+      process.stderr.write(`SKIPPED: ${reason}\n`)
+    }
+  }
+  return found
+}
+
 /** PostgreSQL 18 with all its client programs. */
 export async function startPostgresWithPrograms(
   options: Omit<PostgresOptions, 'version'> = {},

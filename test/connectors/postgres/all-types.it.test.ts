@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { startPostgres, type PostgresServer } from '../../services/postgres.ts'
+import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
 import type { SourceBatch } from '../../../core/connector/source.ts'
 import { textAt } from '../../../core/record/value.ts'
 import { typeName } from '../../../core/record/types.ts'
@@ -269,7 +269,7 @@ function rowsIn(batch: SourceBatch): Map<number, (string | null)[]> {
   return rows
 }
 
-for (const version of [18, 14] as const) {
+for (const version of await postgresMajors(18, 14)) {
   describe(`PostgreSQL ${version}`, () => {
     it('has the same values in the copy, in the stream and on the server', async () => {
       await using server = await startPostgres({ version })

@@ -4,6 +4,7 @@ import { formatLsn } from '../../../connectors/postgres/lsn.ts'
 import { sourceNames } from '../../../connectors/postgres/config.ts'
 import { postgres } from '../../../connectors/postgres/connector.ts'
 import { sourceConformance } from '../../conformance/source.ts'
+import { waitFor } from '../../support/env.ts'
 import { startPostgres } from '../../services/postgres.ts'
 
 const names = (name: string) => sourceNames({}, { pipeline: 'conformance', name })
@@ -44,10 +45,14 @@ sourceConformance('postgres', async () => {
       return rows.length > 0
     },
     forget: async (name) => {
-      await server.query(
-        'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1',
-        [names(name).slot],
-      )
+      // The server notices only after a moment that a reader is gone.
+      await waitFor('the slot to be free', async () => {
+        await server.query(
+          'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1',
+          [names(name).slot],
+        )
+        return true
+      })
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }

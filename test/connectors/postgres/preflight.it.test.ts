@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test'
 import { position } from '../../../core/connector/source.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { postgres } from '../../../connectors/postgres/connector.ts'
-import { startPostgres, type PostgresServer } from '../../services/postgres.ts'
+import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
 import { Follower, rowsOf, testContext } from './follow.ts'
 
 async function problems(url: string, tables: readonly string[], more: object = {}, name = 'shop') {
@@ -24,7 +24,7 @@ async function cure(server: PostgresServer, remedy: string): Promise<void> {
   }
 }
 
-for (const version of [18, 14] as const) {
+for (const version of await postgresMajors(18, 14)) {
   describe(`PostgreSQL ${version}: preflight`, () => {
     let server: PostgresServer
     before(async () => {

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Client } from 'pg'
-import { startPostgres, type PostgresServer } from '../../services/postgres.ts'
+import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
 import { Follower, rowsOf } from './follow.ts'
 
 /** xorshift, so that a seed printed on failure repeats the run. */
@@ -147,7 +147,7 @@ class Writer {
   }
 }
 
-for (const version of [18, 14] as const) {
+for (const version of await postgresMajors(18, 14)) {
   describe(`PostgreSQL ${version}: a copy with crashes, writers running`, () => {
     let server: PostgresServer
     before(async () => {

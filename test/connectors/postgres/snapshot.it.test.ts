@@ -6,14 +6,14 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { parsePosition } from '../../../connectors/postgres/position.ts'
-import { startPostgres, type PostgresServer } from '../../services/postgres.ts'
+import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
 import { waitFor } from '../../support/env.ts'
 import { Follower, rowsOf } from './follow.ts'
 
 /** 2 KB that stay in line, so that a batch of the copy is about a thousand rows. */
 const filler = 'repeat(md5(i::text), 60)'
 
-for (const version of [18, 14] as const) {
+for (const version of await postgresMajors(18, 14)) {
   describe(`PostgreSQL ${version}: the first copy`, { timeout: 55_000 }, () => {
     let server: PostgresServer
     before(async () => {
