@@ -37,8 +37,3 @@ export function makeSchema(
   const id = createHash('sha256').update(content).digest('hex').slice(0, 16)
   return { id, fields, key, changelog }
 }
-
-/** Index of the field of that name, or −1. */
-export function fieldIndex(schema: Schema, name: string): number {
-  return schema.fields.findIndex((field) => field.name === name)
-}

@@ -34,8 +34,6 @@ export type SimpleKind =
   /** Months, days and microseconds, kept apart as in PostgreSQL. */
   | 'interval'
 
-export type TypeKind = LogicalType['kind']
-
 /** The largest precision whose scaled integers are exact in a double. */
 export const decimalDoublePrecisionMax = 15
 /** The largest precision whose scaled integers fit a signed 64-bit integer. */

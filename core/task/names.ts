@@ -23,23 +23,6 @@ export function deadLetterTopic(task: string): string {
   return `${task}.dead_letters`
 }
 
-/** The chain a topic lives on, by the first part of its name; null for a name the pipeline does not have. */
-export function chainOfTopic(
-  pipeline: string,
-  topic: string,
-  names: {
-    readonly sources: readonly string[]
-    readonly transforms: readonly string[]
-    readonly sinks: readonly string[]
-  },
-): string | null {
-  const owner = topic.split('.', 1)[0]!
-  if (names.transforms.includes(owner)) return chainName(pipeline, 'transform', owner)
-  if (names.sources.includes(owner)) return chainName(pipeline, 'ingest', owner)
-  if (names.sinks.includes(owner)) return chainName(pipeline, 'deliver', owner)
-  return null
-}
-
 /**
  * Whether a topic is meant by one entry of `from`: its full name, a unique tail of it (`orders`,
  * `public.orders`), or a pattern in which `*` stands for any characters (`shop.*`). Dead letters are
