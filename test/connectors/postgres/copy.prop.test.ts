@@ -27,14 +27,12 @@ const value = fc.option(
   ),
   { nil: null },
 )
-const rows = fc
-  .integer({ min: 1, max: 4 })
-  .chain((columns) =>
-    fc.array(fc.array(value, { minLength: columns, maxLength: columns }), {
-      minLength: 1,
-      maxLength: 20,
-    }),
-  )
+const rows = fc.integer({ min: 1, max: 4 }).chain((columns) =>
+  fc.array(fc.array(value, { minLength: columns, maxLength: columns }), {
+    minLength: 1,
+    maxLength: 20,
+  }),
+)
 
 /** Feeds the bytes in pieces whose sizes repeat `sizes`; checks the last row's texts on the way. */
 function parse(bytes: Uint8Array, columns: number, sizes: readonly number[]) {
