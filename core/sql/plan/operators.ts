@@ -245,6 +245,7 @@ export function concatenation(left: Expr, right: Expr, span: Span): Expr {
 
 /** -> ->> #> #>>. */
 export function jsonArrow(operator: string, left: Expr, right: Expr, span: Span): Expr {
+  if (!isUnknown(left) && left.type.kind !== 'json') throw noOperator(operator, left, right, span)
   const json = cast(left, simple('json'), span)
   const asText = operator.endsWith('>>')
   const type = asText ? text : simple('json')
