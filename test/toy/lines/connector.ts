@@ -46,6 +46,9 @@ export const lines: SourceConnector<LinesConfig> = {
   atOrAfter: (a, b) => Number(a) >= Number(b),
 }
 
+/** Sources that are not disposed of yet, by the name of their context. */
+export const openSources = new Set<string>()
+
 class LinesSource implements Source {
   readonly #config: LinesConfig
   readonly #ctx: Context
@@ -54,11 +57,14 @@ class LinesSource implements Source {
   constructor(config: LinesConfig, ctx: Context) {
     this.#config = config
     this.#ctx = ctx
+    openSources.add(ctx.name)
   }
 
   async *read(after: Position | null, signal: AbortSignal): AsyncIterable<SourceBatch> {
     let count = after === null ? 0 : Number(after)
     const { path, topic } = this.#config
+    await readFile(path)
+    signal.throwIfAborted()
     if (after === null) yield this.#batch([{ topic, batch: rows([], 0) }], '0')
     for (;;) {
       const text = (await readFile(path, 'utf8')).split('\n').slice(0, -1)
@@ -80,7 +86,10 @@ class LinesSource implements Source {
     await Promise.resolve()
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    openSources.delete(this.#ctx.name)
+    await Promise.resolve()
+  }
 }
 
 function rows(changes: z.infer<typeof line>, nowMs: number): Batch {
