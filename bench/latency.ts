@@ -1,0 +1,169 @@
+/**
+ * P4: from a commit in Postgres to the row visible in ClickHouse, and to the webhook received, with
+ * the real command line between them, a log on the local disk (every commit fsynced), and 100
+ * single-row transactions a second, at their times whether or not the ones before are through.
+ *
+ * The clock starts when the statement is sent to Postgres, so its own commit is in the number, and
+ * stops when the answer to `SELECT max(id)` on the sink's `_live` view that first holds the row is
+ * back: one query after the other, with short pauses, all of them by this process's one clock. The
+ * webhook's clock stops when the receiver has verified the signature.
+ */
+import type { Client } from 'pg'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startClickHouse, type ClickHouse } from '../test/services/clickhouse.ts'
+import { startPostgres, type PostgresServer } from '../test/services/postgres.ts'
+import { startReceiver } from '../test/services/webhook-receiver.ts'
+import { waitFor } from '../test/support/env.ts'
+import { Sluice } from './support/sluice.ts'
+import type { BenchRow } from './types.ts'
+
+const perSecond = 100
+const sessions = 4
+/** Between two looks; a look itself takes a few milliseconds. */
+const lookPauseMs = 3
+const goals = { p50: 100, p99: 250 }
+const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+
+const pipeline = `
+version: 1
+name: latency
+log: { url: file://./log }
+sources:
+  pg: { type: postgres, url: '\${env.PG_URL}', tables: [public.bench] }
+sinks:
+  warehouse: { type: clickhouse, url: '\${env.CLICKHOUSE_URL}', from: bench }
+  hooks:
+    type: webhook
+    url: \${env.HOOK_URL}
+    secret: \${env.HOOK_SECRET}
+    from: bench
+    allow_http: true
+    allow_private: true
+`
+
+/** When each row was sent to Postgres, seen in ClickHouse and received by the webhook; index = id. */
+interface Times {
+  readonly sentMs: Float64Array
+  readonly seenMs: Float64Array
+  readonly hookedMs: Float64Array
+}
+
+async function run({ quick }: { readonly quick: boolean }): Promise<readonly BenchRow[]> {
+  const warmUpRows = perSecond * 4
+  const rows = perSecond * (quick ? 8 : 20)
+  const times: Times = {
+    sentMs: new Float64Array(warmUpRows + rows + 1),
+    seenMs: new Float64Array(warmUpRows + rows + 1),
+    hookedMs: new Float64Array(warmUpRows + rows + 1),
+  }
+  await using servers = new AsyncDisposableStack()
+  const [postgres, clickhouse, receiver] = await Promise.all([
+    startPostgres().then((server) => servers.use(server)),
+    startClickHouse().then((server) => servers.use(server)),
+    startReceiver({
+      secret,
+      onTaken: ({ event }) => {
+        times.hookedMs[Number(event.data?.['id'])] ||= performance.now()
+      },
+    }).then((server) => servers.use(server)),
+  ])
+  await postgres.query(`CREATE TABLE bench (id bigint PRIMARY KEY, account_id int,
+    amount numeric(12,2), note text, created_at timestamptz)`)
+  await using sluice = new Sluice(pipeline, {
+    PG_URL: postgres.url,
+    CLICKHOUSE_URL: clickhouse.url,
+    HOOK_URL: receiver.url,
+    HOOK_SECRET: secret,
+  })
+  await writeRow(await postgres.client(), 0)
+  await waitFor('the first row', async () => {
+    sluice.mustRun()
+    return times.hookedMs[0]! > 0 && (await newest(clickhouse).catch(() => -1)) === 0
+  })
+  const stop = new AbortController()
+  const looking = look(clickhouse, times, stop.signal)
+  try {
+    await write(postgres, times)
+    await waitFor('the last row', () => {
+      sluice.mustRun()
+      return times.seenMs.at(-1)! > 0 && times.hookedMs.every((ms) => ms > 0)
+    })
+  } finally {
+    stop.abort()
+    await looking
+  }
+  return [
+    ...measured('visible in ClickHouse', latencies(times, times.seenMs, warmUpRows)),
+    ...measured('received by the webhook', latencies(times, times.hookedMs, warmUpRows)),
+  ]
+}
+
+function writeRow(client: Client, id: number): Promise<unknown> {
+  return client.query({
+    name: 'write',
+    text: `INSERT INTO bench VALUES ($1::bigint, $1::bigint % 1000, $1::bigint / 100.0, md5($1::bigint::text), now())`,
+    values: [id],
+  })
+}
+
+/** One transaction every 10 ms, each at its time: a slow one does not hold the next. */
+async function write(postgres: PostgresServer, { sentMs }: Times): Promise<void> {
+  const clients = await Promise.all(Array.from({ length: sessions }, () => postgres.client()))
+  const startMs = performance.now()
+  const writes: Promise<unknown>[] = []
+  for (let id = 1; id < sentMs.length; id++) {
+    const dueMs = startMs + (id * 1000) / perSecond
+    const leftMs = dueMs - performance.now()
+    if (leftMs > 0) await sleep(leftMs)
+    sentMs[id] = performance.now()
+    writes.push(writeRow(clients[id % sessions]!, id))
+  }
+  await Promise.all(writes)
+}
+
+/** The newest id, when it and all before it are there; -1 otherwise. */
+async function newest(clickhouse: ClickHouse): Promise<number> {
+  const [row] = await clickhouse.query('SELECT max(id) AS id, count() AS n FROM bench_live')
+  const id = Number(row?.['id'])
+  return id + 1 === Number(row?.['n']) ? id : -1
+}
+
+/** Notes when each row is first seen. */
+async function look(clickhouse: ClickHouse, { seenMs }: Times, signal: AbortSignal): Promise<void> {
+  let seen = 0
+  while (!signal.aborted) {
+    const id = await newest(clickhouse)
+    const nowMs = performance.now()
+    while (seen < id) seenMs[++seen] = nowMs
+    await sleep(lookPauseMs)
+  }
+}
+
+function latencies({ sentMs }: Times, arrivedMs: Float64Array, skip: number): Float64Array {
+  return arrivedMs
+    .map((ms, id) => ms - sentMs[id]!)
+    .slice(skip + 1)
+    .sort()
+}
+
+function measured(what: string, sorted: Float64Array): BenchRow[] {
+  const at = (share: number): number => sorted[Math.ceil(sorted.length * share) - 1]!
+  return [
+    { name: 'p50', ms: at(0.5), goal: goals.p50 },
+    { name: 'p99', ms: at(0.99), goal: goals.p99 },
+  ].map(({ name, ms, goal }) => ({
+    what: `commit in Postgres to ${what}, ${name}`,
+    unit: 'ms',
+    ours: Math.round(ms * 10) / 10,
+    limit: null,
+    ratio: null,
+    goal,
+    met: ms < goal,
+  }))
+}
+
+export const bench = {
+  id: 'P4',
+  what: 'commit in Postgres to visible in ClickHouse, and to the webhook received',
+  run,
+}
