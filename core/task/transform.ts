@@ -3,6 +3,7 @@
  * through the plan, and commits {output rows, input cursors, state delta} in one object. A crash
  * recomputes from the last commit; nothing else is needed (invariants 2, 6, 7).
  */
+import { SluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
 import { readHead } from '../log/head.ts'
 import { ChainReader } from '../log/reader.ts'
@@ -52,7 +53,7 @@ export async function runTransform(
   const query = compile(task.query, schemas)
   const chain = chainName(ctx.pipeline, 'transform', ctx.name)
   await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
-  const transform = new Transform(task, ctx, writer, query)
+  const transform = new Transform(task, ctx, writer, query, schemas)
   await transform.run(signal)
 }
 
@@ -82,6 +83,7 @@ class Transform {
   readonly #query: CompiledQuery
   readonly #timer: FlushTimer
   readonly #execution: Execution
+  readonly #schemas: ReadonlyMap<string, Schema>
   readonly #schemaOf = new Map<string, string>()
   #cursors: Record<string, number> = {}
   #readers: { readonly chain: string; readonly reader: ChainReader }[] = []
@@ -91,8 +93,15 @@ class Transform {
   /** What the engine was given in this step, so that a row error can name its row. */
   #pushed: { readonly batch: Batch; readonly offset: number | null }[] = []
 
-  constructor(task: TransformTask, ctx: TaskContext, writer: ChainWriter, query: CompiledQuery) {
+  constructor(
+    task: TransformTask,
+    ctx: TaskContext,
+    writer: ChainWriter,
+    query: CompiledQuery,
+    schemas: ReadonlyMap<string, Schema>,
+  ) {
     this.#task = task
+    this.#schemas = schemas
     this.#ctx = ctx
     this.#writer = writer
     this.#query = query
@@ -145,7 +154,7 @@ class Transform {
       )
       return
     }
-    if (notes.sql !== this.#task.sql || this.#outputChanged()) {
+    if (notes.sql !== this.#task.sql || !(await this.#restoreState(signal))) {
       // Another query: what the old one said is taken back, and everything is computed anew from
       // the log. Readers see a truncate followed by the new rows.
       this.#ctx.logger.info('query changed: computing anew from the log')
@@ -156,16 +165,21 @@ class Transform {
       await this.#commit(entries, true)
       return
     }
-    const { full, deltas } = await this.#writer.state(signal)
-    this.#execution.restore(full, deltas)
-    this.#fullBytes = full?.length ?? 0
-    this.#deltaBytes = deltas.reduce((sum, delta) => sum + delta.length, 0)
     this.#cursors = { ...head.cursors }
   }
 
-  #outputChanged(): boolean {
-    const before = this.#writer.head.topics.get(this.#ctx.name)?.schemas.at(-1)
-    return before !== undefined && before.id !== this.#query.output.id
+  /** False when the state in the log belongs to another plan: the query, or a type it uses, changed. */
+  async #restoreState(signal: AbortSignal): Promise<boolean> {
+    const { full, deltas } = await this.#writer.state(signal)
+    try {
+      this.#execution.restore(full, deltas)
+    } catch (error) {
+      if (error instanceof SluiceError && error.code === 'sql.state_mismatch') return false
+      throw error
+    }
+    this.#fullBytes = full?.length ?? 0
+    this.#deltaBytes = deltas.reduce((sum, delta) => sum + delta.length, 0)
+    return true
   }
 
   /** Everything that is there now, up to the byte bound, in the order of the chains; then one commit. */
@@ -212,8 +226,7 @@ class Transform {
         continue
       }
       if (block.schema !== null && this.#schemaOf.get(block.topic) !== block.schema.id) {
-        this.#execution.evolve(block.topic, block.schema)
-        this.#schemaOf.set(block.topic, block.schema.id)
+        this.#evolve(block.topic, block.schema)
       }
       if (block.rows === 0) continue
       const batch = await reader.readBlock(commit, index, signal)
@@ -223,6 +236,24 @@ class Transform {
       pushed += batch.rows
     }
     return pushed
+  }
+
+  /**
+   * A schema that the running plan does not fit may fit a new plan of the same query (a column that
+   * may be null now): then the task starts again from its last commit, at once. What does not fit the
+   * query itself stops it with the engine's error.
+   */
+  #evolve(topic: string, schema: Schema): void {
+    try {
+      this.#execution.evolve(topic, schema)
+    } catch (cause) {
+      compile(this.#task.query, new Map(this.#schemas).set(topic, schema))
+      throw new SluiceError('task.replan', {
+        message: `${topic} has another schema, which the query is compiled for anew`,
+        cause,
+      })
+    }
+    this.#schemaOf.set(topic, schema.id)
   }
 
   async #truncate(

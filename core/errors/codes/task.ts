@@ -20,6 +20,11 @@ export const taskCodes = {
     remedy:
       'ALTER TABLE … REPLICA IDENTITY FULL on the table named, or remove the source’s chain and let it take a new snapshot.',
   },
+  'task.replan': {
+    fault: 'transient',
+    cause: 'An input of a transform changed its schema in a way that its query still fits.',
+    remedy: 'Nothing to do: it goes on by itself.',
+  },
   'task.unchanged_restart': {
     fault: 'transient',
     cause:

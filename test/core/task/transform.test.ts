@@ -144,3 +144,27 @@ test('a row that fails is a dead letter with its offset, and the others go on (i
   assert.equal(letter![1], '1')
   assert.equal(letter![5], '{"id":2,"amount":0}')
 })
+
+test('a column that may be null from now on does not begin anew', async () => {
+  const log = await testLog()
+  const before = rows('upsert', [1, 1], [2, 2])
+  await write(log, [before])
+  await transform(log, sum)
+  const wider = makeSchema(
+    [
+      { name: 'id', type: { kind: 'int32' }, nullable: false },
+      { name: 'note', type: { kind: 'text' }, nullable: true },
+      { name: 'amount', type: { kind: 'int32' }, nullable: true },
+    ],
+    [0],
+    'upsert',
+  )
+  await write(log, [
+    before,
+    { topic: 't', batch: batchOf(wider, [{ values: { id: 3, amount: 5 } }]) },
+  ])
+  await transform(log, sum)
+  assert.deepEqual(await result(log), ['["0","1","2"]', '["1","2","6"]'])
+  const { changes } = await foldTopic(log, 'p.transform.q', 'q')
+  assert.equal(changes.length, 3, 'two groups, and one of them again')
+})
