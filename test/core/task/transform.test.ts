@@ -145,7 +145,7 @@ test('a row that fails is a dead letter with its offset, and the others go on (i
   assert.equal(letter![5], '{"id":2,"amount":0}')
 })
 
-test('a column that may be null from now on does not begin anew', async () => {
+test('a column added to an input does not begin anew', async () => {
   const log = await testLog()
   const before = rows('upsert', [1, 1], [2, 2])
   await write(log, [before])
@@ -153,8 +153,8 @@ test('a column that may be null from now on does not begin anew', async () => {
   const wider = makeSchema(
     [
       { name: 'id', type: { kind: 'int32' }, nullable: false },
-      { name: 'note', type: { kind: 'text' }, nullable: true },
       { name: 'amount', type: { kind: 'int32' }, nullable: true },
+      { name: 'note', type: { kind: 'text' }, nullable: true },
     ],
     [0],
     'upsert',
