@@ -134,7 +134,7 @@ export const sinkCodes = {
     fault: 'config',
     cause: 'The user may not do what the sink has to do.',
     remedy:
-      'GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER ON database.* TO user',
+      'Let an administrator run: GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER ON database.* TO user.',
   },
   'sink.clickhouse.version': {
     fault: 'config',

@@ -1,0 +1,17 @@
+import { waitFor } from '../../support/env.ts'
+import type { PostgresServer } from '../../services/postgres.ts'
+
+/** Drops the slots whose names are like `pattern`; a walsender lets go of its slot a moment after its client went. */
+export async function dropSlots(server: PostgresServer, pattern = '%'): Promise<void> {
+  await waitFor('the slots to be free', async () => {
+    const [row] = await server.query<{ active: string }>(
+      `SELECT count(*) AS active FROM pg_replication_slots WHERE active AND slot_name LIKE $1`,
+      [pattern],
+    )
+    return row?.active === '0'
+  })
+  await server.query(
+    'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE $1',
+    [pattern],
+  )
+}
