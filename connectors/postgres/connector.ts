@@ -20,6 +20,7 @@ import { filterOf, SourceRun } from './source-run.ts'
 import { CopyAgain, filterEnd } from './snapshot-filter.ts'
 import { settled, withoutRows, type SnapshotProgress } from './snapshot-progress.ts'
 import { ChangeStream, streamChanges } from './stream.ts'
+import { parseTablePattern } from './table-pattern.ts'
 
 export const postgres: SourceConnector<PostgresConfig> = {
   kind: 'postgres',
@@ -27,6 +28,13 @@ export const postgres: SourceConnector<PostgresConfig> = {
   check,
   open: async (config, ctx) => new PostgresSource(config, ctx),
   atOrAfter,
+  topics: ({ tables }) => tables.map(topicOf),
+}
+
+/** The topic or topics that an entry of `tables` makes; its own syntax was checked with the configuration. */
+function topicOf(entry: string): string {
+  const { schema, name } = parseTablePattern(entry)!
+  return `${schema}.${name ?? '*'}`
 }
 
 /** Throws only when the server cannot be reached or asked. */

@@ -1,8 +1,8 @@
 /**
- * The server's order of key values, for the types where it is certain here: integers, numeric, uuid,
- * bytea, dates and times, and text under a collation that orders by bytes (C, POSIX, and C.UTF-8 of
- * a UTF-8 database). Every other order (a language's collation, an enum's, an extension's) belongs to
- * the server alone; a table with such a key is copied under one database snapshot, see snapshot.ts.
+ * How keys compare. The server's order is certain here for integers, numeric, uuid, bytea, dates and
+ * times, and text under a collation that orders by bytes (C, POSIX, and C.UTF-8 of a UTF-8 database).
+ * Every other order (a language's collation, an enum's, an extension's) belongs to the server alone;
+ * such a column is read and compared by the bytes of its text (key-order.ts).
  */
 import type { LogicalType } from '../../core/record/types.ts'
 import { numberAt } from '../../core/record/value.ts'
@@ -16,18 +16,30 @@ export interface ComparedColumn {
   readonly type: LogicalType
   /** pg_type.typname, domains resolved. */
   readonly typeName: string
-  /** The collation orders by bytes; meaningless for types without one. */
-  readonly bytewise: boolean
+  /** In the server's order of the type; otherwise by the bytes of its text. */
+  readonly native: boolean
 }
 
-/** The order of keys of these columns; null when it is not certain here. */
-export function keyCompare(columns: readonly ComparedColumn[]): KeyCompare | null {
-  const compares: ValueCompare[] = []
-  for (const column of columns) {
-    const compare = valueCompare(column)
-    if (compare === null) return null
-    compares.push(compare)
+/** Whether the server's order of the type, under a collation that is `bytewise` or not, is certain here. */
+export function isOrderKnown(typeName: string, bytewise: boolean): boolean {
+  switch (typeName) {
+    case 'text':
+    case 'varchar':
+    case 'name':
+    case 'bpchar':
+      return bytewise
+    default:
+      return ordered.has(typeName)
   }
+}
+
+const ordered: ReadonlySet<string> = new Set(
+  'int2 int4 int8 oid numeric uuid bytea date time timestamp timestamptz'.split(' '),
+)
+
+/** The order of keys of these columns. */
+export function keyCompare(columns: readonly ComparedColumn[]): KeyCompare {
+  const compares = columns.map(valueCompare)
   return (a, b) => {
     for (let i = 0; i < compares.length; i++) {
       const order = compares[i]!(a[i]!, b[i]!)
@@ -37,7 +49,8 @@ export function keyCompare(columns: readonly ComparedColumn[]): KeyCompare | nul
   }
 }
 
-function valueCompare({ type, typeName, bytewise }: ComparedColumn): ValueCompare | null {
+function valueCompare({ type, typeName, native }: ComparedColumn): ValueCompare {
+  if (!native) return compareBytes
   switch (typeName) {
     case 'int2':
     case 'int4':
@@ -55,14 +68,10 @@ function valueCompare({ type, typeName, bytewise }: ComparedColumn): ValueCompar
     case 'uuid':
     case 'bytea':
       return sign
-    case 'text':
-    case 'varchar':
-    case 'name':
-      return bytewise ? compareBytes : null
     case 'bpchar':
-      return bytewise ? (a, b) => compareBytes(a.replace(/ +$/, ''), b.replace(/ +$/, '')) : null
+      return (a, b) => compareBytes(a.replace(/ +$/, ''), b.replace(/ +$/, ''))
     default:
-      return null
+      return compareBytes
   }
 }
 

@@ -42,9 +42,11 @@ export class RowChanges {
     let withOld = false
     let oldRow = false
     let oldDropped = false
+    let oldKey = noKey
     const first = source[at]
     if (first === tupleKey || first === tupleOld) {
-      const dropped = this.#filter !== null && this.#drops(writer, source, at + 1, end)
+      if (this.#filter !== null) oldKey = writer.keyTexts(source, at + 1, end, noKey)
+      const dropped = this.#filter !== null && this.#dropsKey(writer, oldKey)
       at = dropped ? TableWriter.skip(source, at + 1, end) : writer.oldTuple(source, at + 1, end)
       withOld = !dropped
       oldDropped = dropped
@@ -55,7 +57,7 @@ export class RowChanges {
     }
     if (source[at] !== tupleNew) throw protocolError('has no new row', MessageType.update, 0)
     if (this.#filter !== null) {
-      if (this.#drops(writer, source, at + 1, end)) return
+      if (this.#dropsKey(writer, writer.keyTexts(source, at + 1, end, oldKey))) return
       if (oldDropped && TableWriter.hasUnchanged(source, at + 1, end)) {
         this.#filter.orphan(writer.plan.tableOid)
       }
@@ -82,10 +84,15 @@ export class RowChanges {
   }
 
   #drops(writer: TableWriter, source: Uint8Array, tuple: number, end: number): boolean {
-    const { tableOid } = writer.plan
-    return this.#filter!.drops(tableOid, this.#xid, writer.keyTexts(source, tuple, end))
+    return this.#dropsKey(writer, writer.keyTexts(source, tuple, end, noKey))
+  }
+
+  #dropsKey(writer: TableWriter, key: readonly string[]): boolean {
+    return this.#filter!.drops(writer.plan.tableOid, this.#xid, key)
   }
 }
+
+const noKey: readonly string[] = []
 
 function wrongLength(type: number): Error {
   return protocolError('has bytes after its row', type, 0)

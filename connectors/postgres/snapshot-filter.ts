@@ -12,6 +12,7 @@ import type { Generation, KeyRange, SnapshotProgress } from './snapshot-progress
 
 interface FilteredTable {
   readonly ranges: readonly KeyRange[]
+  readonly keyColumns: number
   /** Null for a table that was read under one generation: then no key is looked at. */
   readonly compare: KeyCompare | null
 }
@@ -68,7 +69,10 @@ export class SnapshotFilter implements RowFilter {
     this.#tables = new Map(
       Object.values(progress.tables)
         .filter(isComplete)
-        .map(({ oid, ranges }) => [oid, { ranges, compare: compares.get(oid) ?? null }]),
+        .map(({ oid, key, ranges }) => [
+          oid,
+          { ranges, keyColumns: key.length, compare: compares.get(oid) ?? null },
+        ]),
     )
   }
 
@@ -76,7 +80,10 @@ export class SnapshotFilter implements RowFilter {
     const table = this.#tables.get(tableOid)
     if (table === undefined) return false
     const shown = this.#shownBy(table, xid)
-    return shown ?? this.#shown[rangeOf(table, key).generation]!
+    if (shown !== null) return shown
+    // The ranges are of the key that the table had when it was copied.
+    if (key.length !== table.keyColumns) throw new CopyAgain(tableOid, 'given another key')
+    return this.#shown[rangeOf(table, key).generation]!
   }
 
   /** A truncate between two generations took away rows of the first and none of the second. */

@@ -30,7 +30,7 @@ export interface KeyRange {
 
 export interface TableProgress {
   readonly oid: number
-  /** Names of the columns that `upTo` speaks of. */
+  /** The columns that `upTo` speaks of, each with how it is ordered (key-order.ts, orderNames). */
   readonly key: readonly string[]
   /** None at all: what the topic holds is void, it begins anew with a truncate. */
   readonly ranges: readonly KeyRange[]

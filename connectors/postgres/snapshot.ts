@@ -1,7 +1,7 @@
 /**
- * The first copy of tables, under one database snapshot: each table by one COPY, in key order where
- * the key allows it, with a position at every batch, so that a crash costs the batch at hand. A table
- * that has to be read as it lies starts over after a crash, with a truncate of its topic first.
+ * The first copy of tables, under one database snapshot: each table by one COPY in the order of its
+ * key, with a position at every batch, so that a crash costs the batch at hand. A table without a key
+ * is read as it lies and starts over after a crash, with a truncate of its topic first.
  */
 import type { Client, ClientConfig } from 'pg'
 import type { Context } from '../../core/connector/context.ts'
@@ -15,7 +15,7 @@ import { CopyParser } from './copy-parser.ts'
 import { copyOut } from './copy.ts'
 import { end, type HeldSnapshot } from './generation.ts'
 import { keyCompare, type KeyCompare } from './key-compare.ts'
-import { afterKeySql, loadKeyOrder, type KeyOrder } from './key-order.ts'
+import { afterKeySql, loadKeyOrder, orderNames, orderSql, type KeyOrder } from './key-order.ts'
 import {
   isComplete,
   withGeneration,
@@ -96,8 +96,6 @@ async function lockTable(job: CopyJob, reader: Client, known: TableInfo): Promis
   const name = `${known.kind === 'table' ? 'ONLY ' : ''}${quoteTable(known)}`
   await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   await reader.query(`SET TRANSACTION SNAPSHOT '${job.snapshot.name}'`)
-  // A sort would hold all rows back, and spill them; the key's index gives their order as they come.
-  await reader.query('SET LOCAL enable_sort = off')
   try {
     await reader.query(`LOCK TABLE ${name} IN ACCESS SHARE MODE`)
   } catch (error) {
@@ -119,13 +117,25 @@ async function lockTable(job: CopyJob, reader: Client, known: TableInfo): Promis
   )
   const schema = topicSchema(table, job.types)
   const order = await loadKeyOrder(job.control, table)
+  await reader.query(planSettings(order))
   return {
     topic: topicName(table),
     table,
     schema,
-    order: compareOf(schema, order) === null ? [] : order,
+    order,
     rowFilter: await rowFilterOf(job, table),
   }
+}
+
+/**
+ * Where the key's index gives the order, a sort would only hold all rows back, and spill them. Where a
+ * sort cannot be had without, memory for it saves passes over what it spills; and as `enable_sort`
+ * works by an absurd price, the compiler of expensive plans is told to stay away.
+ */
+function planSettings(order: KeyOrder): string {
+  return order.every(({ native }) => native)
+    ? 'SET LOCAL jit = off; SET LOCAL enable_sort = off'
+    : "SET LOCAL jit = off; SET LOCAL work_mem = '64MB'"
 }
 
 function tableChanged(table: TableInfo, cause?: unknown): SluiceError {
@@ -135,14 +145,13 @@ function tableChanged(table: TableInfo, cause?: unknown): SluiceError {
   })
 }
 
-/** How keys of this table compare; null for an order that only the server knows. */
-export function compareOf(schema: Schema, order: KeyOrder): KeyCompare | null {
-  if (order.length === 0) return null
+/** How keys of this table compare. */
+export function compareOf(schema: Schema, order: KeyOrder): KeyCompare {
   return keyCompare(
-    order.map(({ index, typeName, bytewise }) => ({
+    order.map(({ index, typeName, native }) => ({
       type: schema.fields[index]!.type,
       typeName,
-      bytewise,
+      native,
     })),
   )
 }
@@ -169,7 +178,7 @@ async function* copyTable(
   { progress, generation }: CopyState,
 ): AsyncGenerator<SourceBatch, SnapshotProgress> {
   const { topic, table, schema, order } = locked
-  const identity = { oid: table.oid, key: order.map((column) => column.name) }
+  const identity = { oid: table.oid, key: orderNames(order) }
   let state = progress
   const after = resumeKey(state, topic, identity)
   if (after === null && isKnown(state, topic)) {
@@ -228,8 +237,7 @@ function copySql(
     ...(after === null ? [] : [afterKeySql(order, after)]),
   ]
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
-  const by = order.map((column) => quoteIdent(column.name)).join(', ')
-  const orderBy = order.length === 0 ? '' : ` ORDER BY ${by}`
+  const orderBy = order.length === 0 ? '' : ` ORDER BY ${orderSql(order)}`
   return `COPY (SELECT ${columns} FROM ${from}${where}${orderBy}) TO STDOUT`
 }
 

@@ -12,7 +12,7 @@ import { loadTables, topicName, topicSchema, TypeCatalog, type TableInfo } from 
 import type { PostgresConfig, SourceNames } from './config.ts'
 import { end, holdSnapshot, type ExportedSnapshot } from './generation.ts'
 import type { KeyCompare } from './key-compare.ts'
-import { loadKeyOrder } from './key-order.ts'
+import { loadKeyOrder, orderNames } from './key-order.ts'
 import { parseLsn } from './lsn.ts'
 import { formatPosition, type PgPosition } from './position.ts'
 import { preflightProblems } from './preflight.ts'
@@ -186,9 +186,8 @@ export class SourceRun implements AsyncDisposable {
       const generations = new Set(copied?.ranges.map((range) => range.generation))
       if (copied === undefined || generations.size < 2 || copied.oid !== table.oid) continue
       const order = await loadKeyOrder(control, table)
-      const compare = compareOf(topicSchema(table, this.types), order)
-      const sameKey = order.map(({ name }) => name).join('\n') === copied.key.join('\n')
-      if (compare !== null && sameKey) compares.set(table.oid, compare)
+      const sameKey = orderNames(order).join('\n') === copied.key.join('\n')
+      if (sameKey) compares.set(table.oid, compareOf(topicSchema(table, this.types), order))
       else progress = withoutRows(progress, topic, copied)
     }
     this.compares = compares

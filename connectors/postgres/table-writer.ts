@@ -95,12 +95,13 @@ export class TableWriter {
   }
 
   /**
-   * The texts of the key fields in a tuple, in key order, for a RowFilter; '' where the tuple has no
-   * value. Only used while a filter is in force.
+   * The texts of the key fields in a tuple, in key order, for a RowFilter. `unsent`: the old key, which
+   * comes with an update whose new key has large values that did not change; '' where nothing was sent.
+   * Only used while a filter is in force.
    */
-  keyTexts(source: Uint8Array, start: number, end: number): string[] {
+  keyTexts(source: Uint8Array, start: number, end: number, unsent: readonly string[]): string[] {
     const places = Array.from(this.plan.topic.schema.key, (field) => this.#fields.indexOf(field))
-    const texts = places.map(() => '')
+    const texts = places.map((_, i) => unsent[i] ?? '')
     let at = start + 2
     for (let i = 0; i < this.#fields.length && at < end; i++) {
       if (source[at++] !== kindText) continue

@@ -75,6 +75,46 @@ test('SQL that reads what does not exist, where all topics are known', async () 
   assert.ok(lines[unknown.line - 1]?.slice(unknown.col - 1).startsWith('orders GROUP BY'))
 })
 
+test('a misspelt table in SQL and in a sink, where the tables are listed', async () => {
+  const [code, problems] = await validateText(
+    shop
+      .replace('FROM orders GROUP', 'FROM ordrs GROUP')
+      .replace('from: [shop.*, revenue_per_minute]', 'from: [shop.public.custmers, shp.*]'),
+  )
+  assert.equal(code, 2)
+  const found = problems.map(({ code: name, path, message, suggestion }) => ({
+    name,
+    path,
+    message,
+    suggestion,
+  }))
+  assert.deepEqual(found, [
+    {
+      name: 'sql.unknown_table',
+      path: 'transforms.revenue_per_minute.sql',
+      message: 'There is no topic "ordrs"',
+      suggestion: 'Did you mean "orders"?',
+    },
+    {
+      name: 'config.unknown_topic',
+      path: 'sinks.warehouse.from.0',
+      message: 'no source or transform provides "shop.public.custmers"',
+      suggestion: 'did you mean "shop.public.customers"?',
+    },
+    {
+      name: 'config.unknown_topic',
+      path: 'sinks.warehouse.from.1',
+      message: 'no source or transform provides "shp.*"',
+      suggestion: 'did you mean "shop.*"?',
+    },
+  ])
+})
+
+test('what a pattern in tables may bring is not refused', async () => {
+  const open = shop.replace('[public.orders, public.customers]', '[public.*]')
+  assert.deepEqual(await validateText(open.replace('FROM orders', 'FROM ordrs')), [0, []])
+})
+
 test('transforms that read each other in a circle', async () => {
   const more = `transforms:
   a: { sql: SELECT x FROM b }

@@ -150,7 +150,10 @@ export async function rowsOf(
   table: string,
   columns: readonly string[],
 ): Promise<string[]> {
-  const texts = columns.map((column) => `${column}::text`).join(', ')
+  // As the output functions print; a cast to text prints some types in another way.
+  const texts = columns
+    .map((column) => `CASE WHEN ${column} IS NOT NULL THEN concat(${column}) END`)
+    .join(', ')
   const rows = await server.query<{ row: string }>(
     `SELECT json_build_array(${texts})::text AS row FROM ${table}`,
   )

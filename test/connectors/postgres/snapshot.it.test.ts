@@ -174,10 +174,12 @@ for (const version of await postgresMajors(18, 14)) {
         await follower.crash()
         // Every row, and so the last one read too, whose side of the border decides.
         await server.query(`UPDATE a SET n = n + 1`)
-        if (key !== null) await server.query(`UPDATE a SET at = at + 10000 WHERE n % 3 = 1`)
+        if (key !== null) await server.query(`UPDATE a SET at = at + 10000 WHERE at < '10.0.0.11'`)
         await follower.catchUp(server)
         follower.fold.assertRows('public.a', await rowsOf(server, 'a', all))
-        assert.equal(follower.snapshotRows, resumes ? 4000 : 4000 + copied, name)
+        // Rows whose key moved over the border may be read twice, or not at all.
+        const again = follower.snapshotRows - 4000
+        assert.ok(resumes ? Math.abs(again) <= 10 : again === copied, `${name}: ${again}`)
         await follower.crash()
         await waitFor('the slot to be free', async () => {
           await dropSlots(server)
