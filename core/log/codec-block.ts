@@ -21,52 +21,25 @@
  * A frame whose stored and raw sizes are equal is not compressed. The checksum of a block is kept by
  * whoever names it (codec-footer.ts), so that a block can neither be damaged nor be swapped.
  */
-import { makeBatch, type Batch } from '../record/batch.ts'
+import type { Batch } from '../record/batch.ts'
 import { bitmapBytes } from '../record/bitmap.ts'
-import type { BytesColumn, Column, Encoding } from '../record/column.ts'
+import type { Column, Encoding } from '../record/column.ts'
 import type { Schema } from '../record/schema.ts'
 import { SluiceError } from '../errors/error.ts'
-import { ByteReader, ByteWriter, corrupt, type Place } from './codec-bytes.ts'
+import { ByteWriter, type Place } from './codec-bytes.ts'
 import {
   align8,
   compressFrame,
   compressFrameSync,
   FrameBuilder,
-  frameBytesMax,
   openFrame,
   openFrameSync,
-  Placer,
-  type StoredFrame,
 } from './codec-frames.ts'
-import {
-  bytesOf,
-  packFloat64,
-  packInt32,
-  packInt64,
-  packOffsets,
-  unpackFloat64,
-  unpackInt32,
-  unpackInt64,
-  type SectionSource,
-} from './codec-numbers.ts'
+import { encodings, headBytes, nullsFlag, rowsMax } from './codec-layout.ts'
+import { bytesOf, packFloat64, packInt32, packInt64, packOffsets } from './codec-numbers.ts'
+import { framesNeeded, parseBlock, unpack } from './codec-unpack.ts'
+import type { Projection } from './projection.ts'
 
-const headBytes = 16
-const nullsFlag = 0x80
-const listDepthMax = 8
-/** Where all rows are equal a row costs no byte, so the number of rows needs a bound of its own. */
-const rowsMax = 2 ** 24
-const elementsMax = 2 ** 27
-const encodings: readonly Encoding[] = [
-  'bool',
-  'int32',
-  'float64',
-  'int64',
-  'uint64',
-  'bytes',
-  'dictionary',
-  'fixed16',
-  'list',
-]
 const tagOf = Object.fromEntries(encodings.map((encoding, tag) => [encoding, tag])) as Readonly<
   Record<Encoding, number>
 >
@@ -93,18 +66,39 @@ export async function encodeBlock(batch: Batch): Promise<Uint8Array> {
   return assemble(draft, await Promise.all(draft.frames.map((frame) => compressFrame(frame))))
 }
 
-/** Throws `log.corrupt`. `bytes` need not be aligned; the batch keeps no reference to them. */
-export function decodeBlockSync(schema: Schema, bytes: Uint8Array, place: Place): Batch {
+/**
+ * Throws `log.corrupt`. `bytes` need not be aligned; the batch keeps no reference to them. With a
+ * projection only its columns are read, and only the frames that hold some of them decompressed.
+ */
+export function decodeBlockSync(
+  schema: Schema,
+  bytes: Uint8Array,
+  place: Place,
+  projection: Projection | null = null,
+): Batch {
   const block = parseBlock(bytes, place)
-  const frames = block.frames.map((frame) => openFrameSync(frame, place))
-  return unpack(schema, block, frames)
+  const needed = projection === null ? null : framesNeeded(block, projection)
+  const frames = block.frames.map((frame, i) =>
+    needed === null || needed[i] === true ? openFrameSync(frame, place) : null,
+  )
+  return unpack(schema, block, frames, projection)
 }
 
 /** As `decodeBlockSync`, with large parts decompressed on libuv's threads. */
-export async function decodeBlock(schema: Schema, bytes: Uint8Array, place: Place): Promise<Batch> {
+export async function decodeBlock(
+  schema: Schema,
+  bytes: Uint8Array,
+  place: Place,
+  projection: Projection | null = null,
+): Promise<Batch> {
   const block = parseBlock(bytes, place)
-  const frames = await Promise.all(block.frames.map((frame) => openFrame(frame, place)))
-  return unpack(schema, block, frames)
+  const needed = projection === null ? null : framesNeeded(block, projection)
+  const frames = await Promise.all(
+    block.frames.map(async (frame, i) =>
+      needed === null || needed[i] === true ? openFrame(frame, place) : null,
+    ),
+  )
+  return unpack(schema, block, frames, projection)
 }
 
 function pack(batch: Batch): Draft {
@@ -194,177 +188,4 @@ function assemble(draft: Draft, stored: readonly Uint8Array[]): Uint8Array {
     at += align8(frame.length)
   }
   return block
-}
-
-interface ParsedBlock {
-  readonly rows: number
-  readonly meta: ByteReader
-  readonly frames: readonly StoredFrame[]
-}
-
-function parseBlock(bytes: Uint8Array, place: Place): ParsedBlock {
-  const head = new ByteReader(bytes, 0, bytes.length, place)
-  const rows = head.u32()
-  const metaBytes = head.u32()
-  const frameCount = head.u32()
-  if (head.u32() !== 0) throw head.fail('an unknown kind of block')
-  if (frameCount * 8 > head.remaining) throw head.fail(`${frameCount} parts do not fit`)
-  const metaStart = headBytes + frameCount * 8
-  let at = align8(metaStart + metaBytes)
-  if (metaBytes > bytes.length || at > bytes.length) throw head.fail('the description does not fit')
-  const frames: StoredFrame[] = []
-  for (let i = 0; i < frameCount; i++) {
-    const storedBytes = head.u32()
-    const rawBytes = head.u32()
-    if (storedBytes > rawBytes || rawBytes > frameBytesMax || storedBytes > bytes.length - at) {
-      throw head.fail(`part ${i} does not fit`)
-    }
-    frames.push({ stored: bytes.subarray(at, at + storedBytes), rawBytes, at })
-    at += align8(storedBytes)
-  }
-  if (at !== bytes.length) throw corrupt(place, at, 'the block has another length than its parts')
-  const meta = new ByteReader(bytes, metaStart, metaStart + metaBytes, place)
-  return { rows, meta, frames }
-}
-
-/** Hands out sections in the order in which the encoder added them. */
-class Sections implements SectionSource {
-  readonly #placer = new Placer()
-  readonly #frames: readonly Uint8Array[]
-  readonly #meta: ByteReader
-  constructor(frames: readonly Uint8Array[], meta: ByteReader) {
-    this.#frames = frames
-    this.#meta = meta
-  }
-  take(bytes: number): Uint8Array {
-    this.#placer.place(bytes)
-    const { frame, offset } = this.#placer
-    const whole = this.#frames[frame]
-    if (whole === undefined || offset + bytes > whole.length) {
-      throw this.#meta.fail('a column is longer than the bytes there are for it')
-    }
-    return whole.subarray(offset, offset + bytes)
-  }
-  /** Throws unless everything was handed out. */
-  finish(): void {
-    const { frames } = this.#placer
-    const whole = frames.length === this.#frames.length
-    if (!whole || frames.some((bytes, index) => bytes !== this.#frames[index]!.length)) {
-      throw this.#meta.fail('the columns do not use all the bytes of the block')
-    }
-    if (this.#meta.remaining !== 0) throw this.#meta.fail('the description is too long')
-  }
-}
-
-function unpack(schema: Schema, block: ParsedBlock, frames: readonly Uint8Array[]): Batch {
-  const { rows, meta } = block
-  if (rows > rowsMax) throw meta.fail(`${rows} rows are too many`)
-  const from = new Sections(frames, meta)
-  const weights = unpackInt32(rows, meta, from)
-  const ops = unpackBytes(rows, meta, from)
-  const timesUs = unpackFloat64(rows, meta, from)
-  const fields = meta.varint()
-  if (fields !== schema.fields.length) {
-    throw meta.fail(`${fields} columns, the schema has ${schema.fields.length} fields`)
-  }
-  const columns: Column[] = []
-  for (let i = 0; i < fields; i++) columns.push(unpackColumn(rows, meta, from, 0))
-  from.finish()
-  return makeBatch(schema, columns, weights, ops, timesUs)
-}
-
-function unpackColumn(
-  length: number,
-  meta: ByteReader,
-  from: SectionSource,
-  depth: number,
-): Column {
-  const tag = meta.byte()
-  const encoding = encodings[tag & ~nullsFlag]
-  if (encoding === undefined) throw meta.fail('an unknown encoding of a column')
-  const validity = (tag & nullsFlag) === 0 ? null : from.take(bitmapBytes(length))
-  switch (encoding) {
-    case 'bool':
-      return { encoding, length, validity, values: unpackBytes(length, meta, from) }
-    case 'int32':
-      return { encoding, length, validity, values: unpackInt32(length, meta, from) }
-    case 'float64':
-      return { encoding, length, validity, values: unpackFloat64(length, meta, from) }
-    case 'int64': {
-      const values = new BigInt64Array(unpackInt64(length, meta, from))
-      return { encoding, length, validity, values }
-    }
-    case 'uint64': {
-      const values = new BigUint64Array(unpackInt64(length, meta, from))
-      return { encoding, length, validity, values }
-    }
-    case 'fixed16':
-      return { encoding, length, validity, data: from.take(length * 16) }
-    case 'bytes': {
-      const offsets = unpackOffsets(length, meta, from)
-      const data = from.take(checkedEnd(offsets, meta))
-      return { encoding, length, validity, offsets, data }
-    }
-    case 'dictionary': {
-      const codes = unpackInt32(length, meta, from)
-      const entries = meta.count(rowsMax, 'dictionary entries')
-      const dictionary = bytesColumn(unpackColumn(entries, meta, from, depth), meta)
-      checkCodes(codes, entries, meta)
-      return { encoding, length, validity, codes, dictionary }
-    }
-    case 'list': {
-      if (depth === listDepthMax) throw meta.fail('lists are nested too deeply')
-      const offsets = unpackOffsets(length, meta, from)
-      const elements = checkedEnd(offsets, meta)
-      if (elements > elementsMax) throw meta.fail(`${elements} list elements are too many`)
-      return {
-        encoding,
-        length,
-        validity,
-        offsets,
-        child: unpackColumn(elements, meta, from, depth + 1),
-      }
-    }
-  }
-}
-
-function unpackBytes(length: number, meta: ByteReader, from: SectionSource): Uint8Array {
-  const kind = meta.byte()
-  if (kind === 0) return from.take(length)
-  if (kind !== 1) throw meta.fail('an unknown packing of bytes')
-  return new Uint8Array(length).fill(meta.byte())
-}
-
-/** `length + 1` offsets from 0, never descending. */
-function unpackOffsets(length: number, meta: ByteReader, from: SectionSource): Int32Array {
-  const offsets = unpackInt32(length + 1, meta, from)
-  let last = 0
-  let ascending = offsets[0] === 0
-  for (let i = 0; i < offsets.length; i++) {
-    ascending = ascending && offsets[i]! >= last
-    last = offsets[i]!
-  }
-  if (!ascending) throw meta.fail('offsets do not ascend')
-  return offsets
-}
-
-/** The last offset, which the meta repeats as the length of what the offsets point into. */
-function checkedEnd(offsets: Int32Array, meta: ByteReader): number {
-  const end = offsets[offsets.length - 1]!
-  if (meta.varint() !== end) throw meta.fail('offsets do not end with the data')
-  return end
-}
-
-function checkCodes(codes: Int32Array, entries: number, meta: ByteReader): void {
-  let below = true
-  for (let i = 0; i < codes.length; i++) below = below && codes[i]! >>> 0 < entries
-  // Code 0 stands in null rows, also when every row is null and there are no entries.
-  if (!below && !(entries === 0 && codes.every((code) => code === 0))) {
-    throw meta.fail('a dictionary code has no entry')
-  }
-}
-
-function bytesColumn(column: Column, meta: ByteReader): BytesColumn {
-  if (column.encoding !== 'bytes') throw meta.fail('a dictionary is not made of bytes')
-  return column
 }

@@ -29,6 +29,11 @@ export interface SectionSource {
   take(bytes: number): Uint8Array
 }
 
+/** Where a reader that wants only the layout leaves sections out. */
+export interface SectionSkipper {
+  skip(bytes: number): void
+}
+
 // Results of a scan. Module variables, because an object per column would cost more than the scan
 // of a small batch; encoding is synchronous.
 let min = 0
@@ -160,6 +165,22 @@ export function unpackInt64(length: number, meta: ByteReader, from: SectionSourc
     pairs[i * 2 + 1] = high[i]!
   }
   return pairs.buffer
+}
+
+/** Passes over `length` numbers of `valueBytes` bytes each, as `unpackInt32` and its like read them. */
+export function skipNumbers(
+  length: number,
+  valueBytes: number,
+  meta: ByteReader,
+  from: SectionSkipper,
+): void {
+  const kind = meta.byte()
+  if (kind === raw) return from.skip(length * valueBytes)
+  const width = readWidth(kind, meta)
+  meta.double()
+  if (kind === delta) meta.double()
+  if (width > 0) from.skip(length * Math.min(width, 4))
+  if (width === 6) from.skip(length * 2)
 }
 
 function scanInt32(values: Int32Array): void {

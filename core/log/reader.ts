@@ -22,6 +22,7 @@ import {
   type LoadedCommit,
 } from './load.ts'
 import { readObject, type Log } from './log.ts'
+import { Projections } from './projection.ts'
 import type { Commit } from './types.ts'
 
 /** Commits on their way while the reader is behind; each is at most a little above 4 MiB. */
@@ -42,6 +43,7 @@ export class ChainReader implements AsyncDisposable {
   /** Hash of the last commit read; null before the first. */
   #hash: string | null = null
   readonly #schemas = new Map<string, Schema>()
+  readonly #projections = new Projections()
   readonly #ahead = new Map<number, Promise<Fetched>>()
   #aheadWanted = 0
   #suffixBytes = footerGuessBytes
@@ -107,8 +109,17 @@ export class ChainReader implements AsyncDisposable {
     return commit
   }
 
-  /** The rows of a block; null for a truncate. May be called for several blocks at once. */
-  async readBlock(commit: Commit, index: number, signal: AbortSignal): Promise<Batch | null> {
+  /**
+   * The rows of a block; null for a truncate. May be called for several blocks at once. With
+   * `wanted` (field names) the batch has a narrower schema: those fields and the key's, see
+   * projection.ts. Give the same set each time: what follows from it is remembered by its identity.
+   */
+  async readBlock(
+    commit: Commit,
+    index: number,
+    signal: AbortSignal,
+    wanted: ReadonlySet<string> | null = null,
+  ): Promise<Batch | null> {
     const block = commit.blocks[index]
     if (block === undefined) {
       throw new SluiceError('internal.bug', {
@@ -123,7 +134,8 @@ export class ChainReader implements AsyncDisposable {
     if (bytes.length !== byteEnd - byteStart)
       throw corrupt(place, bytes.length, 'a block ends early')
     if (checksum(bytes) !== crc32c) throw corrupt(place, 0, 'the checksum of a block is wrong')
-    const batch = await decodeBlock(schema, bytes, place)
+    const projection = wanted === null ? null : this.#projections.of(schema, wanted)
+    const batch = await decodeBlock(schema, bytes, place, projection)
     if (batch.rows !== block.rows) throw corrupt(place, 0, `${batch.rows} rows, not ${block.rows}`)
     return batch
   }

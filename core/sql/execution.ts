@@ -30,6 +30,8 @@ export class Execution {
   readonly #fingerprint: string
   readonly #graph: Graph
   readonly #errors = new RowErrors()
+  /** Per topic, names of the fields that are read. */
+  readonly #fields = new Map<string, Set<string>>()
   /** Per source and schema id, where each of its fields is in the batch. */
   readonly #bindings = new Map<string, readonly number[]>()
   #pushes = 0
@@ -39,8 +41,21 @@ export class Execution {
     this.output = output
     this.#fingerprint = fingerprint
     this.#graph = build(plan, output, this.#errors)
+    for (const { scan, used } of this.#graph.sources) {
+      const names = this.#fields.get(scan.topic) ?? new Set<string>()
+      for (const index of used) names.add(scan.fields[index]!.name)
+      this.#fields.set(scan.topic, names)
+    }
     const stuck = this.#graph.sources.filter((source) => !source.clears)
     this.truncateNeedsRows = [...new Set(stuck.map((source) => source.scan.topic))]
+  }
+
+  /**
+   * Names of the fields of a topic that the query reads: `push` needs no others. The same set at
+   * each call.
+   */
+  fieldsOf(topic: string): ReadonlySet<string> {
+    return this.#fields.get(topic) ?? noFields
   }
 
   /**
@@ -187,6 +202,8 @@ export class Execution {
     return this.#graph.operators.reduce((sum, operator) => sum + operator.stateBytes, 0)
   }
 }
+
+const noFields: ReadonlySet<string> = new Set()
 
 /** For operators without state, which read nothing. */
 const emptyState = new StateReader(new Uint8Array())

@@ -37,6 +37,13 @@ interface TransformNotes {
   readonly sql: string
 }
 
+/** One push to the engine. It is given the columns it uses; a dead letter shows the whole row. */
+interface Pushed {
+  /** Of the first row; null for rows that are taken back because of a truncate. */
+  readonly offset: number | null
+  readonly whole: () => Promise<Batch | null>
+}
+
 /** Deltas are replaced by a full state once they outweigh it, or this. */
 const deltaBytesMin = 4 << 20
 /** Input rows of one step, so that a backlog is worked off in bounded memory. */
@@ -91,7 +98,7 @@ class Transform {
   #fullBytes = 0
   #deadLetters: DeadLetter[] = []
   /** What the engine was given in this step, so that a row error can name its row. */
-  #pushed: { readonly batch: Batch; readonly offset: number | null }[] = []
+  #pushed: Pushed[] = []
 
   constructor(
     task: TransformTask,
@@ -204,7 +211,7 @@ class Transform {
     }
     if (!relevant) return
     const outputs = this.#execution.step()
-    for (const error of this.#execution.rowErrors()) this.#deadLetters.push(this.#letterOf(error))
+    await this.#setAside(this.#execution.rowErrors())
     this.#pushed = []
     const entries: LogEntry[] = outputs.map((batch) => ({
       kind: 'rows',
@@ -229,10 +236,12 @@ class Transform {
         this.#evolve(block.topic, block.schema)
       }
       if (block.rows === 0) continue
-      const batch = await reader.readBlock(commit, index, signal)
+      const wanted = this.#execution.fieldsOf(block.topic)
+      const batch = await reader.readBlock(commit, index, signal, wanted)
       if (batch === null) continue
       this.#execution.push(block.topic, batch)
-      this.#pushed.push({ batch, offset: block.baseOffset })
+      const whole = async (): Promise<Batch | null> => reader.readBlock(commit, index, signal)
+      this.#pushed.push({ offset: block.baseOffset, whole })
       pushed += batch.rows
     }
     return pushed
@@ -265,21 +274,29 @@ class Transform {
     if (this.#execution.truncateNeedsRows.includes(topic)) {
       for (const batch of await survivingRows(this.#ctx.log, chain, topic, offset, signal)) {
         this.#execution.push(topic, negated(batch))
-        this.#pushed.push({ batch, offset: null })
+        this.#pushed.push({ offset: null, whole: async () => batch })
       }
     }
     this.#execution.truncate(topic)
   }
 
-  #letterOf({ topic, push, row, code, message }: RowError): DeadLetter {
-    const from = topic === null ? undefined : this.#pushed[push]
-    return {
-      topic: topic ?? this.#ctx.name,
-      offset: from === undefined || from.offset === null ? null : from.offset + row,
-      code,
-      message,
-      attempts: 1,
-      row: from === undefined ? null : jsonRows(from.batch)(row),
+  async #setAside(errors: readonly RowError[]): Promise<void> {
+    const known = new Map<Pushed, ((row: number) => string) | null>()
+    for (const { topic, push, row, code, message } of errors) {
+      const from = topic === null ? undefined : this.#pushed[push]
+      if (from !== undefined && !known.has(from)) {
+        const whole = await from.whole()
+        known.set(from, whole === null ? null : jsonRows(whole))
+      }
+      const textOf = from === undefined ? null : known.get(from)
+      this.#deadLetters.push({
+        topic: topic ?? this.#ctx.name,
+        offset: from === undefined || from.offset === null ? null : from.offset + row,
+        code,
+        message,
+        attempts: 1,
+        row: textOf?.(row) ?? null,
+      })
     }
   }
 
