@@ -2,6 +2,7 @@
 import { makeBatch, Op, type Batch } from '../record/batch.ts'
 import { BytesBuilder } from '../record/bytes-builder.ts'
 import { Int32Builder, NumberBuilder } from '../record/builder.ts'
+import { jsonRows } from '../record/json.ts'
 import { makeSchema } from '../record/schema.ts'
 
 export interface DeadLetter {
@@ -57,4 +58,14 @@ export function deadLetterBatch(letters: readonly DeadLetter[], nowMs: number): 
     new Uint8Array(count).fill(Op.insert),
     new Float64Array(count).fill(nowMs * 1000),
   )
+}
+
+/** A row as JSON; null where a text in it is not UTF-8, which JSON cannot hold: the letter still tells its offset. */
+export function rowText(batch: Batch, row: number): string | null {
+  try {
+    return jsonRows(batch)(row)
+  } catch (error) {
+    if (error instanceof TypeError) return null
+    throw error
+  }
 }

@@ -33,13 +33,22 @@ export async function runDeliver(
   const known = await knownTopics(task, ctx, signal)
   await using sink = await task.connector.open(task.config, [...known.values()], ctx)
   const commits = new DeliveryLog(writer, ctx)
+  const batching = task.connector.batching(task.config)
   const running = new Map<string, Promise<void>>()
   const failed = new AbortController()
   const stop = AbortSignal.any([signal, failed.signal])
   let failure: { readonly error: unknown } | null = null
   const start = (topic: string, chain: string, seq: number): void => {
     if (running.has(topic) || !task.from.some((entry) => topicMatches(entry, topic))) return
-    const delivery = new TopicDelivery({ topic, chain, firstSeq: seq, task, sink, commits, ctx })
+    const delivery = new TopicDelivery({
+      topic,
+      chain,
+      firstSeq: seq,
+      batching,
+      sink,
+      commits,
+      ctx,
+    })
     running.set(
       topic,
       delivery.run(stop).catch((error: unknown) => {

@@ -1,16 +1,14 @@
 /** One topic on its way to one sink: plan, send, retry, move on. See deliver.ts. */
 import { crc32c } from '@node-rs/crc32'
 import { backoffMs } from '../connector/backoff.ts'
-import type { RowProblem, Sink } from '../connector/sink.ts'
+import type { Batching, RowProblem, Sink } from '../connector/sink.ts'
 import { isAbort, SluiceError, toSluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Column } from '../record/column.ts'
-import { jsonRows } from '../record/json.ts'
 import type { Schema } from '../record/schema.ts'
 import type { TaskContext } from './context.ts'
-import type { DeadLetter } from './dead-letters.ts'
-import type { DeliverTask } from './deliver.ts'
+import { rowText, type DeadLetter } from './dead-letters.ts'
 import type { DeliveryLog, DeliveryPlan, TopicState } from './delivery-log.ts'
 import { Pace } from './pace.ts'
 import { deliveryEnd, TopicFeed, type Delivery } from './topic-feed.ts'
@@ -20,7 +18,7 @@ interface Options {
   readonly chain: string
   /** A commit at or before the topic's first block. */
   readonly firstSeq: number
-  readonly task: DeliverTask
+  readonly batching: Batching
   readonly sink: Sink
   readonly commits: DeliveryLog
   readonly ctx: TaskContext
@@ -41,8 +39,7 @@ export class TopicDelivery {
   #state: TopicState
   #schema: Schema | null = null
 
-  constructor({ topic, chain, firstSeq, task, sink, commits, ctx }: Options) {
-    const batching = task.connector.batching(task.config)
+  constructor({ topic, chain, firstSeq, batching, sink, commits, ctx }: Options) {
     this.#topic = { name: topic, chain }
     this.#sink = sink
     this.#commits = commits
@@ -216,14 +213,13 @@ export class TopicDelivery {
 
   #letters(delivery: Delivery, rejected: readonly RowProblem[]): DeadLetter[] {
     if (delivery.kind === 'truncate' || rejected.length === 0) return []
-    const json = jsonRows(delivery.batch)
     return rejected.map((problem) => ({
       topic: this.#topic.name,
       offset: delivery.from + problem.row,
       code: problem.code,
       message: problem.message,
       attempts: problem.attempts,
-      row: json(problem.row),
+      row: rowText(delivery.batch, problem.row),
     }))
   }
 }

@@ -11,13 +11,12 @@ import type { Commit, CommitDraft, LogEntry } from '../log/types.ts'
 import { ChainWriter } from '../log/writer.ts'
 import { makeBatch, type Batch } from '../record/batch.ts'
 import { builderFor } from '../record/builder.ts'
-import { jsonRows } from '../record/json.ts'
 import type { Schema } from '../record/schema.ts'
 import { compile, type CompiledQuery, type Execution } from '../sql/compile.ts'
 import type { RowError } from '../sql/execution.ts'
 import type { ParsedQuery } from '../sql/parse/parse.ts'
 import type { FlushPolicy, TaskContext } from './context.ts'
-import { deadLetterBatch, type DeadLetter } from './dead-letters.ts'
+import { deadLetterBatch, rowText, type DeadLetter } from './dead-letters.ts'
 import { FlushTimer } from './flush.ts'
 import { chainName, deadLetterTopic } from './names.ts'
 import { survivingRows } from './surviving.ts'
@@ -281,21 +280,18 @@ class Transform {
   }
 
   async #setAside(errors: readonly RowError[]): Promise<void> {
-    const known = new Map<Pushed, ((row: number) => string) | null>()
+    const blocks = new Map<Pushed, Batch | null>()
     for (const { topic, push, row, code, message } of errors) {
       const from = topic === null ? undefined : this.#pushed[push]
-      if (from !== undefined && !known.has(from)) {
-        const whole = await from.whole()
-        known.set(from, whole === null ? null : jsonRows(whole))
-      }
-      const textOf = from === undefined ? null : known.get(from)
+      if (from !== undefined && !blocks.has(from)) blocks.set(from, await from.whole())
+      const whole = from === undefined ? null : (blocks.get(from) ?? null)
       this.#deadLetters.push({
         topic: topic ?? this.#ctx.name,
         offset: from === undefined || from.offset === null ? null : from.offset + row,
         code,
         message,
         attempts: 1,
-        row: textOf?.(row) ?? null,
+        row: whole === null ? null : rowText(whole, row),
       })
     }
   }
