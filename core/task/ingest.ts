@@ -80,7 +80,10 @@ class Ingest {
     this.#unchanged = unchanged
     this.#timer = new FlushTimer(task.flush)
     const stage = (entries: readonly LogEntry[]) => writer.stage(entries, this.#shutdown.signal)
-    this.#transactions = new Transactions(stage, task.openBytesMax)
+    this.#transactions = new Transactions(stage, {
+      segmentBytes: Math.min(task.flush.bytesMax, task.openBytesMax),
+      memoryBytesMax: task.openBytesMax,
+    })
     this.#committed = writer.head.position === null ? null : toPosition(writer.head.position)
     this.#position = this.#committed
     this.#lastCommitMs = ctx.clock.nowMs()
@@ -98,6 +101,7 @@ class Ingest {
       this.#shutdown.abort(signal.reason)
       reading.abort(signal.reason)
       await this.#inFlight?.catch(() => {})
+      await this.#transactions[Symbol.asyncDispose]()
       await batches.return?.(undefined).catch(() => {})
     }
   }
@@ -149,7 +153,7 @@ class Ingest {
         this.#transactions.abort(scope, transaction.part)
         await this.#unchanged.abort(scope, transaction.part)
       } else if (end === 'commit') {
-        this.#append(this.#transactions.commit(scope))
+        this.#append(await this.#transactions.commit(scope))
         await this.#unchanged.commit(scope)
       }
     }
