@@ -31,6 +31,11 @@ const pollMsMin = 10
 const pollMsMax = 1000
 /** Looking at a local folder costs nothing but a system call. */
 const folderPollMsMax = 100
+/**
+ * The writer is in this process and wakes its readers: a GET then only notices that another process
+ * took the chain over. Each GET on S3 is paid for, by every reader of a quiet chain.
+ */
+const heldPollMs = 5000
 /** While waiting, look this often whether the commit waited for is not long gone. */
 const floorCheckMs = 60_000
 /** Covers a commit with everything that may lie in it. */
@@ -78,7 +83,8 @@ export class ChainReader implements AsyncDisposable {
       const commit = await this.tryNext(signal)
       if (commit !== null) return commit
       if (nowMs() - this.#floorCheckedMs >= floorCheckMs) await this.#checkFloor(signal)
-      const waitMs = pollMs * (0.75 + this.#log.random() / 2)
+      const held = this.#log.held.has(this.chain)
+      const waitMs = (held ? heldPollMs : pollMs) * (0.75 + this.#log.random() / 2)
       await wake.wait(this.chain, seen, (until) => this.#log.sleep(waitMs, until), signal)
       pollMs = Math.min(pollMax, pollMs * 2)
     }
