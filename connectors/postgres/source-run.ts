@@ -8,6 +8,7 @@ import type { Problem } from '../../core/connector/problem.ts'
 import type { SourceBatch } from '../../core/connector/source.ts'
 import { codes } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
+import { emptyBatch } from '../../core/record/batch-ops.ts'
 import { loadTables, topicName, topicSchema, TypeCatalog, type TableInfo } from './catalog.ts'
 import type { PostgresConfig, SourceNames } from './config.ts'
 import { end, holdSnapshot, type ExportedSnapshot } from './generation.ts'
@@ -60,10 +61,20 @@ export class SourceRun implements AsyncDisposable {
       control,
       this.tables.flatMap((table) => table.columns.map((column) => column.typeOid)),
     )
+    yield this.#announcement()
     if (place === null) return yield* this.#first(facts)
     const before = source.snapshot === 'never' ? place.snapshot : (place.snapshot ?? nothingCopied)
     const snapshot = yield* this.#rest({ lsn: place.lsn, snapshot: before }, added)
     return { lsn: place.lsn, snapshot }
+  }
+
+  /** Every topic with its schema, before the first copy brings them one after the other, or nothing at all. */
+  #announcement(): SourceBatch {
+    const changes = this.tables.map((table) => ({
+      topic: topicName(table),
+      batch: emptyBatch(topicSchema(table, this.types)),
+    }))
+    return { changes, transaction: null, end: null, position: null }
   }
 
   #refuse(facts: Facts, place: PgPosition | null): void {
