@@ -4,7 +4,8 @@
  *
  * Direct kinds (integers, times, scaled decimals, booleans): the number itself; those beyond 2^53 get
  * an id + 0.5, which no integer is. Other kinds: an id. Null is 0.25 or −1, NaN is 0.125.
- * An id stands for the first value seen of those that are equal (1.0 and 1.00, '1 mon' and '30 days').
+ * An id stands for the first value seen of those that are equal (1.0 and 1.00, '1 mon' and '30 days',
+ * 0 and −0); an exact codec keeps those apart, because what is remembered must come back as it was.
  */
 import type { BytesColumn } from '../../record/column.ts'
 import type { LogicalType } from '../../record/types.ts'
@@ -20,12 +21,14 @@ const directNaN = 0.125
 export class KeyCodec {
   readonly type: LogicalType
   readonly direct: boolean
+  readonly #exact: boolean
   #ids = new Map<unknown, number>()
   #values: Scalar[] = []
   #codes = new WeakMap<BytesColumn, Float64Array>()
 
-  constructor(type: LogicalType) {
+  constructor(type: LogicalType, exact = false) {
     this.type = type
+    this.#exact = exact
     this.direct = isDirect(type)
   }
 
@@ -80,9 +83,7 @@ export class KeyCodec {
   }
 
   #intern(value: Exclude<Scalar, null>): number {
-    const known = this.#ids.get(value)
-    if (known !== undefined) return known
-    const identity = identityOf(value)
+    const identity = this.#exact ? exactIdentityOf(value) : identityOf(value)
     const id = this.#ids.get(identity)
     if (id !== undefined) return id
     this.#ids.set(identity, this.#values.length)
@@ -95,6 +96,12 @@ export class KeyCodec {
 function identityOf(value: Exclude<Scalar, null>): unknown {
   if (value instanceof Decimal) return `d${decimalText(decimalTrim(value))}`
   return value instanceof Interval ? `i${intervalSpan(value)}` : value
+}
+
+function exactIdentityOf(value: Exclude<Scalar, null>): unknown {
+  if (value instanceof Decimal) return `d${decimalText(value)}`
+  if (value instanceof Interval) return `i${value.months} ${value.days} ${value.us}`
+  return Object.is(value, -0) ? '-0' : value
 }
 
 function isDirect(type: LogicalType): boolean {

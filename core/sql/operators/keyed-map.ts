@@ -39,7 +39,7 @@ export class KeyedMap implements Operator {
     this.#plan = plan
     this.#out = out
     this.errors = errors
-    this.output = new MapRows(plan.exprs, plan.fields)
+    this.output = new MapRows(plan.exprs, plan.fields, plan.input.fields)
     this.codecs = plan.key.map((index) => new KeyCodec(plan.input.fields[index]!.type))
     this.#state = new KeyedState(this.codecs, [])
     this.#cleared = new BatchWriter(plan.fields)
@@ -140,13 +140,10 @@ export class KeyedMap implements Operator {
 
   clear(): void {
     const { table } = this.#state
-    const places = this.#plan.key.map((index) =>
-      this.#plan.exprs.findIndex((expr) => expr.op === 'column' && expr.index === index),
-    )
     for (let slot = 0; slot < table.high; slot++) {
       if (table.used[slot] === 0) continue
-      this.#plan.exprs.forEach((_, i) => {
-        const k = places.indexOf(i)
+      this.#plan.exprs.forEach((expr, i) => {
+        const k = expr.op === 'column' ? this.#plan.key.indexOf(expr.index) : -1
         this.#cleared.put(i, k < 0 ? null : this.codecs[k]!.decode(table.keys[k]![slot]!))
       })
       this.#cleared.end(-1, Op.delete, this.#newestUs)

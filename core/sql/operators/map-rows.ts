@@ -1,6 +1,8 @@
 /**
  * The output side of a map: which input rows go on, and the columns that are computed. Columns that
- * are only passed on are shared with the input, or picked from it, and never read row by row.
+ * are only passed on are shared with the input, or picked from it, and never read row by row. A cast
+ * that changes only the type's name sits on the column itself (plan/casts.ts); where the two types
+ * have different encodings it is computed like any other value.
  */
 import type { Column } from '../../record/column.ts'
 import { builderFor, type AnyBuilder } from '../../record/builder.ts'
@@ -8,6 +10,7 @@ import { selectColumn } from '../../record/column-ops.ts'
 import { Op } from '../../record/batch.ts'
 import type { Expr } from '../plan/expr.ts'
 import type { PlanField } from '../plan/plan.ts'
+import { sharesEncodings } from '../plan/types.ts'
 import { appendValue } from './columns.ts'
 import type { Delta, Origin } from './operator.ts'
 import type { RowCode } from './row-code.ts'
@@ -23,12 +26,17 @@ export class MapRows {
   #ops = new Uint8Array(1024)
   count = 0
 
-  constructor(exprs: readonly Expr[], fields: readonly PlanField[]) {
+  constructor(exprs: readonly Expr[], fields: readonly PlanField[], input: readonly PlanField[]) {
     this.#exprs = exprs
     this.#fields = fields
     this.builders = exprs.map((expr, i) =>
-      expr.op === 'column' ? null : builderFor(fields[i]!.type),
+      passesOn(expr, fields[i]!, input) ? null : builderFor(fields[i]!.type),
     )
+  }
+
+  /** Whether no column is computed. */
+  get passesAll(): boolean {
+    return this.builders.every((builder) => builder === null)
   }
 
   /** Input row `row` goes on; its computed values are appended by the caller. */
@@ -55,7 +63,7 @@ export class MapRows {
   appendCode(code: RowCode): string {
     const appends: string[] = []
     this.#exprs.forEach((expr, column) => {
-      if (expr.op === 'column') return
+      if (this.builders[column] === null) return
       const { isNull, value } = code.expr(expr)
       const append = appendCode(this.#fields[column]!, column, value)
       appends.push(
@@ -118,6 +126,10 @@ export class MapRows {
     this.#weights = weights
     this.#ops = ops
   }
+}
+
+function passesOn(expr: Expr, field: PlanField, input: readonly PlanField[]): boolean {
+  return expr.op === 'column' && sharesEncodings(input[expr.index]!.type, field.type)
 }
 
 function selectOrigin(origin: Origin | null, rows: Int32Array): Origin | null {

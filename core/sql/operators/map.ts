@@ -25,8 +25,8 @@ export class MapOperator implements Operator {
     this.#plan = plan
     this.#out = out
     this.errors = errors
-    this.output = new MapRows(plan.exprs, plan.fields)
-    this.#whole = plan.filter === null && plan.exprs.every((expr) => expr.op === 'column')
+    this.output = new MapRows(plan.exprs, plan.fields, plan.input.fields)
+    this.#whole = plan.filter === null && this.output.passesAll
   }
 
   push(_input: number, delta: Delta): void {

@@ -37,7 +37,9 @@ export class Normalise implements Operator {
     this.#out = out
     this.errors = errors
     this.#keyCodecs = plan.key.map((index) => new KeyCodec(plan.input.fields[index]!.type))
-    this.#valueCodecs = plan.columns.map((index) => new KeyCodec(plan.input.fields[index]!.type))
+    this.#valueCodecs = plan.columns.map(
+      (index) => new KeyCodec(plan.input.fields[index]!.type, true),
+    )
     this.state = new KeyedState(this.#keyCodecs, this.#valueCodecs)
     this.#writer = new BatchWriter(plan.fields)
   }

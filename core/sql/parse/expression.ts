@@ -17,7 +17,7 @@ import {
 } from './pg-tree.ts'
 import { sqlError, type Span } from './span.ts'
 
-export function unsupported(span: Span, what: string, remedy?: string): SluiceError {
+export function unsupported(span: Span | null, what: string, remedy?: string): SluiceError {
   return sqlError('sql.unsupported', span, what, remedy === undefined ? {} : { remedy })
 }
 

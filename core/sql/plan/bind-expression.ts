@@ -239,6 +239,12 @@ export class ExpressionBinder {
         throw sqlError('sql.type', span, `${what} mixes ${sqlName(type!)} and ${sqlName(arg.type)}`)
       type = next
     }
+    if (type?.kind === 'list')
+      throw unsupported(
+        span,
+        `${what} over arrays is not supported`,
+        'Select the array column as it is.',
+      )
     const target = type ?? simple('text')
     return args.map((arg) => cast(arg, target, span))
   }

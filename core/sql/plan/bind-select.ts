@@ -3,7 +3,7 @@
  * UNION, CTEs. CTEs are planned where they are used.
  */
 import type { Schema } from '../../record/schema.ts'
-import { unsupported } from '../parse/expression.ts'
+import { sameType } from '../../record/types.ts'
 import { sqlError, type Span } from '../parse/span.ts'
 import type {
   CteSyntax,
@@ -62,7 +62,7 @@ function bindUnion(query: UnionSyntax, env: Environment): Plan {
     )
   const fields = left.fields.map((field, i): PlanField => {
     const other = right.fields[i]!
-    const type = commonType(field.type, other.type)
+    const type = sameType(field.type, other.type) ? field.type : commonType(field.type, other.type)
     if (type === null)
       throw sqlError(
         'sql.type',
@@ -367,8 +367,6 @@ export function checkOutputNames(plan: Plan, query: QuerySyntax): void {
           remedy: 'Give one of them another name: expression AS name.',
         },
       )
-    if (field.type.kind === 'list' && plan.op !== 'map')
-      throw unsupported(span, 'Array columns can only be selected as they are')
     seen.add(field.name)
   })
 }

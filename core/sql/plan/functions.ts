@@ -6,90 +6,15 @@
 import type { LogicalType } from '../../record/types.ts'
 import type { Span } from '../parse/span.ts'
 import { sqlError } from '../parse/span.ts'
-import type { ScalarName } from '../scalar/functions.ts'
 import { cast, fold } from './casts.ts'
 import { call, constant, isUnknown, type Expr } from './expr.ts'
+import { signatures, unknownFunctionRemedy, type Signature } from './function-table.ts'
 import { numericFunction } from './numeric-functions.ts'
 import { timeFunction } from './time-functions.ts'
 import { isNumeric, numericRank, simple, sqlName } from './types.ts'
 
 const text = simple('text')
 const int32 = simple('int32')
-const float64 = simple('float64')
-const bool = simple('bool')
-const json = simple('json')
-
-interface Signature {
-  readonly params: readonly LogicalType[]
-  readonly result: LogicalType
-  readonly fn: ScalarName
-  /** Constants put after the arguments. */
-  readonly extra?: readonly Expr[]
-  /** May give null for arguments that are not. */
-  readonly partial?: boolean
-}
-
-const blank: readonly Expr[] = [constant(' ', text)]
-
-const signatures: Readonly<Record<string, readonly Signature[]>> = {
-  lower: [{ params: [text], result: text, fn: 'lower' }],
-  upper: [{ params: [text], result: text, fn: 'upper' }],
-  initcap: [{ params: [text], result: text, fn: 'initcap' }],
-  length: [{ params: [text], result: int32, fn: 'textLength' }],
-  char_length: [{ params: [text], result: int32, fn: 'textLength' }],
-  character_length: [{ params: [text], result: int32, fn: 'textLength' }],
-  substring: [
-    { params: [text, int32], result: text, fn: 'substringFrom' },
-    { params: [text, int32, int32], result: text, fn: 'substringFor' },
-  ],
-  substr: [
-    { params: [text, int32], result: text, fn: 'substringFrom' },
-    { params: [text, int32, int32], result: text, fn: 'substringFor' },
-  ],
-  btrim: [
-    { params: [text], result: text, fn: 'btrim', extra: blank },
-    { params: [text, text], result: text, fn: 'btrim' },
-  ],
-  ltrim: [
-    { params: [text], result: text, fn: 'ltrim', extra: blank },
-    { params: [text, text], result: text, fn: 'ltrim' },
-  ],
-  rtrim: [
-    { params: [text], result: text, fn: 'rtrim', extra: blank },
-    { params: [text, text], result: text, fn: 'rtrim' },
-  ],
-  replace: [{ params: [text, text, text], result: text, fn: 'replace' }],
-  position: [{ params: [text, text], result: int32, fn: 'position' }],
-  strpos: [{ params: [text, text], result: int32, fn: 'position' }],
-  left: [{ params: [text, int32], result: text, fn: 'left' }],
-  right: [{ params: [text, int32], result: text, fn: 'right' }],
-  reverse: [{ params: [text], result: text, fn: 'reverse' }],
-  repeat: [{ params: [text, int32], result: text, fn: 'repeat' }],
-  split_part: [{ params: [text, text, int32], result: text, fn: 'splitPart' }],
-  starts_with: [{ params: [text, text], result: bool, fn: 'startsWith' }],
-  lpad: [
-    { params: [text, int32], result: text, fn: 'lpad', extra: blank },
-    { params: [text, int32, text], result: text, fn: 'lpad' },
-  ],
-  rpad: [
-    { params: [text, int32], result: text, fn: 'rpad', extra: blank },
-    { params: [text, int32, text], result: text, fn: 'rpad' },
-  ],
-  md5: [{ params: [text], result: text, fn: 'md5' }],
-  chr: [{ params: [int32], result: text, fn: 'chr' }],
-  ascii: [{ params: [text], result: int32, fn: 'ascii_' }],
-  json_extract_path_text: [
-    { params: [json, text], result: text, fn: 'jsonFieldText', partial: true },
-  ],
-  jsonb_extract_path_text: [
-    { params: [json, text], result: text, fn: 'jsonFieldText', partial: true },
-  ],
-  exp: [{ params: [float64], result: float64, fn: 'floatExp' }],
-  ln: [{ params: [float64], result: float64, fn: 'floatLn' }],
-  sqrt: [{ params: [float64], result: float64, fn: 'floatSqrt' }],
-  power: [{ params: [float64, float64], result: float64, fn: 'floatPower' }],
-  pow: [{ params: [float64, float64], result: float64, fn: 'floatPower' }],
-}
 
 /** Functions whose answer is not determined by the row. */
 const nondeterministic = new Set([
@@ -130,7 +55,9 @@ export function scalarCall(name: string, args: readonly Expr[], span: Span): Exp
     if (matched !== null) return fold(matched)
   }
   const types = args.map((arg) => (isUnknown(arg) ? 'unknown' : sqlName(arg.type))).join(', ')
-  throw sqlError('sql.unknown_function', span, `There is no function ${name}(${types})`)
+  throw sqlError('sql.unknown_function', span, `There is no function ${name}(${types})`, {
+    remedy: unknownFunctionRemedy(name),
+  })
 }
 
 function match(signature: Signature, args: readonly Expr[], span: Span): Expr | null {

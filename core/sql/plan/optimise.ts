@@ -7,7 +7,18 @@
  */
 import type { BoundQuery, KeyedMapPlan, MapPlan, NormalisePlan, Plan, ScanPlan } from './plan.ts'
 import { identity, isAppendOnly } from './plan.ts'
-import { collectColumns, column, inline, substitute, boolType, type Expr } from './expr.ts'
+import { sharesEncodings } from './types.ts'
+import type { Span } from '../parse/span.ts'
+import { unsupported } from '../parse/expression.ts'
+import {
+  collectColumns,
+  column,
+  inline,
+  operands,
+  substitute,
+  boolType,
+  type Expr,
+} from './expr.ts'
 
 export function optimise(bound: Plan): BoundQuery {
   const root = simplify(asMap(bound))
@@ -108,15 +119,28 @@ function keyed(root: Plan): KeyedMapPlan | null {
   const { input, filter, exprs, fields } = root
   const { schema } = input
   if (schema.changelog !== 'upsert' || schema.key.length === 0) return null
-  const kept = schema.key.every((index) =>
-    exprs.some((expr) => expr.op === 'column' && expr.index === index),
-  )
+  const kept = schema.key.every((index) => exprs.some((_, i) => keepsKey(root, index, i)))
   if (!kept) return null
   const used = new Set<number>()
   if (filter !== null) collectColumns(filter, used)
   // A row whose key alone decides never passes at one time and fails at another.
   const remember = [...used].some((index) => !schema.key.includes(index))
+  refuseListKey(input, exprs)
   return { op: 'keyedMap', input, filter, exprs, fields, key: schema.key, remember }
+}
+
+/**
+ * Whether output column `i` is the input's key column `index` as it is. One that is converted does
+ * not count: of a −1 row only the key's own columns are sure, and only they are handed on.
+ */
+function keepsKey(
+  { input, exprs, fields }: MapPlan | KeyedMapPlan,
+  index: number,
+  i: number,
+): boolean {
+  const expr = exprs[i]!
+  if (expr.op !== 'column' || expr.index !== index) return false
+  return sharesEncodings(input.fields[index]!.type, fields[i]!.type)
 }
 
 /** Puts `normalise` over every upsert topic, with the filter and only the columns that are used. */
@@ -165,6 +189,8 @@ function normalise(
   filter: Expr | null,
   exprs: readonly Expr[],
 ): { input: NormalisePlan; remap: (expr: Expr) => Expr } {
+  exprs.forEach((expr) => refuseLists(expr, input))
+  refuseListKey(input, exprs)
   const used = new Set<number>()
   for (const expr of exprs) collectColumns(expr, used)
   const columns = [...used].sort((a, b) => a - b)
@@ -185,11 +211,42 @@ function normalise(
   return { input: plan, remap }
 }
 
+/** The last row of each key is kept as plain values, which an array is not. */
+function refuseLists(expr: Expr, input: ScanPlan): void {
+  const { topic, schema } = input
+  if (expr.op === 'column' && expr.type.kind === 'list')
+    throw unsupported(
+      expr.span,
+      `The array column "${schema.fields[expr.index]!.name}" of ${topic} cannot be used here: the topic sends new rows without the old ones, so that the query has to remember the old ones, and arrays cannot be remembered`,
+      'Select the whole key of the table beside the array, without aggregates, DISTINCT or UNION; or set REPLICA IDENTITY FULL on the table.',
+    )
+  for (const operand of operands(expr)) refuseLists(operand, input)
+}
+
+function refuseListKey({ topic, schema }: ScanPlan, exprs: readonly Expr[]): void {
+  const key = schema.key.find((index) => schema.fields[index]!.type.kind === 'list')
+  if (key !== undefined)
+    throw unsupported(
+      spanIn(exprs),
+      `${topic} has the array column "${schema.fields[key]!.name}" in its key, which this query would have to remember; arrays cannot be remembered`,
+      'Set REPLICA IDENTITY FULL on the table, or give it another primary key.',
+    )
+}
+
+/** The first place in the query that the expressions name. */
+function spanIn(exprs: readonly Expr[]): Span | null {
+  for (const expr of exprs) {
+    const span = expr.op === 'column' ? expr.span : spanIn(operands(expr))
+    if (span !== null) return span
+  }
+  return null
+}
+
 /** Columns that identify a row of the result; null when none do. */
 function keyOf(plan: Plan): readonly number[] | null {
   switch (plan.op) {
     case 'keyedMap':
-      return project(plan.key, plan.exprs)
+      return plan.key.map((index) => plan.exprs.findIndex((_, i) => keepsKey(plan, index, i)))
     case 'map': {
       const inner = keyOf(plan.input)
       return inner === null ? null : project(inner, plan.exprs)

@@ -3,7 +3,7 @@
  * precision and scale of decimal results. A decimal of known precision and scale is a scaled integer
  * at run time; every other decimal carries its own scale (scalar/decimal.ts).
  */
-import type { LogicalType } from '../../record/types.ts'
+import { isScaledDecimal, sameType, type LogicalType } from '../../record/types.ts'
 import type { TypeSyntax } from '../parse/syntax.ts'
 import { unsupported } from '../parse/expression.ts'
 import { sqlError } from '../parse/span.ts'
@@ -76,6 +76,27 @@ export function isInteger(type: LogicalType): boolean {
 }
 export function isFloat(type: LogicalType): boolean {
   return type.kind === 'float32' || type.kind === 'float64'
+}
+
+const encodingFamilies = [
+  ['int16', 'int32', 'date'],
+  ['float32', 'float64'],
+  ['timestamp', 'timestamptz'],
+  ['text', 'json', 'other'],
+]
+/**
+ * Whether each encoding that may hold a column of `from` may hold one of `to` as well (the table in
+ * core/record/column.ts), so that a cast between them can hand the column on as it is. A sink that
+ * meets an encoding its field cannot have would write nonsense.
+ */
+export function sharesEncodings(from: LogicalType, to: LogicalType): boolean {
+  if (sameType(from, to)) return true
+  if (from.kind === 'decimal' && to.kind === 'decimal') {
+    if (!isScaledDecimal(from) || !isScaledDecimal(to))
+      return !isScaledDecimal(from) && !isScaledDecimal(to)
+    return from.scale === to.scale && from.precision <= to.precision
+  }
+  return encodingFamilies.some((family) => family.includes(from.kind) && family.includes(to.kind))
 }
 
 /** The type both sides of an operator, or all branches of a CASE, are brought to; null when there is none. */
