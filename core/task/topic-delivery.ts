@@ -1,15 +1,13 @@
 /** One topic on its way to one sink: plan, send, retry, move on. See deliver.ts. */
-import { crc32c } from '@node-rs/crc32'
 import { backoffMs } from '../connector/backoff.ts'
 import type { Batching, RowProblem, Sink } from '../connector/sink.ts'
 import { isAbort, SluiceError, toSluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
-import type { Batch } from '../record/batch.ts'
-import type { Column } from '../record/column.ts'
 import type { Schema } from '../record/schema.ts'
 import type { TaskContext } from './context.ts'
 import { rowText, type DeadLetter } from './dead-letters.ts'
 import type { DeliveryLog, DeliveryPlan, TopicState } from './delivery-log.ts'
+import { deliveryHash } from './delivery-hash.ts'
 import { Pace } from './pace.ts'
 import { deliveryEnd, TopicFeed, type Delivery } from './topic-feed.ts'
 
@@ -222,37 +220,4 @@ export class TopicDelivery {
       row: rowText(delivery.batch, problem.row),
     }))
   }
-}
-
-/** CRC32C over the rows' buffers: what a plan's rows are known by. */
-function deliveryHash(delivery: Delivery): number {
-  return delivery.kind === 'rows' ? batchHash(delivery.batch) : 0
-}
-
-function batchHash(batch: Batch): number {
-  let hash = hashed(batch.weights, 0)
-  hash = hashed(batch.ops, hash)
-  hash = hashed(batch.timesUs, hash)
-  for (const column of batch.columns) hash = columnHash(column, hash)
-  return hash
-}
-
-function columnHash(column: Column, before: number): number {
-  const hash = column.validity === null ? before : hashed(column.validity, before)
-  switch (column.encoding) {
-    case 'bytes':
-      return hashed(column.data, hashed(column.offsets, hash))
-    case 'dictionary':
-      return columnHash(column.dictionary, hashed(column.codes, hash))
-    case 'fixed16':
-      return hashed(column.data, hash)
-    case 'list':
-      return columnHash(column.child, hashed(column.offsets, hash))
-    default:
-      return hashed(column.values, hash)
-  }
-}
-
-function hashed(values: ArrayBufferView, before: number): number {
-  return crc32c(Buffer.from(values.buffer, values.byteOffset, values.byteLength), before)
 }

@@ -39,6 +39,9 @@ export interface FeedLimits {
   readonly bytesMax: number
 }
 
+/** How many of a batch's first rows, at most `rows`, go with the `before` rows that are taken already. */
+type Cut = (batch: Batch, rows: number, before: number) => number
+
 export class TopicFeed implements AsyncDisposable {
   readonly #topic: string
   readonly #reader: ChainReader
@@ -85,6 +88,10 @@ export class TopicFeed implements AsyncDisposable {
 
   /** What can be delivered next within the limits; null when nothing was read yet. */
   take(limits: FeedLimits): Delivery | null {
+    return this.#take(limits, wholeUpdates)
+  }
+
+  #take(limits: FeedLimits, cut: Cut): Delivery | null {
     const first = this.#pieces[0]
     if (first === undefined) return null
     if (first.batch === null) {
@@ -99,7 +106,7 @@ export class TopicFeed implements AsyncDisposable {
       if (piece.batch === null || piece.batch.schema.id !== first.batch.schema.id) break
       if (rows > 0 && bytes + piece.batch.byteLength > limits.bytesMax) break
       if (rows + piece.batch.rows > limits.rowsMax) {
-        taken.push(sliceBatch(piece.batch, 0, wholeUpdates(piece.batch, limits.rowsMax - rows)))
+        taken.push(sliceBatch(piece.batch, 0, cut(piece.batch, limits.rowsMax - rows, rows)))
         break
       }
       taken.push(piece.batch)
@@ -117,7 +124,8 @@ export class TopicFeed implements AsyncDisposable {
   async takeUntil(to: number, signal: AbortSignal): Promise<Delivery | null> {
     const from = this.#offset
     while (this.#offset + this.#rows < to) await this.#read(null, signal)
-    const delivery = this.take({ rowsMax: to - from, bytesMax: Infinity })
+    // Where it was cut is known: looking for a better place again might find another one.
+    const delivery = this.#take({ rowsMax: to - from, bytesMax: Infinity }, (_, rows) => rows)
     return delivery !== null && deliveryEnd(delivery) === to ? delivery : null
   }
 
@@ -183,8 +191,8 @@ export class TopicFeed implements AsyncDisposable {
   }
 }
 
-/** At most `rows`, without parting the old row of an update from its new one. */
-function wholeUpdates(batch: Batch, rows: number): number {
-  const parted = rows > 1 && batch.weights[rows - 1]! < 0 && batch.ops[rows - 1] === Op.update
-  return parted ? rows - 1 : rows
+/** At most `rows`, without parting the old row of an update from its new one; but not none where none are before. */
+function wholeUpdates(batch: Batch, rows: number, before: number): number {
+  const parted = rows > 0 && batch.weights[rows - 1]! < 0 && batch.ops[rows - 1] === Op.update
+  return parted && before + rows > 1 ? rows - 1 : rows
 }
