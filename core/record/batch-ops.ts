@@ -1,7 +1,15 @@
 /** Slicing, selecting and joining batches; see column-ops.ts. */
 import { makeBatch, type Batch } from './batch.ts'
+import { builderFor } from './builder.ts'
 import { concatColumns } from './column-concat.ts'
 import { selectColumn, sliceColumn } from './column-ops.ts'
+import type { Schema } from './schema.ts'
+
+/** A batch of no rows: it announces a topic's schema. */
+export function emptyBatch(schema: Schema): Batch {
+  const columns = schema.fields.map((field) => builderFor(field.type).finish())
+  return makeBatch(schema, columns, new Int32Array(0), new Uint8Array(0), new Float64Array(0))
+}
 
 /** Rows [from, to). Shares the value buffers. */
 export function sliceBatch(batch: Batch, from: number, to: number): Batch {

@@ -172,6 +172,7 @@ class Ingest {
 
   #append(entries: readonly LogEntry[]): void {
     for (const entry of entries) {
+      if (this.#isKnown(entry)) continue
       this.#ready.push(entry)
       if (entry.kind === 'rows' && entry.batch.rows > 0) {
         this.#readyRows += entry.batch.rows
@@ -181,6 +182,13 @@ class Ingest {
         for (const block of entry.segment.blocks) this.#readyRows += block.rows
       if (entry.kind !== 'staged') this.#readyBytes += entryBytes(entry)
     }
+  }
+
+  /** An announcement of the schema that the topic has already, as each start brings it. */
+  #isKnown(entry: LogEntry): boolean {
+    if (entry.kind !== 'rows' || entry.batch.rows > 0) return false
+    const schemas = this.#writer.head.topics.get(entry.topic)?.schemas
+    return schemas?.at(-1)?.id === entry.batch.schema.id
   }
 
   /** A connector whose position goes backwards would make us acknowledge what is not stored. */

@@ -10,7 +10,7 @@ import { ChainReader } from '../log/reader.ts'
 import type { Commit, CommitDraft, LogEntry } from '../log/types.ts'
 import { ChainWriter } from '../log/writer.ts'
 import { makeBatch, type Batch } from '../record/batch.ts'
-import { builderFor } from '../record/builder.ts'
+import { emptyBatch } from '../record/batch-ops.ts'
 import type { Schema } from '../record/schema.ts'
 import { compile, type CompiledQuery, type Execution } from '../sql/compile.ts'
 import type { RowError } from '../sql/execution.ts'
@@ -155,7 +155,7 @@ class Transform {
     if (notes === null) {
       // The first commit announces the output's schema, so that readers can start before any row.
       await this.#commit(
-        [{ kind: 'rows', topic: this.#ctx.name, batch: noRows(this.#query.output) }],
+        [{ kind: 'rows', topic: this.#ctx.name, batch: emptyBatch(this.#query.output) }],
         true,
       )
       return
@@ -166,7 +166,7 @@ class Transform {
       this.#ctx.logger.info('query changed: computing anew from the log')
       const entries: LogEntry[] = [
         { kind: 'truncate', topic: this.#ctx.name },
-        { kind: 'rows', topic: this.#ctx.name, batch: noRows(this.#query.output) },
+        { kind: 'rows', topic: this.#ctx.name, batch: emptyBatch(this.#query.output) },
       ]
       await this.#commit(entries, true)
       return
@@ -350,12 +350,6 @@ class Transform {
 async function settled<T>(promise: Promise<T> | undefined): Promise<T | null> {
   if (promise === undefined) return null
   return Promise.race([promise, Promise.resolve(null)])
-}
-
-/** A batch of no rows, which announces a schema. */
-export function noRows(schema: Schema): Batch {
-  const columns = schema.fields.map((field) => builderFor(field.type).finish())
-  return makeBatch(schema, columns, new Int32Array(0), new Uint8Array(0), new Float64Array(0))
 }
 
 function negated(batch: Batch): Batch {

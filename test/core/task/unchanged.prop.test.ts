@@ -168,7 +168,8 @@ class Model {
 
   finish(): void {
     for (const name of this.#open.keys()) this.end(name, 'commit')
-    this.change(null, [])
+    // A last row of its own, so that the last position comes with a commit.
+    this.change(null, [{ id: 99, kind: 1, large: 'end' }])
   }
 }
 
