@@ -6,6 +6,7 @@ import { cast } from './casts.ts'
 import { isUnknown, type Expr } from './expr.ts'
 import type { AggregateCall, AggregateName } from './plan.ts'
 import {
+  comparableRemedy,
   decimalFor,
   decimalType,
   isFloat,
@@ -60,7 +61,7 @@ export function bindAggregate(
   const ordering = orderingOf(arg.type)
   if (distinct && ordering === null)
     throw sqlError('sql.type', span, `Values of type ${sqlName(arg.type)} cannot be compared`, {
-      remedy: 'Cast to text, as in COUNT(DISTINCT value::text).',
+      remedy: comparableRemedy(arg.type, 'COUNT(DISTINCT value::text)'),
     })
   // DISTINCT changes nothing for these.
   const plain = fn === 'min' || fn === 'max' || fn === 'boolAnd' || fn === 'boolOr'

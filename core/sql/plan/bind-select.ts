@@ -28,7 +28,7 @@ import {
 import { identity, type AggregateCall, type Plan, type PlanField } from './plan.ts'
 import { Relation } from './relation.ts'
 import { resolveTopic } from './topics.ts'
-import { commonType, orderingOf, simple, sqlName } from './types.ts'
+import { commonType, comparableRemedy, orderingOf, simple, sqlName } from './types.ts'
 
 /** What names in FROM can mean: CTEs, innermost first, then topics. */
 interface Environment {
@@ -99,7 +99,7 @@ function distinctRows(input: Plan, span: Span): Plan {
 function requireOrder(type: Expr['type'], span: Span, what: string): void {
   if (orderingOf(type) === null)
     throw sqlError('sql.type', span, `${what} cannot compare values of type ${sqlName(type)}`, {
-      remedy: 'Cast to text, as in value::text.',
+      remedy: comparableRemedy(type),
     })
 }
 

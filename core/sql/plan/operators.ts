@@ -9,6 +9,7 @@ import { cast, fold } from './casts.ts'
 import { boolType, call, isUnknown, type CompareExpr, type Expr } from './expr.ts'
 import {
   commonType,
+  comparableRemedy,
   decimalFor,
   decimalType,
   isFloat,
@@ -53,7 +54,7 @@ export function comparison(
       span,
       `Values of type ${sqlName(sides[0].type)} cannot be compared`,
       {
-        remedy: 'Compare them as text, as in value::text.',
+        remedy: comparableRemedy(sides[0].type),
       },
     )
   const nullable = sides[0].nullable || sides[1].nullable

@@ -78,6 +78,13 @@ export function isFloat(type: LogicalType): boolean {
   return type.kind === 'float32' || type.kind === 'float64'
 }
 
+/** What to do where values of a type without an order would have to be compared. */
+export function comparableRemedy(type: LogicalType, example = 'value::text'): string {
+  return type.kind === 'list'
+    ? 'Leave the array out: arrays cannot be compared here.'
+    : `Cast to text, as in ${example}.`
+}
+
 const encodingFamilies = [
   ['int16', 'int32', 'date'],
   ['float32', 'float64'],
@@ -173,6 +180,9 @@ const typeNames: Readonly<Record<string, LogicalType>> = {
   timestamptz: { kind: 'timestamptz' },
   interval: { kind: 'interval' },
 }
+
+/** Names that casts may use, as people write them. */
+export const castNames: readonly string[] = [...Object.keys(typeNames), 'numeric', 'decimal']
 
 /** The type a cast names. */
 export function typeFromSyntax({ name, modifiers, span }: TypeSyntax): LogicalType {
