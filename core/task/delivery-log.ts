@@ -35,6 +35,12 @@ export interface DeliveryPlan {
   readonly hash: number
 }
 
+export interface DeliveredTopic {
+  readonly name: string
+  /** Where it lives. */
+  readonly chain: string
+}
+
 interface Notes {
   readonly topics: Readonly<Record<string, TopicState>>
 }
@@ -57,21 +63,23 @@ export class DeliveryLog {
     this.#topics = { ...notes?.topics }
   }
 
-  get topics(): Readonly<Record<string, TopicState>> {
-    return this.#topics
+  /**
+   * The topic's state, to go on from; at first that everything from commit `firstSeq` on is to be
+   * delivered. From now on the chain's cursor waits for this topic too, also while it is parked.
+   */
+  begin(topic: DeliveredTopic, firstSeq: number): TopicState {
+    this.#chainOf.set(topic.name, topic.chain)
+    const state = this.#topics[topic.name] ?? { done: 0, seq: firstSeq, plan: null, parked: null }
+    this.#topics = { ...this.#topics, [topic.name]: state }
+    return state
   }
 
-  state(topic: string): TopicState | null {
-    return this.#topics[topic] ?? null
-  }
-
-  /** Resolves when the topic's new state is durable. */
+  /** Resolves when the new state of a topic that has begun is durable. */
   async update(
-    topic: { readonly name: string; readonly chain: string },
+    topic: DeliveredTopic,
     state: TopicState,
     letters: readonly DeadLetter[],
   ): Promise<void> {
-    this.#chainOf.set(topic.name, topic.chain)
     this.#topics = { ...this.#topics, [topic.name]: state }
     this.#letters.push(...letters)
     const mine = ++this.#version

@@ -6,7 +6,7 @@ import { failpoint } from '../errors/failpoint.ts'
 import type { Schema } from '../record/schema.ts'
 import type { TaskContext } from './context.ts'
 import { rowText, type DeadLetter } from './dead-letters.ts'
-import type { DeliveryLog, DeliveryPlan, TopicState } from './delivery-log.ts'
+import type { DeliveredTopic, DeliveryLog, DeliveryPlan, TopicState } from './delivery-log.ts'
 import { deliveryHash } from './delivery-hash.ts'
 import { Pace } from './pace.ts'
 import { deliveryEnd, TopicFeed, type Delivery } from './topic-feed.ts'
@@ -27,7 +27,7 @@ const retry = { baseMs: 100, maxMs: 30_000 }
 const parkedRetryMs = 60_000
 
 export class TopicDelivery {
-  readonly #topic: { readonly name: string; readonly chain: string }
+  readonly #topic: DeliveredTopic
   readonly #sink: Sink
   readonly #commits: DeliveryLog
   readonly #ctx: TaskContext
@@ -44,7 +44,7 @@ export class TopicDelivery {
     this.#ctx = ctx
     this.#pace = new Pace(batching)
     this.#limits = batching
-    this.#state = commits.state(topic) ?? { done: 0, seq: firstSeq, plan: null, parked: null }
+    this.#state = commits.begin(this.#topic, firstSeq)
     const place = { offset: this.#state.done, seq: this.#state.seq }
     this.#feed = new TopicFeed(ctx.log, chain, topic, place, ctx.clock)
   }

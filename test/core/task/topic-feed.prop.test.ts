@@ -174,6 +174,22 @@ test('a plan that the log does not hold as one delivery is not made up (invarian
   assert.equal(await feed.takeUntil(4, AbortSignal.timeout(5000)), null)
 })
 
+test('a delivery that was cut before an old row is found again beside another old row (invariant 6)', async () => {
+  const batch = numberRows([1, 2, 3, 4])
+  const weights = Int32Array.of(1, -1, -1, 1)
+  const ops = Uint8Array.of(Op.insert, Op.update, Op.update, Op.update)
+  const log = await written(
+    rows(makeBatch(batch.schema, batch.columns, weights, ops, batch.timesUs)),
+  )
+  const signal = AbortSignal.timeout(5000)
+  const limits = { rowsMax: 3, bytesMax: 1 << 20 }
+  await using feed = new TopicFeed(log, chain, topic, { offset: 0, seq: 1 }, systemClock)
+  await feed.poll(limits, signal)
+  assert.equal(deliveryEnd(feed.take(limits)!), 2)
+  await using again = new TopicFeed(log, chain, topic, { offset: 0, seq: 1 }, systemClock)
+  assert.deepEqual(numbersOf(batchOf((await again.takeUntil(2, signal))!)!), [1, 2])
+})
+
 test('the old row of an update and its new one stay together, unless one row is all there may be', async () => {
   const batch = numberRows([1, 2, 3, 4])
   const weights = Int32Array.of(1, -1, 1, 1)
