@@ -70,18 +70,30 @@ const password = 'postgres'
 
 /** Starts a server; throws when its binaries cannot be had or it does not come up. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  return start(await postgresBinaries(options.version ?? 18), options)
+  return start(await postgresBinaries(options.version ?? onlyMajor() ?? 18), options)
 }
+
+/** `SLUICE_TEST_POSTGRES=16` runs tests that would use other majors on that one. */
+function onlyMajor(): PostgresMajor | null {
+  const text = process.env['SLUICE_TEST_POSTGRES']
+  if (text === undefined) return null
+  const major = allMajors.find((known) => String(known) === text)
+  if (major === undefined)
+    throw new Error(`SLUICE_TEST_POSTGRES=${text} is none of ${allMajors.join(', ')}`)
+  return major
+}
+const allMajors: readonly PostgresMajor[] = [14, 15, 16, 17, 18]
 
 /**
  * Those of the majors whose binaries can be had here. One that cannot is said to be skipped; in CI that
  * is an error.
  */
-export async function postgresMajors<M extends PostgresMajor>(
-  ...wanted: readonly M[]
-): Promise<readonly M[]> {
-  const found: M[] = []
-  for (const major of wanted) {
+export async function postgresMajors(
+  ...wanted: readonly PostgresMajor[]
+): Promise<readonly PostgresMajor[]> {
+  const found: PostgresMajor[] = []
+  const only = onlyMajor()
+  for (const major of only === null ? wanted : [only]) {
     try {
       await postgresBinaries(major)
       found.push(major)

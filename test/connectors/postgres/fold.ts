@@ -36,7 +36,13 @@ export class Fold {
     const { transaction } = batch
     if (transaction === null) {
       assert.equal(batch.end, null)
-      assert.notEqual(batch.position, null, 'whole transactions come with their position')
+      const isAnnouncement = batch.changes.every(
+        (change) => 'batch' in change && change.batch.rows === 0,
+      )
+      assert.ok(
+        batch.position !== null || isAnnouncement,
+        'whole transactions come with their position',
+      )
       this.#applyAll(batch.changes)
       return
     }

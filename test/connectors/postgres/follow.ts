@@ -102,6 +102,11 @@ export class Follower implements AsyncDisposable {
     assert.fail('the source never came to where it should')
   }
 
+  /** Where the stream is. */
+  get lsn(): bigint {
+    return this.position === null ? 0n : parsePosition(this.position).lsn
+  }
+
   /** Reads on until everything that is committed now has come, and the copy is complete. */
   async catchUp(server: PostgresServer): Promise<void> {
     const [row] = await server.query<{ lsn: string }>(

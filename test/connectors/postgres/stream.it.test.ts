@@ -10,7 +10,7 @@ import { parseLsn } from '../../../connectors/postgres/lsn.ts'
 import type { SourceBatch } from '../../../core/connector/source.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { tableRows } from '../../fixtures/postgres/record.ts'
-import { startPostgres, type PostgresServer } from '../../services/postgres.ts'
+import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
 import { waitFor } from '../../support/env.ts'
 import { Fold } from './fold.ts'
 import { endLsn, open, prepare, pullUntil } from './streaming.ts'
@@ -94,7 +94,7 @@ async function write(server: PostgresServer, seed: number, steps: number): Promi
 
 const tables = ['orders', 'events'] as const
 
-for (const version of [18, 14] as const) {
+for (const version of await postgresMajors(18, 14)) {
   describe(`change stream of PostgreSQL ${version}`, () => {
     let server: PostgresServer
     before(async () => {

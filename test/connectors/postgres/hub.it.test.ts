@@ -1,0 +1,125 @@
+/**
+ * The source under the real loops, hub and ingest on a log in a folder, while its sessions are
+ * terminated and the server restarts in mid-stream: it goes on by itself, and the log is the table,
+ * nothing lost (invariants 1 and 5) and nothing doubled (invariant 2).
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { postgres } from '../../../connectors/postgres/connector.ts'
+import type { SourceConnector, TopicChange } from '../../../core/connector/source.ts'
+import { position } from '../../../core/connector/source.ts'
+import { runHub } from '../../../core/hub/hub.ts'
+import { ChainReader } from '../../../core/log/reader.ts'
+import type { Log } from '../../../core/log/log.ts'
+import { runIngest } from '../../../core/task/ingest.ts'
+import { chainName } from '../../../core/task/names.ts'
+import { systemClock } from '../../../core/connector/context.ts'
+import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
+import { tempDir, waitFor } from '../../support/env.ts'
+import { taskContext, testLog } from '../../support/task-context.ts'
+import { Fold } from './fold.ts'
+import { rowsOf } from './follow.ts'
+
+/** What the log says from its first commit on. */
+async function foldOf(log: Log): Promise<Fold> {
+  const fold = new Fold()
+  const signal = AbortSignal.timeout(20_000)
+  await using reader = ChainReader.open(log, chainName('p', 'ingest', 'pg'), 1)
+  for (;;) {
+    const commit = await reader.tryNext(signal)
+    if (commit === null) return fold
+    const changes: TopicChange[] = []
+    for (const [i, { topic, kind }] of commit.blocks.entries()) {
+      const batch = await reader.readBlock(commit, i, signal)
+      if (kind === 'truncate') changes.push({ topic, truncate: true })
+      else changes.push({ topic, batch: batch! })
+    }
+    fold.apply({ changes, transaction: null, end: null, position: position('read') })
+  }
+}
+
+for (const version of await postgresMajors(18, 14)) {
+  describe(`PostgreSQL ${version}: the source under the hub`, { timeout: 55_000 }, () => {
+    let server: PostgresServer
+    before(async () => {
+      server = await startPostgres({ version, settings: { logical_decoding_work_mem: '64kB' } })
+      await server.query('CREATE TABLE t (id int PRIMARY KEY, n int, note text)')
+      await server.query('ALTER TABLE t REPLICA IDENTITY FULL')
+      await server.query(
+        'INSERT INTO t SELECT i, 0, repeat(md5(i::text), 20) FROM generate_series(1, 3000) i',
+      )
+    })
+    after(async () => server[Symbol.asyncDispose]())
+
+    it('gets over terminated sessions and restarts of the server in mid-stream', async () => {
+      using folder = tempDir('hub')
+      const log = await testLog(`file://${folder.path}/log`)
+      const stop = new AbortController()
+      const ctx = taskContext(log, 'pg')
+      const task = {
+        connector: postgres as SourceConnector<unknown>,
+        config: postgres.config.parse({ url: server.url, tables: ['t'] }),
+        flush: { bytesMax: 1 << 20, intervalMs: 5, intervalMsMax: 100 },
+        openBytesMax: 64 << 10,
+        stateDir: `${folder.path}/state`,
+      }
+      const running = runHub(
+        {
+          tasks: [
+            { kind: 'ingest', name: 'pg', run: (own, signal) => runIngest(task, own, signal) },
+          ],
+          contextOf: () => ctx,
+          clock: systemClock,
+          random: Math.random,
+        },
+        stop.signal,
+      )
+      let round = 0
+      /** A large transaction, which is sent in parts, and small ones around it. */
+      const write = async (): Promise<void> => {
+        round++
+        await server.query(`UPDATE t SET n = n + 1 WHERE id % 3 = ${round % 3}`)
+        for (let i = 0; i < 20; i++) {
+          await server.query(
+            `INSERT INTO t VALUES (${10_000 + round * 100 + i}, ${round}, 'small')`,
+          )
+          await server.query(`DELETE FROM t WHERE id = ${round * 50 + i}`)
+        }
+      }
+      const expected = async (): Promise<string[]> => rowsOf(server, 't', ['id', 'n', 'note'])
+      const caughtUp = async (): Promise<void> => {
+        const rows = await expected()
+        await waitFor('the log to be the table', async () => {
+          const fold = await foldOf(log)
+          fold.assertRows('pg.public.t', rows)
+          return true
+        })
+      }
+      await caughtUp()
+      for (let i = 0; i < 3; i++) {
+        const writing = write()
+        await server.query('SELECT pg_sleep(0.05)')
+        await server.query(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'sluice%'",
+        )
+        await writing
+      }
+      await caughtUp()
+      for (const how of ['stop', 'kill'] as const) {
+        await write()
+        await server[how]()
+        await server.restart()
+        await write()
+      }
+      await caughtUp()
+      stop.abort()
+      assert.deepEqual(await running, { kind: 'stopped' })
+      assert.ok(
+        ctx.troubles.some((error) => error !== null && error.fault === 'transient'),
+        'the connection was lost',
+      )
+      assert.ok(ctx.troubles.every((error) => error === null || error.fault === 'transient'))
+      assert.equal(ctx.troubles.at(-1), null)
+    })
+  })
+}
