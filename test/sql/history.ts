@@ -4,11 +4,11 @@
  */
 import type { PGlite } from '@electric-sql/pglite'
 import fc from 'fast-check'
-import { Op } from '../../core/record/batch.ts'
+import { Op, type Batch } from '../../core/record/batch.ts'
 import { makeSchema, type Changelog, type Schema } from '../../core/record/schema.ts'
 import { compile, type CompiledQuery, type Execution } from '../../core/sql/compile.ts'
 import { parseQuery } from '../../core/sql/parse/parse.ts'
-import { batchOf, Folded, type Change, type Row } from './rows.ts'
+import { batchOf, Folded, rowsOf, type Change, type Row } from './rows.ts'
 
 export type Table = 't' | 's'
 
@@ -184,7 +184,10 @@ export async function run(
   for (const [index, { batches, restart, full: wantsFull }] of steps.entries()) {
     for (const batch of batches)
       await db.exec(`BEGIN;${pushBatch(execution, schema, tables, batch)}COMMIT;`)
-    for (const batch of execution.step()) folded.apply(batch)
+    const outputs = execution.step()
+    const pingPong = givenAndTaken(outputs)
+    if (pingPong !== null) return `step ${index}: ${pingPong}`
+    for (const batch of outputs) folded.apply(batch)
     const errors = execution.rowErrors()
     if (errors.length > 0) return `step ${index}: ${JSON.stringify(errors)}`
     deltas.push(execution.stateDelta())
@@ -205,6 +208,22 @@ export async function run(
       .sort()
     if (actual.join('\n') !== expected.join('\n'))
       return `step ${index}\nhere:\n${actual.join('\n')}\nPostgreSQL:\n${expected.join('\n')}`
+  }
+  return null
+}
+
+/**
+ * What a step must not say: on a retract topic the same row with both signs. Null when all is well.
+ */
+function givenAndTaken(batches: readonly Batch[]): string | null {
+  const signs = new Map<string, number>()
+  for (const batch of batches) {
+    if (batch.schema.changelog !== 'retract') continue
+    for (const { row, weight } of rowsOf(batch)) {
+      const text = JSON.stringify(row)
+      if ((signs.get(text) ?? weight) !== weight) return `${text} was given and taken back`
+      signs.set(text, weight)
+    }
   }
   return null
 }

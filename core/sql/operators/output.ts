@@ -1,12 +1,13 @@
 /**
  * The end of a plan: deltas become batches of the output schema. An update that changed nothing is
- * dropped; on an upsert output the −1 of an update is dropped as well, because its +1 replaces it.
+ * dropped; on an upsert output the −1 of an update is dropped as well, because its +1 replaces it; on
+ * a retract output no row is both given and taken back in one step.
  */
 import { makeBatch, Op, type Batch } from '../../record/batch.ts'
-import { isNull, type Column } from '../../record/column.ts'
+import type { Column } from '../../record/column.ts'
 import { selectColumn } from '../../record/column-ops.ts'
 import type { Schema } from '../../record/schema.ts'
-import { textAt } from '../../record/value.ts'
+import { consolidate, sameInColumn } from './consolidate.ts'
 import type { Delta, Operator } from './operator.ts'
 
 export class Output implements Operator {
@@ -37,7 +38,7 @@ export class Output implements Operator {
   take(): readonly Batch[] {
     const batches = this.#batches
     this.#batches = []
-    return batches
+    return this.#schema.changelog === 'retract' ? consolidate(batches) : batches
   }
 
   #add(
@@ -80,23 +81,7 @@ export class Output implements Operator {
 
   /** Whether the value in `row` and in the next are the same. */
   #same(field: number, column: Column, row: number): boolean {
-    const first = isNull(column, row)
-    if (first !== isNull(column, row + 1)) return false
-    if (first) return true
-    switch (column.encoding) {
-      case 'bool':
-      case 'int32':
-      case 'float64':
-      case 'int64':
-      case 'uint64':
-        return Object.is(column.values[row], column.values[row + 1])
-      case 'dictionary':
-        return column.codes[row] === column.codes[row + 1]
-      default: {
-        const { type } = this.#schema.fields[field]!
-        return textAt(type, column, row) === textAt(type, column, row + 1)
-      }
-    }
+    return sameInColumn(this.#schema.fields[field]!.type, column, row, row + 1)
   }
 
   flush(): void {
