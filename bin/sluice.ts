@@ -3,6 +3,9 @@
  * The command line. This file only declares commands; each one is loaded when it is used, so that
  * `--help` does not wait for drivers. bin/ is the only place where all parts meet.
  */
+import { enableCompileCache } from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { codeOfThrown, exitCode, printThrown, type ExitCode } from './output.ts'
 import type { DoctorOptions } from './commands/doctor.ts'
@@ -142,4 +145,7 @@ async function main(): Promise<void> {
   }
 }
 
+// Compiled code is kept for the next start, which then takes half the time. In the user's own folder:
+// what lies in a shared one, another user may have put there. Where it cannot be written, nothing is lost.
+enableCompileCache(join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sluice'))
 await main()
