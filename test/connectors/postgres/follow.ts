@@ -73,8 +73,15 @@ export class Follower implements AsyncDisposable {
     this.reports = reports
   }
 
-  /** The next batch, applied. */
+  /** The next batch, applied; the schemas alone that come first at each start are not returned. */
   async next(): Promise<SourceBatch> {
+    for (;;) {
+      const batch = await this.#take()
+      if (batch.position !== null || batch.transaction !== null) return batch
+    }
+  }
+
+  async #take(): Promise<SourceBatch> {
     const reader = this.#reader ?? (await this.#open())
     const result = await reader.next()
     assert.ok(result.done !== true, 'a source ends only by abort or error')

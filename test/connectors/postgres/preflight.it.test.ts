@@ -165,8 +165,6 @@ for (const version of await postgresMajors(18, 14)) {
       await client.query('BEGIN; INSERT INTO good VALUES (77)')
       await client.query("PREPARE TRANSACTION 'left over'")
       await using follower = new Follower({ url: server.url, tables: ['good'], name: 'waits' })
-      // Before the slot is made come the schemas.
-      await follower.next()
       const first = follower.next()
       await server.query('SELECT pg_sleep(2.5)')
       const detail = follower.reports.at(-1)?.detail ?? ''
