@@ -253,6 +253,10 @@ function keyOf(plan: Plan): readonly number[] | null {
     }
     case 'aggregate':
       return plan.global ? null : plan.keys.map((_, i) => i)
+    case 'normalise': {
+      const places = plan.key.map((index) => plan.columns.indexOf(index))
+      return places.length === 0 || places.includes(-1) ? null : places
+    }
     case 'scan':
       return plan.schema.changelog === 'retract' && plan.schema.key.length > 0
         ? plan.schema.key
@@ -262,18 +266,24 @@ function keyOf(plan: Plan): readonly number[] | null {
   }
 }
 
-/** Where the key's columns are in the output: the column itself, or the end of the window it starts. */
+/** Where the key's columns are in the output: the column itself, or what it is converted to. */
 function project(key: readonly number[], exprs: readonly Expr[]): readonly number[] | null {
   const places = key.map((index) => exprs.findIndex((expr) => keeps(expr, index)))
   return places.includes(-1) ? null : places
 }
+/** Functions that give different values for different ones: of a window's start, of a cast key. */
+const oneToOne: ReadonlySet<string> = new Set(['windowEnd', 'intText', 'dateText', 'bytesText'])
+
 function keeps(expr: Expr, index: number): boolean {
-  if (expr.op === 'call' && expr.fn === 'windowEnd') return keeps(expr.args[0]!, index)
+  if (expr.op === 'call' && oneToOne.has(expr.fn)) return keeps(expr.args[0]!, index)
   return expr.op === 'column' && expr.index === index
 }
 
-/** Whether the rows come out as at most one per key: groups, and keyed topics. */
+/**
+ * Whether the rows come out as at most one per key: groups, and keyed topics, also those whose key is
+ * converted one to one.
+ */
 function upserts(plan: Plan): boolean {
   if (plan.op === 'keyedMap') return true
-  return plan.op === 'map' && plan.input.op === 'aggregate'
+  return plan.op === 'map' && (plan.input.op === 'aggregate' || plan.input.op === 'normalise')
 }

@@ -1,0 +1,1 @@
+SELECT id::bigint AS wide, id::text AS name, g, d FROM t WHERE k > 0
