@@ -73,15 +73,23 @@ export class ChainReader implements AsyncDisposable {
     return this.#seq
   }
 
-  /** The next commit, waiting for it if need be. Fence commits come too; they have no blocks. */
+  /**
+   * The next commit, waiting for it if need be. Fence commits come too; they have no blocks.
+   *
+   * Right behind a writer in this process the store is not asked for what that writer has not said
+   * yet, but only now and then, in case another process took the chain over.
+   */
   async next(signal: AbortSignal): Promise<Commit> {
     const { wake, nowMs, store } = this.#log
     const pollMax = store.url.startsWith('file:') ? folderPollMsMax : pollMsMax
+    const newest = wake.newest(this.chain)
     let pollMs = pollMsMin
+    let look = newest === null || newest + 1 !== this.#seq
     for (;;) {
       const seen = wake.version(this.chain)
-      const commit = await this.tryNext(signal)
+      const commit = look ? await this.tryNext(signal) : null
       if (commit !== null) return commit
+      look = true
       if (nowMs() - this.#floorCheckedMs >= floorCheckMs) await this.#checkFloor(signal)
       const held = this.#log.held.has(this.chain)
       const waitMs = (held ? heldPollMs : pollMs) * (0.75 + this.#log.random() / 2)

@@ -1,8 +1,12 @@
+/** The reason why a sleep is given up: made once, since an abort without one makes an error with its stack. */
+const awake = new Error('no longer waited for')
+
 /**
  * Wake-ups within this process: a reader that waits for the next commit of a chain need not poll
  * when its writer is here. Only a hint: correctness rests on the reader's own GET.
  */
 export class WakeUps {
+  readonly #newest = new Map<string, number>()
   readonly #versions = new Map<string, number>()
   readonly #waiting = new Map<string, Set<() => void>>()
 
@@ -11,7 +15,14 @@ export class WakeUps {
     return this.#versions.get(chain) ?? 0
   }
 
-  notify(chain: string): void {
+  /** The newest commit that a writer in this process made; null when none did. Another process may have gone on. */
+  newest(chain: string): number | null {
+    return this.#newest.get(chain) ?? null
+  }
+
+  /** Commit `seq` of the chain is in the store. */
+  notify(chain: string, seq: number): void {
+    this.#newest.set(chain, seq)
     this.#versions.set(chain, this.version(chain) + 1)
     const waiting = this.#waiting.get(chain)
     this.#waiting.delete(chain)
@@ -47,7 +58,7 @@ export class WakeUps {
     } finally {
       waiting.delete(wake)
       if (waiting.size === 0 && this.#waiting.get(chain) === waiting) this.#waiting.delete(chain)
-      over.abort()
+      over.abort(awake)
       await slept.catch(() => {})
     }
   }

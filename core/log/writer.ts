@@ -91,7 +91,7 @@ export class ChainWriter implements AsyncDisposable {
       if (other === null) {
         state.apply(fence.opened)
         log.cache.set(commitKey(chain, state.seq), fence.bytes)
-        log.wake.notify(chain)
+        log.wake.notify(chain, state.seq)
         const opened = new ChainWriter(log, state, writer)
         await opened.#snapshotIfDue(signal)
         return opened
@@ -190,7 +190,7 @@ export class ChainWriter implements AsyncDisposable {
     }
     const key = commitKey(this.chain, sealed.seq)
     log.cache.set(key, sealed.bytes)
-    log.wake.notify(this.chain)
+    log.wake.notify(this.chain, sealed.seq)
     await this.#snapshotIfDue(signal)
     return viewCommit(sealed.opened.footer, key, sealed.bytes.length, (id) => {
       return this.#state.schemas.get(id)!.schema

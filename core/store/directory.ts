@@ -5,10 +5,20 @@
  * when the name exists, which makes it the compare-and-set; rename() overwrites and cannot be it.
  * Without the fsync of the folder a power cut could forget a name that was already acknowledged.
  */
+import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { link, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import {
+  link,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  unlink,
+  type FileHandle,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { ulid } from 'ulid'
 import { SluiceError } from '../errors/error.ts'
 import {
   checkKey,
@@ -65,15 +75,17 @@ export class DirectoryStore implements ObjectStore {
     try {
       signal.throwIfAborted()
       await link(tmp, target)
-      await syncFolder(dirname(target))
-      return 'created'
     } catch (error) {
+      await rm(tmp, { force: true })
       if (hasCode(error, 'EEXIST')) return 'exists'
       signal.throwIfAborted()
       throw this.#failure(key, error)
-    } finally {
-      await rm(tmp, { force: true })
     }
+    // Side by side: the commit waits for the folder alone.
+    const [synced] = await Promise.allSettled([syncFolder(dirname(target)), unlink(tmp)])
+    if (synced.status === 'fulfilled') return 'created'
+    signal.throwIfAborted()
+    throw this.#failure(key, synced.reason)
   }
 
   async put(key: string, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -164,7 +176,7 @@ export class DirectoryStore implements ObjectStore {
   }
 
   async #writeTmp(key: string, bytes: Uint8Array): Promise<string> {
-    const path = join(this.#root, tmpFolder, ulid())
+    const path = join(this.#root, tmpFolder, randomUUID())
     try {
       const file = await open(path, 'wx')
       try {

@@ -59,7 +59,7 @@ test('a wake-up between looking and waiting is not lost; others’ chains wake n
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
     })
   const seen = wake.version('a')
-  wake.notify('a')
+  wake.notify('a', 1)
   await wake.wait('a', seen, never, signal)
   let woken = false
   const waitForA = async (): Promise<void> => {
@@ -67,10 +67,10 @@ test('a wake-up between looking and waiting is not lost; others’ chains wake n
     woken = true
   }
   const waiting = waitForA()
-  wake.notify('b')
+  wake.notify('b', 1)
   await new Promise((resolve) => setImmediate(resolve))
   assert.equal(woken, false)
-  wake.notify('a')
+  wake.notify('a', 1)
   await waiting
   const controller = new AbortController()
   const stopped = wake.wait('a', wake.version('a'), never, controller.signal)
