@@ -143,51 +143,6 @@ for (const version of await postgresMajors(18, 14)) {
       assert.ok(follower.lines.some(({ message }) => message.includes('other keys')))
     })
 
-    it('goes on after the last key, whatever its type; without a key it begins anew', async () => {
-      await server.query("CREATE TYPE size AS ENUM ('s', 'm')").catch(() => {})
-      const all = ['id', 'kind', 'at', 'n', 'note', 'body']
-      for (const [name, columnsSql, key, resumes] of [
-        ['numbers', 'id numeric', 'id', true],
-        ['c_text', 'id text COLLATE "C"', 'id', true],
-        ['language', 'id text COLLATE "en-x-icu"', 'id', true],
-        ['enum_first', 'id text', 'kind, id', true],
-        ['enum_last', 'id int', 'id, kind', true],
-        ['inets', 'id text', 'at', true],
-        ['several', 'id text COLLATE "en-x-icu"', 'kind, at, id', true],
-        ['none', 'id text', null, false],
-      ] as const) {
-        await server.query(`DROP TABLE IF EXISTS a;
-          CREATE TABLE a (${columnsSql}, kind size NOT NULL, at inet NOT NULL, n int DEFAULT 0, note text, body text);
-          ALTER TABLE a ALTER note SET STORAGE PLAIN;
-          INSERT INTO a SELECT i::text::${columnsSql.split(' ')[1]}, CASE i % 2 WHEN 0 THEN 's' ELSE 'm' END::size,
-            inet '10.0.0.0' + i, 0, ${filler} FROM generate_series(1, 4000) i`)
-        await server.query(
-          key === null
-            ? 'ALTER TABLE a REPLICA IDENTITY FULL'
-            : `ALTER TABLE a ADD PRIMARY KEY (${key})`,
-        )
-        await using follower = new Follower({ url: server.url, tables: ['a'], name })
-        await follower.next()
-        await follower.next()
-        const copied = follower.snapshotRows
-        assert.ok(copied > 0 && copied < 4000, `${name}: ${copied}`)
-        await follower.crash()
-        // Every row, and so the last one read too, whose side of the border decides.
-        await server.query(`UPDATE a SET n = n + 1`)
-        if (key !== null) await server.query(`UPDATE a SET at = at + 10000 WHERE at < '10.0.0.11'`)
-        await follower.catchUp(server)
-        follower.fold.assertRows('public.a', await rowsOf(server, 'a', all))
-        // Rows whose key moved over the border may be read twice, or not at all.
-        const again = follower.snapshotRows - 4000
-        assert.ok(resumes ? Math.abs(again) <= 10 : again === copied, `${name}: ${again}`)
-        await follower.crash()
-        await waitFor('the slot to be free', async () => {
-          await dropSlots(server)
-          return true
-        })
-      }
-    })
-
     it('does not copy a table that was rewritten after the snapshot as an empty one', async () => {
       await create('a', 3000)
       await create('b', 3000)
@@ -219,12 +174,14 @@ for (const version of await postgresMajors(18, 14)) {
     })
 
     it('copies what the publication sends: its rows, its columns, its generated ones', async () => {
+      // Row filters and column lists came with 15, generated columns with 18.
       if (version < 15) return
+      const generated = version >= 18
       await server.query(`CREATE TABLE a (id int PRIMARY KEY, n int, hidden text, twice int GENERATED ALWAYS AS (n * 2) STORED);
         CREATE TABLE b (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED);
         INSERT INTO a SELECT i, i, 'secret' FROM generate_series(1, 20) i; INSERT INTO b VALUES (1);
         CREATE PUBLICATION sluice_test_shop FOR TABLE a (id, n) WHERE (id % 2 = 0), TABLE b
-          WITH (publish_generated_columns = stored)`)
+          ${generated ? 'WITH (publish_generated_columns = stored)' : ''}`)
       await using follower = new Follower({ url: server.url, tables: ['a', 'b'] })
       await follower.catchUp(server)
       await server.query(`UPDATE a SET n = 100 WHERE id < 5; INSERT INTO a VALUES (30, 3), (31, 3);
@@ -232,7 +189,8 @@ for (const version of await postgresMajors(18, 14)) {
       await follower.catchUp(server)
       const sent = await rowsOf(server, '(SELECT id, n FROM a WHERE id % 2 = 0) s', ['id', 'n'])
       follower.fold.assertRows('public.a', sent)
-      follower.fold.assertRows('public.b', await rowsOf(server, 'b', ['id', 'twice']))
+      const names = generated ? ['id', 'twice'] : ['id']
+      follower.fold.assertRows('public.b', await rowsOf(server, 'b', names))
     })
 
     it('starts anew when a crash came before anything was committed', async () => {

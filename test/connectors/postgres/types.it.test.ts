@@ -11,8 +11,10 @@ import { startPostgres, type PostgresServer } from '../../services/postgres.ts'
 import { Fold } from './fold.ts'
 import { endLsn, open, prepare, pullUntil } from './streaming.ts'
 
+type TypeCase = readonly [type: string, logical: string, ...values: string[]]
+
 /** Column type, logical type it must become, values as SQL. */
-const cases: readonly (readonly [type: string, logical: string, ...values: string[]])[] = [
+const allCases: readonly TypeCase[] = [
   ['boolean', 'bool', 'true', 'false'],
   ['smallint', 'int16', '-32768', '32767'],
   ['integer', 'int32', '-2147483648', '2147483647', '0'],
@@ -127,6 +129,20 @@ const cases: readonly (readonly [type: string, logical: string, ...values: strin
   ['int2vector', 'other(int2vector)', `'1 2'`],
 ]
 
+/** Without what came with PostgreSQL 15 (scales outside of the precision, hours without end) and 17 (infinite intervals). */
+function casesOf(version: number): readonly TypeCase[] {
+  return allCases
+    .filter(([type]) => version >= 15 || (type !== 'numeric(5,-2)' && type !== 'numeric(3,5)'))
+    .map(([type, logical, ...values]) => {
+      const known = values.filter(
+        (value) =>
+          (version >= 17 || !value.includes('infinity')) &&
+          (version >= 15 || !value.includes('2562047788')),
+      )
+      return [type, logical, ...(type === 'interval' ? known : values)]
+    })
+}
+
 describe('values through the stream', () => {
   let server: PostgresServer
   before(async () => {
@@ -137,6 +153,10 @@ describe('values through the stream', () => {
   it('are what the server prints, for every type', async () => {
     await server.query(`CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE DOMAIN small_amount AS numeric(6,2);
       CREATE TYPE pair AS (a int, b text)`)
+    const [row] = await server.query<{ version: number }>(
+      "SELECT current_setting('server_version_num')::int / 10000 AS version",
+    )
+    const cases = casesOf(row!.version)
     const columns = cases.map(([type], i) => `c${i} ${type}`)
     await server.query(`CREATE TABLE typed (id int PRIMARY KEY, ${columns.join(', ')})`)
     const prepared = await prepare(server, 'typed', ['typed'])
