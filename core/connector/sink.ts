@@ -29,6 +29,12 @@ export interface Batching {
   readonly bytesMax: number
   readonly pauseMsMin: number
   readonly pauseMsMax: number
+  /**
+   * Further batches of a topic that may be sent while the oldest is not over yet; 0 when absent. A
+   * sink that takes some keeps by itself the order it promises, so that one key that is held up does
+   * not hold up the others. None is sent across a new schema or a truncate.
+   */
+  readonly ahead?: number
 }
 
 export interface TopicInfo {
@@ -45,7 +51,8 @@ export interface Sink extends AsyncDisposable {
    */
   evolve(topic: string, from: Schema | null, to: Schema, signal: AbortSignal): Promise<void>
   /**
-   * Durable on return. May run at the same time for different topics, never for one.
+   * Durable on return. May run at the same time for different topics; for one topic only as far as
+   * `Batching.ahead` allows, called first in the order of the offsets.
    * Throws for the whole batch (the fault decides: `transient` is retried with the same id, `config`
    * parks the topic); returns single rejected rows, which become dead letters.
    * Abort: give up promptly; the same batch is sent again later.

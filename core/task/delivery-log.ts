@@ -17,6 +17,8 @@ export interface TopicState {
   readonly seq: number
   /** The next delivery, decided before it was sent: retried exactly so, also after a restart. */
   readonly plan: DeliveryPlan | null
+  /** Those after it that are under way already, in order; see `Batching.ahead`. */
+  readonly ahead?: readonly DeliveryPlan[]
   /** Why the topic does not go on, while the others do. */
   readonly parked: {
     readonly code: string

@@ -1,14 +1,18 @@
-/** One topic on its way to one sink: plan, send, retry, move on. See deliver.ts. */
-import { backoffMs } from '../connector/backoff.ts'
-import type { Batching, RowProblem, Sink } from '../connector/sink.ts'
-import { isAbort, SluiceError, toSluiceError } from '../errors/error.ts'
+/**
+ * One topic on its way to one sink: plan, send, retry, move on. See deliver.ts.
+ *
+ * A delivery under way is a *flight*. Most sinks have one at a time; a sink that keeps its own order
+ * may have a few (Batching.ahead). The cursor moves only over flights that are over, oldest first.
+ */
+import type { Batching, Sink } from '../connector/sink.ts'
+import { isAbort, SluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
-import type { Schema } from '../record/schema.ts'
 import type { TaskContext } from './context.ts'
-import { rowText, type DeadLetter } from './dead-letters.ts'
-import type { DeliveredTopic, DeliveryLog, DeliveryPlan, TopicState } from './delivery-log.ts'
+import type { DeadLetter } from './dead-letters.ts'
 import { deliveryHash } from './delivery-hash.ts'
+import type { DeliveredTopic, DeliveryLog, DeliveryPlan, TopicState } from './delivery-log.ts'
 import { Pace } from './pace.ts'
+import { Sender } from './sender.ts'
 import { deliveryEnd, TopicFeed, type Delivery } from './topic-feed.ts'
 
 interface Options {
@@ -22,28 +26,44 @@ interface Options {
   readonly ctx: TaskContext
 }
 
-const retry = { baseMs: 100, maxMs: 30_000 }
-/** A parked topic is tried again after this: what stopped it may have been cured at the target. */
-const parkedRetryMs = 60_000
+interface Flight {
+  readonly delivery: Delivery
+  readonly plan: DeliveryPlan
+  /** A commit at or before the one that holds its first row. */
+  readonly seq: number
+  /** Settles when the sink has taken it; rejects when the task has to end. */
+  over: Promise<void>
+  /** The rows the sink refused; null while it is under way. */
+  letters: readonly DeadLetter[] | null
+}
+
+/** Bytes of all flights of a topic together, as a multiple of one batch's. */
+const aheadBytesFactor = 2
 
 export class TopicDelivery {
   readonly #topic: DeliveredTopic
-  readonly #sink: Sink
   readonly #commits: DeliveryLog
   readonly #ctx: TaskContext
   readonly #feed: TopicFeed
   readonly #pace: Pace
-  readonly #limits: { readonly rowsMax: number; readonly bytesMax: number }
+  readonly #limits: Batching
+  readonly #sender: Sender
+  readonly #flights: Flight[] = []
   #state: TopicState
-  #schema: Schema | null = null
+  /** Waiting for rows, kept over from one turn to the next. */
+  #filling: Promise<void> | null = null
+  #filled = false
 
   constructor({ topic, chain, firstSeq, batching, sink, commits, ctx }: Options) {
     this.#topic = { name: topic, chain }
-    this.#sink = sink
     this.#commits = commits
     this.#ctx = ctx
     this.#pace = new Pace(batching)
     this.#limits = batching
+    this.#sender = new Sender(topic, sink, ctx, {
+      pressed: () => this.#pace.pressed(),
+      parked: (error) => this.#park(error),
+    })
     this.#state = commits.begin(this.#topic, firstSeq)
     const place = { offset: this.#state.done, seq: this.#state.seq }
     this.#feed = new TopicFeed(ctx.log, chain, topic, place, ctx.clock)
@@ -52,87 +72,121 @@ export class TopicDelivery {
   async run(signal: AbortSignal): Promise<void> {
     await using _feed = this.#feed
     try {
-      let delivery: Delivery | null = null
-      if (this.#state.plan !== null) delivery = await this.#planned(this.#state.plan, signal)
-      while (!signal.aborted) {
-        if (delivery === null) {
-          await this.#feed.wait(this.#pace.dueMs, this.#limits, signal)
-          delivery = await this.#plan(this.#state, [])
-          if (delivery === null) continue
-        }
-        const letters = await this.#send(delivery, signal)
-        delivery = await this.#done(delivery, letters, signal)
-      }
+      await this.#resume(signal)
+      while (!signal.aborted) await this.#turn(signal)
     } catch (error) {
       if (!(isAbort(error) && signal.aborted)) throw error
+    } finally {
+      for (const { over } of this.#flights) over.catch(() => {})
+      this.#filling?.catch(() => {})
     }
   }
 
   /** What was planned before the restart, or a stop: it is never sliced anew. */
-  async #planned(plan: DeliveryPlan, signal: AbortSignal): Promise<Delivery> {
-    const delivery = await this.#feed.takeUntil(plan.to, signal)
-    if (delivery !== null && delivery.kind === plan.kind && deliveryHash(delivery) === plan.hash) {
-      return delivery
+  async #resume(signal: AbortSignal): Promise<void> {
+    const { plan, ahead } = this.#state
+    for (const planned of plan === null ? [] : [plan, ...(ahead ?? [])]) {
+      const { seq, offset } = this.#feed.place
+      const delivery = await this.#feed.takeUntil(planned.to, signal)
+      const same = delivery?.kind === planned.kind && deliveryHash(delivery) === planned.hash
+      if (delivery === null || !same) {
+        throw new SluiceError('task.plan_changed', {
+          message: `${this.#topic.name}: rows ${offset} to ${planned.to} are not those that were planned as ${planned.id}`,
+        })
+      }
+      this.#launch({ delivery, plan: planned, seq }, signal)
     }
-    throw new SluiceError('task.plan_changed', {
-      message: `${this.#topic.name}: rows ${this.#state.done} to ${plan.to} are not those that were planned as ${plan.id}`,
-    })
   }
 
-  /** Plans what is at hand, in one commit with what is done by now; null when nothing is. */
-  async #plan(done: TopicState, letters: readonly DeadLetter[]): Promise<Delivery | null> {
+  async #turn(signal: AbortSignal): Promise<void> {
+    if (this.#flights[0] !== undefined && this.#flights[0].letters !== null) {
+      return this.#land(signal)
+    }
+    // Only those still under way: one that is over, behind an older one, would end every wait at once.
+    const under = this.#flights.filter(({ letters }) => letters === null)
+    const overs = under.map(({ over }) => over)
+    if (this.#hasRoom() && !this.#filled) {
+      this.#filling ??= this.#feed.wait(this.#pace.dueMs, this.#limits, signal).then(() => {
+        this.#filled = true
+      })
+      await Promise.race([this.#filling, ...overs])
+    } else if (!this.#hasRoom() || !this.#fits()) {
+      await Promise.race(overs)
+    } else await this.#takeOff(this.#state, [], signal)
+  }
+
+  #hasRoom(): boolean {
+    const { ahead = 0, bytesMax } = this.#limits
+    if (this.#flights.length === 0) return true
+    const bytes = this.#flights.reduce((sum, { delivery }) => sum + bytesOf(delivery), 0)
+    return this.#flights.length <= ahead && bytes < bytesMax * aheadBytesFactor
+  }
+
+  /** Whether what comes next may be sent beside what is under way. */
+  #fits(): boolean {
+    const newest = this.#flights.at(-1)
+    return newest === undefined || this.#feed.nextSchema() === schemaOf(newest.delivery)
+  }
+
+  /** Plans what is at hand, in one commit with what is done by now, and sends it; false when nothing is. */
+  async #takeOff(
+    done: TopicState,
+    letters: readonly DeadLetter[],
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { seq } = this.#feed.place
     const delivery = this.#feed.take(this.#limits)
-    if (delivery === null) return null
+    this.#filled = false
+    this.#filling = null
+    if (delivery === null) return false
     const to = deliveryEnd(delivery)
     const plan: DeliveryPlan = {
       kind: delivery.kind,
       to,
-      id: this.#idOf(delivery),
-      schema: delivery.kind === 'rows' ? delivery.batch.schema.id : '',
+      id: this.#sender.idOf(delivery),
+      schema: schemaOf(delivery) ?? '',
       hash: deliveryHash(delivery),
     }
-    await this.#update({ ...done, seq, plan, parked: null }, letters)
+    const plans = [...this.#flights.map((flight) => flight.plan), plan]
+    const first = this.#flights[0]?.seq ?? seq
+    await this.#update({ ...done, seq: first, ...plansOf(plans), parked: null }, letters)
     failpoint('deliver.after_plan')
-    return delivery
+    this.#launch({ delivery, plan, seq }, signal)
+    return true
   }
 
-  /** `sluice:pipeline:sink:topic:from-to:schema`, the same for ever. */
-  #idOf(delivery: Delivery): string {
-    const { pipeline, name } = this.#ctx
-    const schema = delivery.kind === 'rows' ? delivery.batch.schema.id : 'truncate'
-    return `sluice:${pipeline}:${name}:${this.#topic.name}:${delivery.from}-${deliveryEnd(delivery)}:${schema}`
+  #launch(planned: Pick<Flight, 'delivery' | 'plan' | 'seq'>, signal: AbortSignal): void {
+    const flight: Flight = { ...planned, letters: null, over: Promise.resolve() }
+    flight.over = this.#sender.send(flight.delivery, signal).then((letters) => {
+      flight.letters = letters
+    })
+    this.#flights.push(flight)
   }
 
-  /** The delivery is with the sink: plan the next one if it is there and due, in the same commit. */
-  async #done(
-    delivery: Delivery,
-    letters: readonly DeadLetter[],
-    signal: AbortSignal,
-  ): Promise<Delivery | null> {
+  /** The oldest flights are over: the cursor moves, with the next plan in the same commit if it is due. */
+  async #land(signal: AbortSignal): Promise<void> {
     failpoint('deliver.after_send')
     const { clock } = this.#ctx
-    const rows = delivery.kind === 'rows' ? delivery.batch.rows : 1
-    this.#pace.sent(clock.nowMs(), rows)
-    this.#ctx.progress(rows, delivery.kind === 'rows' ? delivery.batch.byteLength : 0)
-    this.#ctx.report({
-      lagMs: clock.nowMs() - delivery.timeMs,
-      backlogBytes: this.#feed.bufferedBytes,
-    })
-    const place = this.#feed.place
-    const done: TopicState = {
-      done: deliveryEnd(delivery),
-      seq: place.seq,
-      plan: null,
-      parked: null,
+    const letters: DeadLetter[] = []
+    let done = this.#state.done
+    while (this.#flights[0] !== undefined && this.#flights[0].letters !== null) {
+      const { delivery, letters: refused } = this.#flights.shift()!
+      letters.push(...(refused ?? []))
+      done = deliveryEnd(delivery)
+      const rows = delivery.kind === 'rows' ? delivery.batch.rows : 1
+      this.#pace.sent(clock.nowMs(), rows)
+      this.#ctx.progress(rows, bytesOf(delivery))
+      const backlogBytes = this.#feed.bufferedBytes
+      this.#ctx.report({ lagMs: clock.nowMs() - delivery.timeMs, backlogBytes })
     }
-    if (this.#pace.dueMs <= clock.nowMs()) {
+    const plans = plansOf(this.#flights.map((flight) => flight.plan))
+    const seq = this.#flights[0]?.seq ?? this.#feed.place.seq
+    const state: TopicState = { done, seq, ...plans, parked: null }
+    if (this.#filling === null && this.#hasRoom() && this.#pace.dueMs <= clock.nowMs()) {
       await this.#feed.poll(this.#limits, signal)
-      const next = await this.#plan(done, letters)
-      if (next !== null) return next
+      if (this.#fits() && (await this.#takeOff(state, letters, signal))) return
     }
-    await this.#update(done, letters)
-    return null
+    await this.#update(state, letters)
   }
 
   async #update(state: TopicState, letters: readonly DeadLetter[]): Promise<void> {
@@ -140,84 +194,25 @@ export class TopicDelivery {
     await this.#commits.update(this.#topic, state, letters)
   }
 
-  /** Sends until the sink has taken it; returns the rows it refused. */
-  async #send(delivery: Delivery, signal: AbortSignal): Promise<DeadLetter[]> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const rejected = await this.#attempt(delivery, attempt, signal)
-        if (attempt > 1) {
-          this.#ctx.trouble(null)
-          this.#ctx.report({ state: 'running' })
-        }
-        return this.#letters(delivery, rejected)
-      } catch (thrown) {
-        if (signal.aborted) throw signal.reason
-        await this.#failed(toSluiceError(thrown), attempt, signal)
-      }
-    }
+  /** The target has to be cured by somebody; the other topics go on meanwhile. */
+  async #park(error: SluiceError): Promise<void> {
+    if (this.#state.parked?.message === error.message) return
+    const parked = { code: error.code, message: error.message, remedy: error.remedy }
+    await this.#update({ ...this.#state, parked }, [])
+    this.#ctx.logger.error('topic parked', { topic: this.#topic.name, ...parked })
   }
+}
 
-  async #attempt(
-    delivery: Delivery,
-    attempt: number,
-    signal: AbortSignal,
-  ): Promise<readonly RowProblem[]> {
-    const topic = this.#topic.name
-    const id = this.#idOf(delivery)
-    if (delivery.kind === 'truncate') {
-      await this.#sink.truncate(topic, { id, offset: delivery.from }, signal)
-      return []
-    }
-    const { batch, from } = delivery
-    if (this.#schema?.id !== batch.schema.id) {
-      await this.#sink.evolve(topic, this.#schema, batch.schema, signal)
-      this.#schema = batch.schema
-    }
-    failpoint('deliver.before_send')
-    const { clock, metrics } = this.#ctx
-    const startMs = clock.nowMs()
-    const result = await this.#sink.write({ id, topic, batch, offset: from, attempt }, signal)
-    const nowMs = clock.nowMs()
-    metrics.observe('sink_batch_seconds', (nowMs - startMs) / 1000)
-    metrics.observe('sink_batch_rows', batch.rows)
-    metrics.observe('e2e_latency_seconds', Math.max(0, nowMs / 1000 - batch.timesUs[0]! / 1e6))
-    return result.rejected
-  }
+function plansOf(plans: readonly DeliveryPlan[]): Pick<TopicState, 'plan' | 'ahead'> {
+  const [plan, ...ahead] = plans
+  return ahead.length === 0 ? { plan: plan ?? null } : { plan: plan ?? null, ahead }
+}
 
-  /** Waits before the next attempt, or throws what must end the task. */
-  async #failed(error: SluiceError, attempt: number, signal: AbortSignal): Promise<void> {
-    const { clock, metrics, random } = this.#ctx
-    if (error.fault === 'bug' || error.fault === 'fenced') throw error
-    this.#ctx.trouble(error)
-    metrics.count('retries_total', 1, { task: this.#ctx.name, topic: this.#topic.name })
-    if (error.fault === 'transient') {
-      this.#ctx.report({ state: 'retrying', detail: this.#topic.name })
-      if (error.retryAfterMs !== null) this.#pace.pressed()
-      await clock.sleep(
-        Math.max(backoffMs(attempt, retry, random), error.retryAfterMs ?? 0),
-        signal,
-      )
-      return
-    }
-    // The target has to be cured by somebody; the other topics go on meanwhile.
-    this.#ctx.report({ state: 'parked', detail: `${this.#topic.name}: ${error.message}` })
-    if (this.#state.parked?.message !== error.message) {
-      const parked = { code: error.code, message: error.message, remedy: error.remedy }
-      await this.#update({ ...this.#state, parked }, [])
-      this.#ctx.logger.error('topic parked', { topic: this.#topic.name, ...parked })
-    }
-    await clock.sleep(parkedRetryMs, signal)
-  }
+function bytesOf(delivery: Delivery): number {
+  return delivery.kind === 'rows' ? delivery.batch.byteLength : 0
+}
 
-  #letters(delivery: Delivery, rejected: readonly RowProblem[]): DeadLetter[] {
-    if (delivery.kind === 'truncate' || rejected.length === 0) return []
-    return rejected.map((problem) => ({
-      topic: this.#topic.name,
-      offset: delivery.from + problem.row,
-      code: problem.code,
-      message: problem.message,
-      attempts: problem.attempts,
-      row: rowText(delivery.batch, problem.row),
-    }))
-  }
+/** null for a truncate, beside which nothing else is sent. */
+function schemaOf(delivery: Delivery): string | null {
+  return delivery.kind === 'rows' ? delivery.batch.schema.id : null
 }

@@ -86,6 +86,11 @@ export class TopicFeed implements AsyncDisposable {
     while (!this.#full(limits)) if (!(await this.#readMore(signal))) return
   }
 
+  /** Schema of the row that comes next; null when a truncate does, or nothing is read. */
+  nextSchema(): string | null {
+    return this.#pieces[0]?.batch?.schema.id ?? null
+  }
+
   /** What can be delivered next within the limits; null when nothing was read yet. */
   take(limits: FeedLimits): Delivery | null {
     return this.#take(limits, wholeUpdates)

@@ -17,6 +17,9 @@ import { HttpSender } from './http.ts'
 import { WebhookSink } from './sink.ts'
 import { parseTarget, problem, type Target } from './target.ts'
 
+/** How far other keys may get ahead of one that is held up: 8,000 rows. */
+const batchesAhead = 15
+
 export const webhook: SinkConnector<WebhookConfig> = webhookWith(undefined)
 
 /** With a resolver of names of one's own, instead of the operating system's. */
@@ -26,7 +29,13 @@ export function webhookWith(resolve: LookupFunction | undefined): SinkConnector<
     config: webhookConfig,
     delivery: 'at-least-once',
     // Small batches: after a restart the events of one batch are sent again.
-    batching: () => ({ rowsMax: 500, bytesMax: 4 * 2 ** 20, pauseMsMin: 0, pauseMsMax: 0 }),
+    batching: ({ order }) => ({
+      rowsMax: 500,
+      bytesMax: 4 * 2 ** 20,
+      pauseMsMin: 0,
+      pauseMsMax: 0,
+      ahead: order === 'strict' ? 0 : batchesAhead,
+    }),
     check: async (config) => {
       const { target, problems } = parseTarget(config)
       return target === null ? problems : checkName(target, config, resolve)

@@ -1,12 +1,14 @@
 /**
- * Delivery: what is known of one batch between its attempts. Kept for the newest batch of each topic,
- * so that a batch that is tried again within this process does not send again what was answered. After
+ * Delivery: what is known of one batch between its attempts. Kept while the batch is under way, so
+ * that a batch that is tried again within this process does not send again what was answered. After
  * a restart it is not known, and those events are sent again with the ids they had.
  */
 import type { RowProblem } from '../../core/connector/sink.ts'
 
 export class Delivery {
   readonly id: string
+  /** All its events are settled. */
+  isOver = false
   /** 1 where the row's event was answered, one way or the other. */
   readonly #settled: Uint8Array
   /** Requests sent, and those of them that count against the event. */

@@ -25,7 +25,11 @@ export interface ChangeEvent {
   readonly previous: number
 }
 
-export type Lane = readonly ChangeEvent[]
+export interface Lane {
+  /** What its order is kept by, also towards other batches; null where there is none to keep. */
+  readonly key: string | null
+  readonly events: readonly ChangeEvent[]
+}
 
 export type Order = 'per-key' | 'strict' | 'none'
 
@@ -36,12 +40,11 @@ export function planLanes(
 ): readonly Lane[] {
   const events = planEvents(batch).filter((event) => wanted.has(event.kind))
   const { key, changelog } = batch.schema
-  if (order === 'strict') return events.length === 0 ? [] : [events]
-  if (order === 'none') return events.map((event) => [event])
-  if (key.length === 0) {
-    if (changelog === 'append') return events.map((event) => [event])
-    return events.length === 0 ? [] : [events]
-  }
+  const oneLane = (): readonly Lane[] => (events.length === 0 ? [] : [{ key: '', events }])
+  const apart = (): readonly Lane[] => events.map((event) => ({ key: null, events: [event] }))
+  if (order === 'strict') return oneLane()
+  if (order === 'none') return apart()
+  if (key.length === 0) return changelog === 'append' ? apart() : oneLane()
   const lanes = new Map<string, ChangeEvent[]>()
   for (const event of events) {
     const text = rowKey(batch, event.row)
@@ -49,7 +52,7 @@ export function planLanes(
     if (lane === undefined) lanes.set(text, [event])
     else lane.push(event)
   }
-  return [...lanes.values()]
+  return [...lanes].map(([key, events]) => ({ key, events }))
 }
 
 /** The events of a batch in the order of their rows. */

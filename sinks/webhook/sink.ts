@@ -8,6 +8,9 @@
  *
  * What concerns the whole endpoint (it is down, it wants a pause, it is gone) ends the batch with an
  * error; requests that are under way are waited for, and what they bring is remembered (delivery.ts).
+ *
+ * Several batches of a topic may be under way (Batching.ahead): a key whose event is held up holds up
+ * its own later events (lane-order.ts), and no other key's.
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import { backoffMs, type Backoff } from '../../core/connector/backoff.ts'
@@ -20,6 +23,7 @@ import { Delivery } from './delivery.ts'
 import type { Endpoint } from './endpoint.ts'
 import { planLanes, type ChangeEvent, type Lane, type Order } from './events.ts'
 import type { RetryOutcome } from './outcome.ts'
+import { LaneOrder } from './lane-order.ts'
 import { Payloads, truncatePayload } from './payload.ts'
 
 export interface WebhookSinkOptions {
@@ -45,8 +49,9 @@ export class WebhookSink implements Sink {
   readonly #options: WebhookSinkOptions
   readonly #ctx: Context
   readonly #dispose: () => Promise<void>
-  /** The newest batch of each topic. */
-  readonly #deliveries = new Map<string, Delivery>()
+  /** Per topic the batches that are under way, and the newest that is over. */
+  readonly #deliveries = new Map<string, Delivery[]>()
+  readonly #order = new LaneOrder()
 
   constructor(
     endpoint: Endpoint,
@@ -67,10 +72,15 @@ export class WebhookSink implements Sink {
     const { order, wanted, json } = this.#options
     const delivery = this.#deliveryOf(batch.topic, batch.id, batch.batch.rows)
     const payloads = new Payloads(this.#ctx.pipeline, batch, json)
-    const lanes = planLanes(batch.batch, order, wanted)
-    await this.#run(delivery, signal, lanes.length, (index, round) =>
-      this.#runLane(lanes[index]!, payloads, round),
+    const lanes = planLanes(batch.batch, order, wanted).filter(
+      // A batch that is tried again has given up the places of the keys that are over.
+      ({ events }) => events.some(({ row }) => !delivery.isSettled(row)),
     )
+    for (const { key } of lanes) if (key !== null) this.#order.enter(batch.topic, key, batch.id)
+    await this.#run(delivery, signal, lanes.length, (index, round) =>
+      this.#runLane(lanes[index]!, batch, payloads, round),
+    )
+    this.#over(batch.topic, delivery)
     return { rejected: delivery.problems() }
   }
 
@@ -87,6 +97,7 @@ export class WebhookSink implements Sink {
     const { id, body } = truncatePayload(this.#ctx.pipeline, topic, at, nowMs)
     const event: ChangeEvent = { kind: 'truncate', row: 0, previous: -1 }
     await this.#run(delivery, signal, 1, (_, round) => this.#deliver(event, id, body, round))
+    this.#over(topic, delivery)
     for (const { message } of delivery.problems()) {
       this.#ctx.logger.warn('truncate not taken', { topic, offset: at.offset, reason: message })
     }
@@ -97,11 +108,22 @@ export class WebhookSink implements Sink {
   }
 
   #deliveryOf(topic: string, id: string, rows: number): Delivery {
-    const known = this.#deliveries.get(topic)
-    if (known !== undefined && known.id === id) return known
+    const all = this.#deliveries.get(topic) ?? []
+    const known = all.find((delivery) => delivery.id === id)
+    if (known !== undefined) return known
     const delivery = new Delivery(id, rows)
-    this.#deliveries.set(topic, delivery)
+    this.#deliveries.set(topic, [...all, delivery])
     return delivery
+  }
+
+  /** Keeps what is under way and this one, which a caller may send once more. */
+  #over(topic: string, delivery: Delivery): void {
+    delivery.isOver = true
+    const all = this.#deliveries.get(topic) ?? []
+    this.#deliveries.set(
+      topic,
+      all.filter((other) => other === delivery || !other.isOver),
+    )
   }
 
   /**
@@ -131,12 +153,19 @@ export class WebhookSink implements Sink {
     halt.signal.throwIfAborted()
   }
 
-  async #runLane(lane: Lane, payloads: Payloads, round: Round): Promise<void> {
-    for (const event of lane) {
+  async #runLane(
+    { key, events }: Lane,
+    { topic, id }: SinkBatch,
+    payloads: Payloads,
+    round: Round,
+  ): Promise<void> {
+    if (key !== null) await this.#order.turn(topic, key, id, round.waiting)
+    for (const event of events) {
       if (round.delivery.isSettled(event.row)) continue
       const body = this.#bodyOf(event, payloads, round.delivery)
       if (body !== null) await this.#deliver(event, payloads.id(event), body, round)
     }
+    if (key !== null) this.#order.leave(topic, key, id)
   }
 
   #bodyOf(event: ChangeEvent, payloads: Payloads, delivery: Delivery): Buffer | null {

@@ -73,7 +73,7 @@ function apply(rows: Map<number, string>, changes: readonly Change[], event: Cha
 
 /** Events of all lanes in one order that keeps each lane's own, chosen by `picks`. */
 function* interleave(lanes: readonly Lane[], picks: readonly number[]): Generator<ChangeEvent> {
-  const left = lanes.map((lane) => [...lane])
+  const left = lanes.map(({ events }) => [...events])
   for (let i = 0; left.some((lane) => lane.length > 0); i++) {
     const open = left.filter((lane) => lane.length > 0)
     yield open[(picks[i % picks.length] ?? 0) % open.length]!.shift()!
@@ -111,7 +111,9 @@ for (const changelog of ['upsert', 'retract'] as const) {
           order.toSorted((a, b) => a - b),
         )
         assert.deepEqual(
-          planLanes(batchOf(changes, { changelog }), 'strict', everything).flat(),
+          planLanes(batchOf(changes, { changelog }), 'strict', everything).flatMap(
+            (lane) => lane.events,
+          ),
           events,
         )
       }),
@@ -177,7 +179,9 @@ test('kinds that nobody wants are passed over, and order none has a lane per eve
   ]
   const changesOnly: ReadonlySet<EventKind> = new Set(['insert', 'update', 'delete'])
   assert.deepEqual(
-    planLanes(batchOf(changes), 'per-key', changesOnly).map((lane) => lane.map(({ row }) => row)),
+    planLanes(batchOf(changes), 'per-key', changesOnly).map(({ events }) =>
+      events.map(({ row }) => row),
+    ),
     [[1, 2]],
   )
   assert.equal(planLanes(batchOf(changes), 'none', everything).length, 3)
@@ -189,16 +193,16 @@ test('any batch of any schema: each row in exactly one event, each event in exac
     fc.property(anyBatch({ rowsMax: 30 }), orders, (batch, order) => {
       const lanes = planLanes(batch, order, everything)
       const rows = lanes
-        .flat()
+        .flatMap(({ events }) => events)
         .flatMap(({ row, previous }) => (previous < 0 ? [row] : [previous, row]))
       assert.deepEqual(
         rows.toSorted((a, b) => a - b),
         Array.from({ length: batch.rows }, (_, row) => row),
       )
-      for (const lane of lanes)
+      for (const { events } of lanes)
         assert.deepEqual(
-          lane,
-          lane.toSorted((a, b) => a.row - b.row),
+          events,
+          events.toSorted((a, b) => a.row - b.row),
         )
     }),
   )

@@ -227,7 +227,8 @@ test('redirects are never followed: 301 stops, 302 is a failure like any other',
     fault: 'config',
   })
   status = 302
-  const { rejected } = await sink.write(sinkBatch(batchOf(inserts(1)), { id: 'b' }), forever)
+  await using another = await openSink(receiver.url, { retry: { attempts: 2 } })
+  const { rejected } = await another.write(sinkBatch(batchOf(inserts(1))), forever)
   assert.equal(rejected[0]?.code, 'sink.webhook.exhausted')
   assert.equal(elsewhere.connections, 0)
 })

@@ -1,0 +1,154 @@
+/** Sends one delivery to the sink until it is taken: evolve, write, classify by fault, wait, again. */
+import { backoffMs } from '../connector/backoff.ts'
+import type { RowProblem, Sink } from '../connector/sink.ts'
+import { toSluiceError, type SluiceError } from '../errors/error.ts'
+import { failpoint } from '../errors/failpoint.ts'
+import type { Schema } from '../record/schema.ts'
+import type { TaskContext } from './context.ts'
+import { rowText, type DeadLetter } from './dead-letters.ts'
+import { deliveryEnd, type Delivery } from './topic-feed.ts'
+
+const retry = { baseMs: 100, maxMs: 30_000 }
+/** A parked topic is tried again after this: what stopped it may have been cured at the target. */
+const parkedRetryMs = 60_000
+
+export interface SenderEvents {
+  /** The sink asked for time. */
+  readonly pressed: () => void
+  /** The sink cannot go on until somebody cures the target. */
+  readonly parked: (error: SluiceError) => Promise<void>
+}
+
+interface Turn {
+  readonly before: Promise<void>
+  readonly entered: () => void
+}
+
+interface Attempt {
+  readonly delivery: Delivery
+  readonly attempt: number
+  readonly turn: Turn
+}
+
+export class Sender {
+  readonly #topic: string
+  readonly #sink: Sink
+  readonly #ctx: TaskContext
+  readonly #events: SenderEvents
+  #schema: Schema | null = null
+  #evolving: Promise<void> | null = null
+  /** Resolves when the newest delivery was given to the sink for the first time. */
+  #entered: Promise<void> = Promise.resolve()
+
+  constructor(topic: string, sink: Sink, ctx: TaskContext, events: SenderEvents) {
+    this.#topic = topic
+    this.#sink = sink
+    this.#ctx = ctx
+    this.#events = events
+  }
+
+  /** `sluice:pipeline:sink:topic:from-to:schema`, the same for ever. */
+  idOf(delivery: Delivery): string {
+    const { pipeline, name } = this.#ctx
+    const schema = delivery.kind === 'rows' ? delivery.batch.schema.id : 'truncate'
+    return `sluice:${pipeline}:${name}:${this.#topic}:${delivery.from}-${deliveryEnd(delivery)}:${schema}`
+  }
+
+  /** Returns the rows that the sink refused. Throws on abort, and what must end the task. */
+  async send(delivery: Delivery, signal: AbortSignal): Promise<DeadLetter[]> {
+    const turn = this.#takeTurn()
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const rejected = await this.#attempt({ delivery, attempt, turn }, signal)
+        if (attempt > 1) {
+          this.#ctx.trouble(null)
+          this.#ctx.report({ state: 'running' })
+        }
+        return this.#letters(delivery, rejected)
+      } catch (thrown) {
+        if (signal.aborted) throw signal.reason
+        await this.#failed(toSluiceError(thrown), attempt, signal)
+      }
+    }
+  }
+
+  /** Deliveries side by side enter the sink in their order, whatever happens to them after. */
+  #takeTurn(): Turn {
+    const before = this.#entered
+    let entered = (): void => {}
+    this.#entered = new Promise((resolve) => {
+      entered = resolve
+    })
+    return { before, entered }
+  }
+
+  async #attempt(
+    { delivery, attempt, turn }: Attempt,
+    signal: AbortSignal,
+  ): Promise<readonly RowProblem[]> {
+    const topic = this.#topic
+    const id = this.idOf(delivery)
+    if (delivery.kind === 'truncate') {
+      turn.entered()
+      await this.#sink.truncate(topic, { id, offset: delivery.from }, signal)
+      return []
+    }
+    const { batch, from } = delivery
+    await this.#evolve(batch.schema, signal)
+    await turn.before
+    failpoint('deliver.before_send')
+    const { clock, metrics } = this.#ctx
+    const startMs = clock.nowMs()
+    const writing = this.#sink.write({ id, topic, batch, offset: from, attempt }, signal)
+    turn.entered()
+    const result = await writing
+    const nowMs = clock.nowMs()
+    metrics.observe('sink_batch_seconds', (nowMs - startMs) / 1000)
+    metrics.observe('sink_batch_rows', batch.rows)
+    metrics.observe('e2e_latency_seconds', Math.max(0, nowMs / 1000 - batch.timesUs[0]! / 1e6))
+    return result.rejected
+  }
+
+  /** Deliveries side by side have one schema: a new one waits until those before it are over. */
+  async #evolve(to: Schema, signal: AbortSignal): Promise<void> {
+    if (this.#schema?.id === to.id) return
+    this.#evolving ??= this.#sink
+      .evolve(this.#topic, this.#schema, to, signal)
+      .then(() => {
+        this.#schema = to
+      })
+      .finally(() => {
+        this.#evolving = null
+      })
+    await this.#evolving
+  }
+
+  /** Waits before the next attempt, or throws what must end the task. */
+  async #failed(error: SluiceError, attempt: number, signal: AbortSignal): Promise<void> {
+    const { clock, metrics, random } = this.#ctx
+    if (error.fault === 'bug' || error.fault === 'fenced') throw error
+    this.#ctx.trouble(error)
+    metrics.count('retries_total', 1, { task: this.#ctx.name, topic: this.#topic })
+    if (error.fault === 'transient') {
+      this.#ctx.report({ state: 'retrying', detail: this.#topic })
+      if (error.retryAfterMs !== null) this.#events.pressed()
+      const pauseMs = Math.max(backoffMs(attempt, retry, random), error.retryAfterMs ?? 0)
+      return clock.sleep(pauseMs, signal)
+    }
+    this.#ctx.report({ state: 'parked', detail: `${this.#topic}: ${error.message}` })
+    await this.#events.parked(error)
+    await clock.sleep(parkedRetryMs, signal)
+  }
+
+  #letters(delivery: Delivery, rejected: readonly RowProblem[]): DeadLetter[] {
+    if (delivery.kind === 'truncate' || rejected.length === 0) return []
+    return rejected.map((problem) => ({
+      topic: this.#topic,
+      offset: delivery.from + problem.row,
+      code: problem.code,
+      message: problem.message,
+      attempts: problem.attempts,
+      row: rowText(delivery.batch, problem.row),
+    }))
+  }
+}

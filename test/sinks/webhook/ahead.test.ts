@@ -1,0 +1,105 @@
+/**
+ * Several batches of a topic under way: a key that is held up holds up its own later events, in this
+ * batch and the next ones, and no other key's; a batch that is tried again keeps its place.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { LaneOrder } from '../../../sinks/webhook/lane-order.ts'
+import { startReceiver } from '../../services/webhook-receiver.ts'
+import { batchOf, forever, openSink, secret, sinkBatch, type Change } from './support.ts'
+
+function update(id: number, name: string): Change {
+  return ['+', 'update', id, name]
+}
+
+test('other keys go on across batches while one is held up, and its order holds', async () => {
+  let down = true
+  await using receiver = await startReceiver({
+    secret,
+    behaviour: ({ event }) => (down && event.key?.['id'] === 1 ? { status: 500 } : undefined),
+  })
+  await using sink = await openSink(receiver.url, {
+    retry: { attempts: 100, base: '5ms', max: '5ms' },
+  })
+  const names = (): string[] => receiver.taken.map(({ event }) => String(event.data?.['name']))
+  const first = sink.write(
+    sinkBatch(batchOf([update(1, 'a1'), update(2, 'b1')]), { id: 'one', offset: 0 }),
+    forever,
+  )
+  const second = sink.write(
+    sinkBatch(batchOf([update(1, 'a2'), update(2, 'b2'), update(3, 'c2')]), {
+      id: 'two',
+      offset: 2,
+    }),
+    forever,
+  )
+  const third = sink.write(
+    sinkBatch(batchOf([update(2, 'b3')]), { id: 'three', offset: 5 }),
+    forever,
+  )
+  await third
+  assert.deepEqual(names().toSorted(), ['b1', 'b2', 'b3', 'c2'])
+  down = false
+  assert.deepEqual(await first, { rejected: [] })
+  assert.deepEqual(await second, { rejected: [] })
+  const ofA = names().filter((name) => name.startsWith('a'))
+  assert.deepEqual(ofA, ['a1', 'a2'])
+  assert.deepEqual(
+    names().filter((name) => name.startsWith('b')),
+    ['b1', 'b2', 'b3'],
+  )
+})
+
+test('a batch that failed keeps the places of its keys until it is sent again', async () => {
+  let down = true
+  await using receiver = await startReceiver({
+    secret,
+    behaviour: () => (down ? { status: 429, headers: { 'retry-after': '0' } } : undefined),
+  })
+  await using sink = await openSink(receiver.url, {
+    retry: { attempts: 2, base: '1ms', max: '1ms' },
+  })
+  const one = sinkBatch(batchOf([update(1, 'a1')]), { id: 'one', offset: 0 })
+  const stop = new AbortController()
+  await assert.rejects(sink.write(one, forever))
+  down = false
+  const second = sink.write(
+    sinkBatch(batchOf([update(1, 'a2')]), { id: 'two', offset: 1 }),
+    stop.signal,
+  )
+  second.catch(() => {})
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.equal(receiver.taken.length, 0, 'the second batch waits for the first')
+  await sink.write(one, forever)
+  await second
+  const names = receiver.taken.map(({ event }) => event.data?.['name'])
+  assert.deepEqual(names, ['a1', 'a2'])
+})
+
+test('turns come in the order of entering, for any interleaving of keys and ends', async () => {
+  const entry = fc.record({ key: fc.constantFrom('a', 'b'), batch: fc.nat({ max: 5 }) })
+  await fc.assert(
+    fc.asyncProperty(fc.array(entry, { maxLength: 30 }), async (entries) => {
+      const order = new LaneOrder()
+      const seen = new Map<string, string[]>()
+      const expected = new Map<string, string[]>()
+      for (const { key, batch } of entries) {
+        order.enter('t', key, String(batch))
+        const list = expected.get(key) ?? []
+        if (!list.includes(String(batch))) list.push(String(batch))
+        expected.set(key, list)
+      }
+      const runs = [...expected].flatMap(([key, batches]) =>
+        batches.toReversed().map(async (batch) => {
+          await order.turn('t', key, batch, forever)
+          seen.set(key, [...(seen.get(key) ?? []), batch])
+          await Promise.resolve()
+          order.leave('t', key, batch)
+        }),
+      )
+      await Promise.all(runs)
+      assert.deepEqual(seen, expected)
+    }),
+  )
+})
