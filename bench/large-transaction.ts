@@ -122,19 +122,20 @@ async function drained(postgres: PostgresServer): Promise<number> {
     },
     end,
   )
+  end.addEventListener('abort', () => connection.socket.fail(end.reason as Error), { once: true })
   const reading = streamEnd(connection)
   await postgres.query('INSERT INTO bench_limit SELECT * FROM big_source')
   const committedMs = performance.now()
   return (await reading) - committedMs
 }
 
-/** When the first Stream Commit came (its message begins with 'c'). */
+/** When the first Stream Commit came (its message begins with 'c'), or Commit ('C') where it was too small to be streamed. */
 async function streamEnd(connection: ReplicationConnection): Promise<number> {
   const stream = { ended: false }
   const frames = new FrameReader({
     waiting: false,
     message: (source, start) => {
-      if (source[start] === 0x63) stream.ended = true
+      if (source[start] === 0x63 || source[start] === 0x43) stream.ended = true
     },
     keepalive: (walEnd, replyNow) => {
       if (replyNow) connection.answer(false)
