@@ -18,7 +18,7 @@ import { formatKey } from './keys.ts'
 import { WakeUps } from './wake.ts'
 
 const formatVersion = 1
-const cacheBytesMax = 32 * 1024 * 1024
+const cacheBytesMax = 16 * 1024 * 1024
 
 export interface LogOptions {
   readonly signal: AbortSignal
