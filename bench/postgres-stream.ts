@@ -142,6 +142,8 @@ async function ingest(load: Load, slot: string): Promise<number> {
     return (endMs - startMs) / 1000
   } finally {
     rmSync(folder, { recursive: true, force: true })
+    // The peak is to be that of one pipeline: the log of this round, with its cache, is not part of the next.
+    globalThis.gc?.()
   }
 }
 
