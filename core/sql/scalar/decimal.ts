@@ -188,7 +188,8 @@ export function decimalFromText(text: string): Numeric | null {
   return scale >= 0 ? new Decimal(digits, scale) : new Decimal(digits * 10n ** BigInt(-scale), 0)
 }
 
-function specialFromText(text: string): number | null {
+/** NaN and the infinities as PostgreSQL reads them, for floats and decimals alike; null for anything else. */
+export function specialFromText(text: string): number | null {
   switch (text.trim().toLowerCase()) {
     case 'nan':
       return Number.NaN

@@ -1,7 +1,7 @@
 /** float4 and float8 as PostgreSQL computes them: overflow and underflow are errors, NaN is a value. */
 import { SluiceError } from '../../errors/error.ts'
 import { floatText } from '../../record/value.ts'
-import { Decimal, decimalFromText, decimalText, type Numeric } from './decimal.ts'
+import { Decimal, decimalFromText, decimalText, specialFromText, type Numeric } from './decimal.ts'
 import { divisionByZero, int16, int32, int64, narrow, outOfRange, type Int } from './integer.ts'
 
 /** The result of an operation on finite operands may not be infinite. */
@@ -117,22 +117,11 @@ export function floatFromText(text: string): number {
     if (!Number.isFinite(value)) throw outOfRange('double precision value')
     return value
   }
-  switch (text.trim().toLowerCase()) {
-    case 'nan':
-      return Number.NaN
-    case 'infinity':
-    case '+infinity':
-    case 'inf':
-    case '+inf':
-      return Infinity
-    case '-infinity':
-    case '-inf':
-      return -Infinity
-    default:
-      throw new SluiceError('sql.invalid_value', {
-        message: 'Invalid input syntax for type double precision',
-      })
-  }
+  const special = specialFromText(text)
+  if (special !== null) return special
+  throw new SluiceError('sql.invalid_value', {
+    message: 'Invalid input syntax for type double precision',
+  })
 }
 
 export function floatSqrt(value: number): number {

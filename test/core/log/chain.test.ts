@@ -5,31 +5,23 @@ import { SluiceError } from '../../../core/errors/error.ts'
 import { readHead } from '../../../core/log/head.ts'
 import { commitKey } from '../../../core/log/keys.ts'
 import { ChainReader } from '../../../core/log/reader.ts'
-import type { Commit } from '../../../core/log/types.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import { assertSameBatch } from '../../support/same-batch.ts'
-import { bulk, hasCode, otherSchema, rows, signal, testLog, type TestLog } from './support.ts'
-
-const chain = 'shop/ingest'
-
-async function open({ log }: TestLog, writer = 'w'): Promise<ChainWriter> {
-  return ChainWriter.open(log, chain, { writer, signal })
-}
-
-async function readFrom({ log }: TestLog, from: number): Promise<Commit[]> {
-  const reader = ChainReader.open(log, chain, from)
-  const commits: Commit[] = []
-  for (let commit = await reader.tryNext(signal); commit !== null;) {
-    commits.push(commit)
-    commit = await reader.tryNext(signal)
-  }
-  await reader[Symbol.asyncDispose]()
-  return commits
-}
+import {
+  bulk,
+  chain,
+  hasCode,
+  openWriter,
+  otherSchema,
+  readFrom,
+  rows,
+  signal,
+  testLog,
+} from './support.ts'
 
 test('invariant 2: rows of several topics, position, cursors, notes and state in one object', async () => {
   const world = await testLog()
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   world.operations.length = 0
   const commit = await writer.commit(
     {
@@ -77,7 +69,7 @@ test('invariant 2: rows of several topics, position, cursors, notes and state in
 
 test('what a draft does not say stays as it was; a full state resets the deltas', async () => {
   const world = await testLog()
-  await using first = await open(world)
+  await using first = await openWriter(world)
   const state = (kind: 'full' | 'delta', byte: number) =>
     ({ kind, bytes: new Uint8Array(300).fill(byte) }) as const
   await first.commit({ entries: [], position: 'p', cursors: { x: 1 }, notes: [1] }, signal)
@@ -85,7 +77,7 @@ test('what a draft does not say stays as it was; a full state resets the deltas'
   await first.commit({ entries: [], state: state('full', 2) }, signal)
   await first.commit({ entries: [], state: state('delta', 3) }, signal)
   await first.commit({ entries: [], notes: null, state: state('delta', 4) }, signal)
-  await using second = await open(await testLog(world.bucket))
+  await using second = await openWriter(await testLog(world.bucket))
   const { position, cursors, notes } = second.head
   assert.deepEqual([position, cursors, notes], ['p', { x: 1 }, null])
   const { full, deltas } = await second.state(signal)
@@ -98,7 +90,7 @@ test('what a draft does not say stays as it was; a full state resets the deltas'
 
 test('blocks above 4 MiB and large states go to a segment, written before the commit', async () => {
   const world = await testLog()
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   world.operations.length = 0
   const big = bulk(5000, 1000)
   await writer.commit(
@@ -121,13 +113,13 @@ test('blocks above 4 MiB and large states go to a segment, written before the co
   assert.ok(commit.bytes > 5_000_000)
   assertSameBatch((await reader.readBlock(commit, 0, signal))!, big)
   assertSameBatch((await reader.readBlock(commit, 2, signal))!, rows(0, 3))
-  await using second = await open(other)
+  await using second = await openWriter(other)
   assert.deepEqual((await second.state(signal)).full, new Uint8Array(100).fill(9))
 })
 
 test('staged segments are invisible until named, and take their offsets then', async () => {
   const world = await testLog()
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   const staged = await writer.stage(
     [
       { kind: 'rows', topic: 'a', batch: rows(10, 4) },
@@ -169,7 +161,7 @@ test('staged segments are invisible until named, and take their offsets then', a
 
 test('commits that overlap are made in the order of the calls', async () => {
   const world = await testLog()
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   const commits = await Promise.all(
     [bulk(2000, 1000), rows(0, 1), bulk(500, 1000), rows(1, 1)].map((batch, i) =>
       writer.commit(
@@ -191,7 +183,7 @@ test('commits that overlap are made in the order of the calls', async () => {
 
 test('an idle chain writes nothing; snapshots come with commits: 256, or a minute and 16', async () => {
   const world = await testLog()
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   const snapshots = (): number => world.operations.filter((op) => op.includes('/snap/')).length
   // The fence is a commit too.
   for (let i = 0; i < 254; i++) await writer.commit({ entries: [] }, signal)
@@ -207,15 +199,15 @@ test('an idle chain writes nothing; snapshots come with commits: 256, or a minut
   assert.equal(writer.snapshotProblem, null)
   // Taking over starts at the newest snapshot: no commit before it is read again.
   const taker = await testLog(world.bucket)
-  await using second = await open(taker)
+  await using second = await openWriter(taker)
   assert.equal(second.head.seq, writer.head.seq + 1)
   assert.ok(taker.operations.length < 15, taker.operations.join('\n'))
 })
 
 test('invariant 4: who lost its epoch cannot commit, and says who took over', async () => {
   const world = await testLog()
-  await using old = await open(world, 'old')
-  await using young = await open(await testLog(world.bucket), 'young')
+  await using old = await openWriter(world, 'old')
+  await using young = await openWriter(await testLog(world.bucket), 'young')
   assert.deepEqual([old.epoch, young.epoch], [1, 2])
   const fencedByYoung = hasCode('log.fenced', /taken over by young with epoch 2/)
   await assert.rejects(old.commit({ entries: [] }, signal), fencedByYoung)
@@ -227,7 +219,7 @@ test('invariant 4: who lost its epoch cannot commit, and says who took over', as
 test('invariant 4: of writers that open at once each epoch goes to one', async () => {
   const world = await testLog()
   const logs = await Promise.all(Array.from({ length: 6 }, () => testLog(world.bucket)))
-  const opened = await Promise.allSettled(logs.map((log, i) => open(log, `w${i}`)))
+  const opened = await Promise.allSettled(logs.map((log, i) => openWriter(log, `w${i}`)))
   const epochs = opened.flatMap((o) => (o.status === 'fulfilled' ? [o.value.epoch] : []))
   assert.equal(new Set(epochs).size, epochs.length)
   assert.ok(epochs.length >= 1)
@@ -261,7 +253,7 @@ test('invariant 1: answers lost after the write are found out; the commit is the
 
 test('invariant 8: a store that stays away ends a commit after bounded attempts, outcome open', async () => {
   const world = await testLog()
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   const { store } = world.log
   const create = store.create.bind(store)
   const away = new SluiceError('store.unavailable', { message: 'away' })
@@ -282,15 +274,15 @@ test('invariant 8: a store that stays away ends a commit after bounded attempts,
   store.get = get
   store.create = create
   await assert.rejects(writer.commit({ entries: [], position: 'q' }, signal), unresolved)
-  await using next = await open(world)
+  await using next = await openWriter(world)
   assert.deepEqual([next.head.position, next.head.seq], ['p', 3])
 })
 
 test('a crash loop of takers-over leaves snapshots too, so that taking over stays quick', async () => {
   const world = await testLog()
-  for (let i = 0; i < 300; i++) await open(await testLog(world.bucket))
+  for (let i = 0; i < 300; i++) await openWriter(await testLog(world.bucket))
   const taker = await testLog(world.bucket)
-  assert.equal((await open(taker)).epoch, 301)
+  assert.equal((await openWriter(taker)).epoch, 301)
   assert.ok(taker.operations.length < 60, `${taker.operations.length}`)
 })
 
@@ -317,6 +309,6 @@ test('when the outcome stays unknown the writer refuses all further work', async
   )
   log.store.create = create
   await assert.rejects(writer.commit({ entries: [] }, signal), /stopped/)
-  await using next = await open(await testLog(world.bucket))
+  await using next = await openWriter(await testLog(world.bucket))
   assert.equal(next.head.position, 'mine', 'opening again settles what happened')
 })

@@ -5,40 +5,24 @@ import { locate, readHead } from '../../../core/log/head.ts'
 import { encodeHint } from '../../../core/log/codec-snapshot.ts'
 import { commitKey, hintKey } from '../../../core/log/keys.ts'
 import { ChainReader } from '../../../core/log/reader.ts'
-import type { Commit } from '../../../core/log/types.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import { assertSameBatch } from '../../support/same-batch.ts'
 import {
   bulk,
+  chain,
   hasCode,
+  openWriter,
   otherSchema,
+  readFrom,
   rows,
   schema,
   signal,
   testLog,
-  type TestLog,
 } from './support.ts'
-
-const chain = 'shop/ingest'
-
-async function open({ log }: TestLog, writer = 'w'): Promise<ChainWriter> {
-  return ChainWriter.open(log, chain, { writer, signal })
-}
-
-async function readFrom({ log }: TestLog, from: number): Promise<Commit[]> {
-  const reader = ChainReader.open(log, chain, from)
-  const commits: Commit[] = []
-  for (let commit = await reader.tryNext(signal); commit !== null;) {
-    commits.push(commit)
-    commit = await reader.tryNext(signal)
-  }
-  await reader[Symbol.asyncDispose]()
-  return commits
-}
 
 test('a reader waits without polling when the writer is in its process, and stops with its signal', async () => {
   const world = await testLog()
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   await using reader = ChainReader.open(world.log, chain, 2)
   const waiting = reader.next(signal)
   const commit = await writer.commit(
@@ -63,7 +47,7 @@ test('a reader waits without polling when the writer is in its process, and stop
 
 test('a reader that starts anywhere knows the schemas, also when their commit is gone', async () => {
   const world = await testLog()
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   await writer.commit({ entries: [{ kind: 'rows', topic: 'a', batch: rows(0, 1) }] }, signal)
   await writer.commit(
     { entries: [{ kind: 'rows', topic: 'a', batch: rows(1, 1, otherSchema) }] },
@@ -82,7 +66,7 @@ test('a reader that starts anywhere knows the schemas, also when their commit is
 
 test('invariant 5: what is missing is an error with the floor, never a skip and never a wait', async () => {
   const world = await testLog()
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   const batch = bulk(5000, 1000)
   await writer.commit({ entries: [{ kind: 'rows', topic: 'a', batch }] }, signal)
   for (let i = 0; i < 256; i++) await writer.commit({ entries: [] }, signal)
@@ -103,7 +87,7 @@ test('invariant 5: what is missing is an error with the floor, never a skip and 
 
 test('a missing segment is an error with the floor', async () => {
   const world = await testLog()
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   const segment = await writer.stage([{ kind: 'rows', topic: 'a', batch: rows(0, 4) }], signal)
   await writer.commit({ entries: [{ kind: 'staged', segment }] }, signal)
   world.bucket.objects.delete(segment.key)
@@ -115,7 +99,7 @@ test('a missing segment is an error with the floor', async () => {
 
 test('locate: start, end, offsets and times, within one commit and across snapshots', async () => {
   const world = await testLog()
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   await writer.commit({ entries: [{ kind: 'rows', topic: 'b', batch: rows(0, 1) }] }, signal)
   for (let i = 0; i < 600; i++) {
     await writer.commit(
@@ -153,7 +137,7 @@ test('chains with odd names keep apart; names that cannot be are refused', async
   for (const name of ['', 'x'.repeat(201)]) {
     await assert.rejects(readHead(world.log, name, signal), hasCode('log.name_invalid'))
   }
-  await using writer = await open(world)
+  await using writer = await openWriter(world)
   await assert.rejects(
     writer.commit({ entries: [{ kind: 'truncate', topic: '' }] }, signal),
     hasCode('log.name_invalid'),

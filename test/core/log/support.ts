@@ -1,6 +1,9 @@
 /** What the log's tests share: a memory log whose operations are on record, and small batches. */
 import { SluiceError } from '../../../core/errors/error.ts'
 import { openLog, type Log } from '../../../core/log/log.ts'
+import { ChainReader } from '../../../core/log/reader.ts'
+import type { Commit } from '../../../core/log/types.ts'
+import { ChainWriter } from '../../../core/log/writer.ts'
 import { makeBatch, type Batch } from '../../../core/record/batch.ts'
 import { makeSchema, type Schema } from '../../../core/record/schema.ts'
 import { MemoryBucket, MemoryStore, type MemoryFaults } from '../../../core/store/memory.ts'
@@ -112,3 +115,20 @@ export const hasCode =
   (code: string, message = /./) =>
   (error: unknown): boolean =>
     error instanceof SluiceError && error.code === code && message.test(error.message)
+
+export const chain = 'shop/ingest'
+
+export async function openWriter({ log }: TestLog, writer = 'w'): Promise<ChainWriter> {
+  return ChainWriter.open(log, chain, { writer, signal })
+}
+
+export async function readFrom({ log }: TestLog, from: number): Promise<Commit[]> {
+  const reader = ChainReader.open(log, chain, from)
+  const commits: Commit[] = []
+  for (let commit = await reader.tryNext(signal); commit !== null;) {
+    commits.push(commit)
+    commit = await reader.tryNext(signal)
+  }
+  await reader[Symbol.asyncDispose]()
+  return commits
+}
