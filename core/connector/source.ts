@@ -52,7 +52,8 @@ export interface SourceBatch {
   /**
    * null: the batch holds only whole transactions (or the source has none).
    * Otherwise all of it belongs to this transaction, of which more may follow; transactions may
-   * interleave. `part` names the sub-transaction ('' = the transaction itself).
+   * interleave. `part` names the sub-transaction ('' = the transaction itself). No id is ever used
+   * for two transactions.
    */
   readonly transaction: { readonly id: string; readonly part: string } | null
   /** End of `transaction`, or, on abort with a `part`, of that part alone. */

@@ -22,6 +22,7 @@ type LevelBatch = { type: 'put'; key: string; value: Uint8Array } | { type: 'del
 
 const end = '\u0000'
 const empty = new Uint8Array(0)
+const foldersMax = 8
 
 /** A row's key as it stands in ours: a zero byte in it would end it early. */
 function quoted(key: string): string {
@@ -41,14 +42,21 @@ export class RowMemory implements AsyncDisposable {
     this.#level = level
   }
 
+  /**
+   * Opens the memory in `folder`. Where another process still holds it (one that was taken over and
+   * has not noticed, or is asleep), a folder beside it is used: what is missing there is read from
+   * the log, and a take-over must not wait for the process that it takes over from.
+   */
   static async open(folder: string): Promise<RowMemory> {
     try {
-      mkdirSync(folder, { recursive: true })
-      const level: Level = new ClassicLevel(folder, { keyEncoding: 'utf8', valueEncoding: 'view' })
-      await level.open()
-      // Open transactions come again from the source.
-      await level.clear({ gte: 't', lt: 'u' })
-      return new RowMemory(level)
+      for (let beside = 1; ; beside++) {
+        const level = await openLevel(beside === 1 ? folder : `${folder}.${beside}`)
+        if (level === null && beside < foldersMax) continue
+        if (level === null) throw new Error(`${foldersMax} processes hold such a folder`)
+        // Open transactions come again from the source.
+        await level.clear({ gte: 't', lt: 'u' })
+        return new RowMemory(level)
+      }
     } catch (cause) {
       throw new SluiceError('task.state_unusable', {
         message: `cannot open the row memory in ${folder}`,
@@ -150,6 +158,20 @@ export class RowMemory implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#level.close()
+  }
+}
+
+/** null: another process has it. */
+async function openLevel(folder: string): Promise<Level | null> {
+  mkdirSync(folder, { recursive: true })
+  const level: Level = new ClassicLevel(folder, { keyEncoding: 'utf8', valueEncoding: 'view' })
+  try {
+    await level.open()
+    return level
+  } catch (error) {
+    const { cause } = error as { cause?: { code?: string } }
+    if (cause?.code === 'LEVEL_LOCKED') return null
+    throw error
   }
 }
 

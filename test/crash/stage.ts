@@ -103,7 +103,11 @@ export class Stage implements AsyncDisposable {
       return head?.topics.get('pg.public.events')?.nextOffset ?? 0
     }
     const before = await end()
-    await waitFor('new rows in the log', async () => (await end()) > before + 100, 60_000)
+    try {
+      await waitFor('new rows in the log', async () => (await end()) > before + 100, 60_000)
+    } catch (cause) {
+      throw new Error(`the log stood still; the processes said:\n${this.output}`, { cause })
+    }
   }
 
   /** Ends the writers; how many rows they wrote. */

@@ -87,7 +87,11 @@ function rowsOf(changes: readonly Change[]): RowsChange {
 class Model {
   readonly steps: Step[] = [{ transaction: null, end: null, changes: [rowsOf([])] }]
   readonly committed: Table = new Map()
-  #open = new Map<string, { table: Table; before: Table; locked: Set<number>; part: string }>()
+  #open = new Map<
+    string,
+    { id: string; table: Table; before: Table; locked: Set<number>; part: string }
+  >()
+  #begun = 0
   #parts = 0
 
   #locked(id: number, own: string | null): boolean {
@@ -100,7 +104,9 @@ class Model {
     seeds: readonly { readonly id: number; readonly kind: number; readonly large: Large }[],
   ): void {
     if (name !== null && !this.#open.has(name)) {
-      this.#open.set(name, { table: new Map(), before: new Map(), locked: new Set(), part: '' })
+      // As in a database, no two transactions have one id.
+      const id = `${name}.${++this.#begun}`
+      this.#open.set(name, { id, table: new Map(), before: new Map(), locked: new Set(), part: '' })
     }
     const open = name === null ? null : this.#open.get(name)!
     const get = (id: number) =>
@@ -135,7 +141,7 @@ class Model {
         set(id, { small, large: row.large })
       }
     }
-    const transaction = name === null ? null : { id: name, part: open!.part }
+    const transaction = open === null ? null : { id: open.id, part: open.part }
     this.steps.push({ transaction, end: null, changes: [rowsOf(changes)] })
   }
 
@@ -149,7 +155,7 @@ class Model {
   rollbackToSavepoint(name: string): void {
     const open = this.#open.get(name)
     if (open === undefined || open.part === '') return
-    this.steps.push({ transaction: { id: name, part: open.part }, end: 'abort', changes: [] })
+    this.steps.push({ transaction: { id: open.id, part: open.part }, end: 'abort', changes: [] })
     open.table = new Map(open.before)
     open.part = `s${++this.#parts}`
   }
@@ -157,7 +163,7 @@ class Model {
   end(name: string, how: 'commit' | 'abort'): void {
     const open = this.#open.get(name)
     if (open === undefined) return
-    this.steps.push({ transaction: { id: name, part: '' }, end: how, changes: [] })
+    this.steps.push({ transaction: { id: open.id, part: '' }, end: how, changes: [] })
     this.#open.delete(name)
     if (how === 'abort') return
     for (const [id, row] of open.table) {
