@@ -22,7 +22,6 @@
  */
 import type { Position, SourceBatch } from '../../core/connector/source.ts'
 import { SluiceError } from '../../core/errors/error.ts'
-import { Gathered } from './gathered.ts'
 import {
   bigintAt,
   int32At,
@@ -36,6 +35,7 @@ import { RelationScopes } from './relation-scopes.ts'
 import type { RelationPlan, Relations } from './relations.ts'
 import { RowChanges } from './row-changes.ts'
 import type { RowFilter } from './row-filter.ts'
+import { TableWriters } from './table-writers.ts'
 
 /** Whole transactions go out together from this size on. */
 export const batchBytes = 1 << 20
@@ -64,11 +64,11 @@ export class Decoder {
   readonly #positionAt: (lsn: bigint) => Position
   readonly #filter: RowFilter | null
   readonly #rows = new RowChanges()
-  readonly #whole = new Gathered()
-  readonly #streamed = new Gathered()
+  readonly #whole = new TableWriters()
+  readonly #streamed = new TableWriters()
 
   /** Where changes go now: `#whole` in a transaction, `#streamed` in a segment, else nowhere. */
-  #into: Gathered | null = null
+  #into: TableWriters | null = null
   #transactions = 0
   #xid = 0
   #part = 0
@@ -91,11 +91,11 @@ export class Decoder {
 
   /** Bytes of rows not handed out yet. */
   get gatheredBytes(): number {
-    return this.#whole.bytes + this.#streamed.bytes
+    return this.#whole.gathered.bytes + this.#streamed.gathered.bytes
   }
   /** Whether `flush` would give rows: whole transactions, and none open. */
   get flushable(): boolean {
-    return this.#into === null && this.#whole.bytes > 0
+    return this.#into === null && this.#whole.gathered.bytes > 0
   }
 
   /** One message, source[start, end). `sentUs`: when the server sent it, µs since 1970. */
@@ -161,7 +161,7 @@ export class Decoder {
   }
 
   #handOut(): void {
-    const changes = this.#whole.take()
+    const changes = this.#whole.gathered.take()
     if (changes.length === 0 && this.#lsn === this.#handedOut) return
     this.#handedOut = this.#lsn
     const position = this.#positionAt(this.#lsn)
@@ -178,7 +178,7 @@ export class Decoder {
     this.#known = commitLsn < this.#after
     this.#parted = false
     this.#into = this.#whole
-    this.#whole.beginTransaction(++this.#transactions)
+    this.#whole.gathered.beginTransaction(++this.#transactions)
   }
 
   #filterAt(lsn: bigint): RowFilter | null {
@@ -194,17 +194,17 @@ export class Decoder {
     const after = bigintAt(source, at + 9)
     if (after > this.#lsn) this.#lsn = after
     if (this.#parted) {
-      const changes = this.#whole.take()
+      const changes = this.#whole.gathered.take()
       const transaction = { id: String(this.#xid), part: '' }
       this.#handedOut = this.#lsn
       const position = this.#positionAt(this.#lsn)
       this.out.push({ changes, transaction, end: 'commit', position })
-    } else if (this.#whole.bytes >= batchBytes) this.#handOut()
+    } else if (this.#whole.gathered.bytes >= batchBytes) this.#handOut()
   }
 
   /** Hands out what there is of the open transaction, after the whole ones before it. */
   #handOutPart(): void {
-    const [before, open] = this.#whole.takeApart()
+    const [before, open] = this.#whole.gathered.takeApart()
     if (before.length > 0) {
       this.#handedOut = this.#lsn
       const position = this.#positionAt(this.#lsn)
@@ -241,10 +241,10 @@ export class Decoder {
   }
 
   #handOutStreamed(): void {
-    const changes = this.#streamed.take()
+    const changes = this.#streamed.gathered.take()
     if (changes.length === 0) return
     // An unchanged value in these rows may stand in a transaction that committed before them.
-    if (this.#whole.bytes > 0) this.#handOut()
+    if (this.#whole.gathered.bytes > 0) this.#handOut()
     const part = this.#part === this.#xid ? '' : String(this.#part)
     const transaction = { id: String(this.#xid), part }
     this.out.push({ changes, transaction, end: null, position: null })
@@ -333,7 +333,7 @@ export class Decoder {
         throw protocolError('names a relation never announced', MessageType.truncate, place - start)
       }
       if (plan === 'ignored' || this.#rows.dropsTruncate(plan.tableOid)) continue
-      if (isForWholeTopic(plan, source, at + 5, end)) into.truncate(plan)
+      if (isForWholeTopic(plan, source, at + 5, end)) into.gathered.truncate(plan.topic.topic)
     }
     this.#gathered(into, end - start)
   }
@@ -345,11 +345,11 @@ export class Decoder {
     this.#part = part
   }
 
-  #gathered(into: Gathered, bytes: number): void {
-    into.bytes += bytes
+  #gathered(into: TableWriters, bytes: number): void {
+    into.gathered.bytes += bytes
     if (into === this.#streamed) {
-      if (into.bytes >= batchBytes) this.#handOutStreamed()
-    } else if (into.bytes >= partBytes) this.#handOutPart()
+      if (into.gathered.bytes >= batchBytes) this.#handOutStreamed()
+    } else if (into.gathered.bytes >= partBytes) this.#handOutPart()
   }
 }
 

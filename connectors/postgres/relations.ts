@@ -13,7 +13,7 @@ import {
   type TableInfo,
 } from './catalog.ts'
 import type { RelationMessage } from './pgoutput.ts'
-import { TopicSchema } from './topic-rows.ts'
+import { TopicSchema } from '../../core/connector/topic-rows.ts'
 
 /** How the rows of a relation go into a topic. */
 export interface RelationPlan {

@@ -12,7 +12,7 @@
  */
 import { int16At, int32At, protocolError } from './pgoutput.ts'
 import type { RelationPlan } from './relations.ts'
-import type { TopicRows } from './topic-rows.ts'
+import type { TopicRows } from '../../core/connector/topic-rows.ts'
 import type { ValueDecoder } from './value-decoder.ts'
 
 const kindNull = 0x6e
@@ -21,7 +21,7 @@ const kindUnchanged = 0x75
 
 export class TableWriter {
   readonly plan: RelationPlan
-  readonly rows: TopicRows
+  readonly rows: TopicRows<ValueDecoder>
   readonly #decoders: readonly ValueDecoder[]
   readonly #fields: Int32Array
   /** Where the values of the last old tuple are; −1 = null, −2 = not sent. */
@@ -29,7 +29,7 @@ export class TableWriter {
   readonly #oldEnds: Int32Array
   readonly #inOldKey: Uint8Array
 
-  constructor(plan: RelationPlan, rows: TopicRows) {
+  constructor(plan: RelationPlan, rows: TopicRows<ValueDecoder>) {
     this.plan = plan
     this.rows = rows
     this.#fields = plan.fields

@@ -1,14 +1,18 @@
 /**
- * The rows gathered for one topic: a decoder and builder a field, and weight, operation and time a
- * row. Hot: one `endRow` a row. Builders are kept from batch to batch.
+ * The rows gathered for one topic of a change stream: the connector's decoder a field, and weight,
+ * operation and time a row. Hot: one `endRow` a row. Builders are kept from batch to batch.
  */
-import type { RowsChange } from '../../core/connector/source.ts'
-import { makeBatch, type Batch } from '../../core/record/batch.ts'
-import { bitmapBytes, setBit, sliceBitmap } from '../../core/record/bitmap.ts'
-import { sliceBatch } from '../../core/record/batch-ops.ts'
-import { makeSchema, type Schema } from '../../core/record/schema.ts'
-import type { ValueDecoder } from './value-decoder.ts'
-import { valueDecoder } from './values.ts'
+import { makeBatch, type Batch } from '../record/batch.ts'
+import { bitmapBytes, setBit, sliceBitmap } from '../record/bitmap.ts'
+import { sliceBatch } from '../record/batch-ops.ts'
+import { makeSchema, type Schema } from '../record/schema.ts'
+import type { ColumnBuilder } from '../record/validity.ts'
+import type { RowsChange } from './source.ts'
+
+/** What reads the values of one field; how, its connector knows. */
+export interface FieldDecoder {
+  readonly builder: ColumnBuilder
+}
 
 /**
  * A topic's schema as the stream knows it. Nullability comes from the catalog of today, rows from
@@ -36,9 +40,10 @@ export class TopicSchema {
   }
 }
 
-export class TopicRows {
+export class TopicRows<Decoder extends FieldDecoder> {
   readonly topic: TopicSchema
-  readonly decoders: readonly ValueDecoder[]
+  /** One a field. */
+  readonly decoders: readonly Decoder[]
   rows = 0
   /** Row at which the open transaction begins, and which transaction that is. */
   transactionStart = 0
@@ -52,9 +57,9 @@ export class TopicRows {
   #unchanged: (Uint8Array | null)[] | null = null
   #previous: Int32Array | null = null
 
-  constructor(topic: TopicSchema) {
+  constructor(topic: TopicSchema, decoders: readonly Decoder[]) {
     this.topic = topic
-    this.decoders = topic.schema.fields.map((field) => valueDecoder(field.type))
+    this.decoders = decoders
     this.#nulls = new Uint8Array(this.decoders.length)
   }
 

@@ -3,24 +3,28 @@
  * In order within a topic; what a topic's rows had before a change of its schema or a truncate is
  * finished into the list at once.
  */
-import type { TopicChange } from '../../core/connector/source.ts'
-import type { RelationPlan } from './relations.ts'
-import { splitChange, TopicRows } from './topic-rows.ts'
-import { TableWriter } from './table-writer.ts'
+import type { TopicChange } from './source.ts'
+import { splitChange, TopicRows, type FieldDecoder, type TopicSchema } from './topic-rows.ts'
 
 /** Builders that grew beyond this for one batch are not kept for the next. */
 const keptBytesMax = 32 << 20
 
-export class Gathered {
+export class Gathered<Decoder extends FieldDecoder> {
   /** Bytes on the wire of what was gathered; about what the columns take. */
   bytes = 0
+  /** Counts up whenever rows that `rowsOf` gave may be out of date. */
+  version = 0
   #transaction = 0
   /** Finished changes of whole transactions, and of the open one. */
   #before: TopicChange[] = []
   #open: TopicChange[] = []
-  readonly #topics = new Map<string, TopicRows>()
-  readonly #writers = new Map<number, TableWriter>()
-  #last: TableWriter | null = null
+  readonly #topics = new Map<string, TopicRows<Decoder>>()
+  readonly #decodersOf: (topic: TopicSchema) => readonly Decoder[]
+
+  /** `decodersOf`: new decoders, one for each field of the topic's schema. */
+  constructor(decodersOf: (topic: TopicSchema) => readonly Decoder[]) {
+    this.#decodersOf = decodersOf
+  }
 
   beginTransaction(transaction: number): void {
     this.#transaction = transaction
@@ -29,23 +33,31 @@ export class Gathered {
     this.#open = []
   }
 
-  /** The writer for a row of the open transaction. */
-  writer(plan: RelationPlan): TableWriter {
-    let writer = this.#last
-    if (writer === null || writer.plan !== plan) {
-      writer = this.#writerOf(plan)
-      this.#last = writer
+  /**
+   * Where the next row of the open transaction goes; what was given before may be used again, with
+   * `enter`, while `version` stays the same.
+   */
+  rowsOf(topic: TopicSchema): TopicRows<Decoder> {
+    let rows = this.#topics.get(topic.topic)
+    if (rows === undefined || rows.topic !== topic) {
+      // Rows of the schema before have their place before those of this one.
+      if (rows !== undefined) this.#finish(rows)
+      rows = new TopicRows(topic, this.#decodersOf(topic))
+      this.#topics.set(topic.topic, rows)
+      this.version++
     }
-    const { rows } = writer
-    if (rows.transaction !== this.#transaction) {
-      rows.transaction = this.#transaction
-      rows.transactionStart = rows.rows
-    }
-    return writer
+    this.enter(rows)
+    return rows
   }
 
-  truncate(plan: RelationPlan): void {
-    const { topic } = plan.topic
+  /** Says that the next row of `rows`, which `rowsOf` gave under this `version`, is of the open transaction. */
+  enter(rows: TopicRows<Decoder>): void {
+    if (rows.transaction === this.#transaction) return
+    rows.transaction = this.#transaction
+    rows.transactionStart = rows.rows
+  }
+
+  truncate(topic: string): void {
     const rows = this.#topics.get(topic)
     if (rows !== undefined) this.#finish(rows)
     this.#open.push({ topic, truncate: true })
@@ -71,12 +83,15 @@ export class Gathered {
   #startAnew(): void {
     this.#before = []
     this.#open = []
-    if (this.bytes > keptBytesMax) this.#forgetBuilders()
+    if (this.bytes > keptBytesMax) {
+      this.#topics.clear()
+      this.version++
+    }
     this.bytes = 0
   }
 
   /** Finishes the rows of one topic while a transaction is open. */
-  #finish(rows: TopicRows): void {
+  #finish(rows: TopicRows<Decoder>): void {
     if (rows.rows === 0) return
     const inOpen = rows.transaction === this.#transaction
     const start = rows.transactionStart
@@ -88,32 +103,5 @@ export class Gathered {
       this.#before.push(before)
       this.#open.push(open)
     }
-  }
-
-  #writerOf(plan: RelationPlan): TableWriter {
-    const known = this.#writers.get(plan.oid)
-    if (known !== undefined && known.plan === plan && this.#isCurrent(known)) return known
-    const { topic } = plan.topic
-    let rows = this.#topics.get(topic)
-    if (rows === undefined || rows.topic !== plan.topic) {
-      // Rows of the schema before have their place before those of this one.
-      if (rows !== undefined) this.#finish(rows)
-      rows = new TopicRows(plan.topic)
-      this.#topics.set(topic, rows)
-    }
-    const writer = new TableWriter(plan, rows)
-    this.#writers.set(plan.oid, writer)
-    return writer
-  }
-
-  /** Two relations that write to one topic under two schemas take turns. */
-  #isCurrent(writer: TableWriter): boolean {
-    return this.#topics.get(writer.plan.topic.topic) === writer.rows
-  }
-
-  #forgetBuilders(): void {
-    this.#topics.clear()
-    this.#writers.clear()
-    this.#last = null
   }
 }
