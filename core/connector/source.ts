@@ -75,11 +75,20 @@ export interface RowsChange {
    */
   readonly unchanged?: readonly (Uint8Array | null)[]
   /**
+   * Beside `unchanged`: where the source sent a change of the value instead of the value (MySQL's
+   * partial JSON), per field by row index what makes the new value of the one before, as exact text.
+   * Such slots are marked in `unchanged` too.
+   */
+  readonly edits?: readonly (ReadonlyMap<number, ValueEdit> | null)[]
+  /**
    * Beside `unchanged`, where a row's key changed with it: per row, the index of the row in this
    * batch that carries the old key (its −1), or −1 when the row's own key is the one to look under.
    */
   readonly previous?: Int32Array
 }
+
+/** The new value from the one before (null = a null). Throws a SluiceError when it does not fit. */
+export type ValueEdit = (before: Uint8Array | null) => Uint8Array | null
 
 export interface TruncateChange {
   readonly topic: string

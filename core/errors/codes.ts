@@ -1,5 +1,6 @@
 import { configCodes } from './codes/config.ts'
 import { logCodes } from './codes/log.ts'
+import { mysqlCodes } from './codes/mysql.ts'
 import { postgresCodes } from './codes/postgres.ts'
 import { sinkCodes } from './codes/sinks.ts'
 import { sqlCodes } from './codes/sql.ts'
@@ -17,6 +18,7 @@ export const codes = {
   ...logCodes,
   ...taskCodes,
   ...postgresCodes,
+  ...mysqlCodes,
   ...sqlCodes,
   ...sinkCodes,
 } as const satisfies CodeTable
