@@ -2,6 +2,7 @@ import { configCodes } from './codes/config.ts'
 import { logCodes } from './codes/log.ts'
 import { mysqlCodes } from './codes/mysql.ts'
 import { postgresCodes } from './codes/postgres.ts'
+import { snapshotCodes } from './codes/snapshot.ts'
 import { sinkCodes } from './codes/sinks.ts'
 import { sqlCodes } from './codes/sql.ts'
 import { taskCodes } from './codes/task.ts'
@@ -19,6 +20,7 @@ export const codes = {
   ...taskCodes,
   ...postgresCodes,
   ...mysqlCodes,
+  ...snapshotCodes,
   ...sqlCodes,
   ...sinkCodes,
 } as const satisfies CodeTable

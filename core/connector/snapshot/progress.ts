@@ -10,6 +10,8 @@ export interface TableProgress {
   readonly key: readonly string[]
   /** The last key whose row is in the log, and all before it; null = none yet. Absent once the table is copied. */
   readonly upTo?: KeyText | null
+  /** Keys within what is copied whose rows are not in the log: they have yet to be read by themselves. */
+  readonly waiting?: readonly KeyText[]
   /** What the configuration said when the copy was asked for (`resnapshot`); another text asks for another copy. */
   readonly asked?: string
 }
@@ -22,3 +24,12 @@ export interface SnapshotProgress {
 }
 
 export const nothingCopied: SnapshotProgress = { steps: 0, tables: {} }
+
+/** The same progress with another state of one table. */
+export function withTable(
+  progress: SnapshotProgress,
+  topic: string,
+  table: TableProgress,
+): SnapshotProgress {
+  return { steps: progress.steps + 1, tables: { ...progress.tables, [topic]: table } }
+}

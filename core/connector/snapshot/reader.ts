@@ -4,10 +4,15 @@
  * the chunk shows. beside.ts joins them with the stream; docs/decisions/0007-snapshot-beside-stream.md
  * has the argument why nothing is missing and nothing is there twice.
  */
+import { SluiceError } from '../../errors/error.ts'
 import type { Batch } from '../../record/batch.ts'
 import type { Position } from '../source.ts'
 
-/** Key values in the table's key order, each as exact text. */
+/**
+ * Key values in the table's key order, which is the order of the key in the topic's schema, each as
+ * `textAt` (core/record/value.ts) prints it: keys of streamed rows, of read rows and of bounds are
+ * compared and kept in this one form.
+ */
 export type KeyText = readonly string[]
 
 export interface SnapshotTable {
@@ -16,6 +21,19 @@ export interface SnapshotTable {
   readonly id: string
   /** What the order of keys means, a text a column; another order makes old bounds worthless. Empty = no key. */
   readonly key: readonly string[]
+}
+
+/**
+ * The table is not the one that `describe` gave any more: another one has its name, it was emptied or
+ * rewritten, or its columns are others. It is described and read again.
+ */
+export class SnapshotTableChanged extends SluiceError {
+  constructor(topic: string, cause?: unknown) {
+    super('source.snapshot.table_changed', {
+      message: `The table of ${topic} was changed while it was being copied.`,
+      ...(cause === undefined ? {} : { cause }),
+    })
+  }
 }
 
 export interface Chunk {
