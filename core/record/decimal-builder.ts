@@ -12,6 +12,8 @@ const minus = 0x2d
 const point = 0x2e
 const letterN = 0x4e
 const letterI = 0x49
+/** Fifteen digits, sign and point; a longer text may have more digits than a double holds. */
+const exactTextMax = 17
 
 export class DecimalBuilder implements ColumnBuilder {
   length = 0
@@ -32,7 +34,8 @@ export class DecimalBuilder implements ColumnBuilder {
 
   /** Appends the decimal text source[start, end) (ASCII). */
   appendText(source: Uint8Array, start: number, end: number): void {
-    if (this.#texts !== null || this.#wide) return this.#appendSlowly(latin1(source, start, end))
+    if (this.#texts !== null || this.#wide || end - start > exactTextMax)
+      return this.#appendSlowly(latin1(source, start, end))
     let at = start
     const negative = source[at] === minus
     if (negative) at++
