@@ -11,8 +11,8 @@ import type { Client, ClientConfig } from 'pg'
 import { LogicalReplicationService } from 'pg-logical-replication'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Clock } from '../../core/connector/context.ts'
+import { LazySocket } from '../../core/connector/lazy-socket.ts'
 import { formatLsn } from './lsn.ts'
-import { ReplicationSocket } from './replication-socket.ts'
 import { sessionSettingsSql } from './session.ts'
 import { quoteIdent } from './table-pattern.ts'
 
@@ -37,7 +37,7 @@ const epochMs = 946_684_800_000
 const requestsInRowMax = 100
 
 export class ReplicationConnection implements AsyncDisposable {
-  readonly #socket: ReplicationSocket
+  readonly #socket: LazySocket
   readonly #write: (bytes: Uint8Array) => void
   readonly #service: LogicalReplicationService
   readonly #clock: Clock
@@ -90,7 +90,7 @@ export class ReplicationConnection implements AsyncDisposable {
     }
   }
 
-  get socket(): ReplicationSocket {
+  get socket(): LazySocket {
     return this.#socket
   }
 
@@ -171,7 +171,7 @@ export class ReplicationConnection implements AsyncDisposable {
 }
 
 interface Taken {
-  readonly socket: ReplicationSocket
+  readonly socket: LazySocket
   readonly write: (bytes: Uint8Array) => void
   /** wal_sender_timeout; 0 = none. */
   readonly timeoutMs: number
@@ -204,7 +204,7 @@ class TakeOver {
     const { stream } = connection
     // The driver's parser would make an object of every message.
     stream.removeAllListeners('data')
-    const socket = new ReplicationSocket(stream, this.options.clock)
+    const socket = new LazySocket(stream, this.options.clock)
     const write = (bytes: Uint8Array): void => {
       if (stream.writable) stream.write(bytes)
     }

@@ -1,12 +1,13 @@
 /**
- * Reading the replication socket lazily. The walsender sends every message by itself; a reader that
- * takes each at once makes both sides wake for each (measured: 130k rows/s against 260k for a reader
- * that waits 1 ms when there was little to read, docs/decisions/0002-postgres-transport.md). So under
- * load this one pauses for a millisecond after a short read and lets the kernel gather; after a quiet
- * moment it does not, and a lone commit is seen at once. What is not taken is bounded.
+ * Reading a change stream's socket lazily. Database servers send changes in small pieces; a reader that
+ * takes each at once makes both sides wake for each (measured with Postgres: 130k rows/s against 260k
+ * for a reader that waits 1 ms when there was little to read,
+ * docs/decisions/0002-postgres-transport.md). So under load this one pauses for a millisecond after a
+ * short read and lets the kernel gather; after a quiet moment it does not, and a lone commit is seen at
+ * once. What is not taken is bounded.
  */
 import type { Duplex } from 'node:stream'
-import type { Clock } from '../../core/connector/context.ts'
+import type { Clock } from './context.ts'
 
 /** What one read gives at most; less means that the socket is empty now. */
 const fullReadBytes = 65_536
@@ -17,9 +18,12 @@ const lazyPauseMs = 1
 /** Two reads closer than this are load. */
 const loadGapMs = 4
 
-export class ReplicationSocket {
+export class LazySocket {
   readonly #stream: Duplex
   readonly #clock: Clock
+  readonly #onData = (chunk: Uint8Array): void => this.#take(chunk)
+  readonly #onError = (error: Error): void => this.fail(error)
+  readonly #onClose = (): void => this.fail(closedByServer())
   #chunks: Uint8Array[] = []
   #bytes = 0
   #full = false
@@ -33,9 +37,9 @@ export class ReplicationSocket {
     this.#stream = stream
     this.#clock = clock
     this.#lastReadMs = clock.nowMs()
-    stream.on('data', (chunk: Uint8Array) => this.#take(chunk))
-    stream.on('error', (error: Error) => this.fail(error))
-    stream.on('close', () => this.fail(new Error('Connection terminated by the server')))
+    stream.on('data', this.#onData)
+    stream.on('error', this.#onError)
+    stream.on('close', this.#onClose)
   }
 
   /** The next bytes; null when none are there now. Throws what ended the connection, after the last bytes. */
@@ -83,6 +87,16 @@ export class ReplicationSocket {
     this.wake()
   }
 
+  /** Gives the stream back, paused, to whoever had it before; nothing may be left to take. */
+  release(): void {
+    this.#stream.off('data', this.#onData)
+    this.#stream.off('error', this.#onError)
+    this.#stream.off('close', this.#onClose)
+    this.#stream.pause()
+    if (this.#lazyTimer !== null) clearTimeout(this.#lazyTimer)
+    this.#lazyTimer = null
+  }
+
   /** Cuts the connection. */
   destroy(): void {
     if (this.#lazyTimer !== null) clearTimeout(this.#lazyTimer)
@@ -113,4 +127,9 @@ export class ReplicationSocket {
     // Whoever waits for more learns that nothing came.
     this.wake()
   }
+}
+
+/** With Node's code for a connection that the other side ended, which every table of errors knows. */
+function closedByServer(): Error {
+  return Object.assign(new Error('The server closed the connection'), { code: 'ECONNRESET' })
 }
