@@ -9,4 +9,92 @@ export const mysqlCodes = {
     remedy:
       'Check that nothing between Sluice and the server rewrites the stream (a proxy) and that the server version is supported; nothing was lost, the stream stops in front of that event.',
   },
+  'source.mysql.url': {
+    fault: 'config',
+    cause: 'The connection URL cannot be used as it is written.',
+    remedy:
+      'Write it as mysql://user:password@host:3306?ssl-mode=verify-identity, with special characters percent-encoded.',
+  },
+  'source.mysql.connection': {
+    fault: 'transient',
+    cause: 'The connection to the server could not be made or was lost.',
+    remedy: 'Check that the server is up and reachable; Sluice tries again by itself.',
+  },
+  'source.mysql.server_restarting': {
+    fault: 'transient',
+    cause:
+      'The server is starting, stopping, or ended this connection on an administrator’s order.',
+    remedy: 'Nothing to do while it restarts; Sluice tries again by itself.',
+  },
+  'source.mysql.busy': {
+    fault: 'transient',
+    cause:
+      'The server has no free connection, memory or disk, a lock was not to be had in time, or it cancelled the statement.',
+    remedy: 'Free or raise the named resource on the server; Sluice tries again by itself.',
+  },
+  'source.mysql.silent': {
+    fault: 'transient',
+    cause: 'The server sent nothing for twice the time after which it was to say that it is alive.',
+    remedy: 'Check the network between Sluice and the server; Sluice connects again by itself.',
+  },
+  'source.mysql.tls': {
+    fault: 'config',
+    cause: 'The TLS connection was refused or its certificate could not be verified.',
+    remedy: 'Check ssl-mode and ssl-ca in the url, and the name in the server’s certificate.',
+  },
+  'source.mysql.auth': {
+    fault: 'config',
+    cause: 'The server refused the user, the password, this host or this kind of connection.',
+    remedy:
+      'Check the url, that the account exists for the host Sluice connects from, that its password has not expired, and that it is not locked.',
+  },
+  'source.mysql.permission': {
+    fault: 'config',
+    cause: 'The user lacks a privilege for what Sluice has to do.',
+    remedy:
+      'GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* and SELECT on each table to the user of the url.',
+  },
+  'source.mysql.server_id_clash': {
+    fault: 'transient',
+    cause: 'Another reader of the binlog came with the same server id and took this one’s place.',
+    remedy:
+      'Sluice comes back with another id by itself, unless `server_id` is set: give each replica and each pipeline its own.',
+  },
+  'source.mysql.binlog_purged': {
+    fault: 'config',
+    cause: 'The server has removed binlogs whose changes are not in the log yet.',
+    remedy:
+      'Those changes are gone: set on_purged: resnapshot to copy the tables again, and raise binlog_expire_logs_seconds.',
+  },
+  'source.mysql.binlog_ahead': {
+    fault: 'config',
+    cause:
+      'The log holds changes that the server does not have: it was restored from a backup, lost the end of its binlog in a crash, or is another server.',
+    remedy:
+      'Connect to the server that has them, or set on_purged: resnapshot to copy the tables again as they are now.',
+  },
+  'source.mysql.binlog_off': {
+    fault: 'config',
+    cause: 'The server writes no binlog, or not under GTIDs any more.',
+    remedy: 'Start it with log_bin; where the log was written under GTIDs, set gtid_mode=ON again.',
+  },
+  'source.mysql.binlog_unreadable': {
+    fault: 'config',
+    cause: 'The server cannot read its own binlog at the place asked for.',
+    remedy:
+      'See the server’s error log; if the binlog is damaged, its changes are lost: set on_purged: resnapshot to copy the tables again.',
+  },
+  'source.mysql.other_server': {
+    fault: 'config',
+    cause:
+      'The url leads to another server than before, and without GTIDs a place in one server’s binlog means nothing on another.',
+    remedy:
+      'Connect to the server that was read before, or set on_purged: resnapshot to copy the tables again from this one. gtid_mode=ON makes servers interchangeable.',
+  },
+  'source.mysql.server': {
+    fault: 'config',
+    cause: 'The server answered with an error that has no other entry here.',
+    remedy:
+      'Look up the number in the message in the server’s error reference, and the server’s log.',
+  },
 } as const satisfies CodeTable
