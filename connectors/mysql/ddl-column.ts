@@ -137,7 +137,7 @@ function afterValue(words: readonly Word[], start: number): number {
 }
 
 /** A collation begins with its character set's name; MariaDB's uca1400_… do not, and go with any. */
-function charsetOf(collation: string | null): string | null {
+export function charsetOf(collation: string | null): string | null {
   const name = collation?.split('_')[0]?.toLowerCase() ?? null
   if (name === null || name === 'uca1400') return null
   return name === 'utf8' ? 'utf8mb3' : name
@@ -206,7 +206,10 @@ function labelsOf(name: string, type: TypeAst, texts: readonly string[]): string
     return place === undefined ? undefined : texts[Number(place)]
   })
   if (labels.length === 0 || labels.includes(undefined)) return null
-  // The server cuts trailing spaces off labels.
-  const quoted = labels.map((label) => `'${label!.replace(/ +$/, '').replaceAll("'", "''")}'`)
+  // The server cuts trailing spaces off labels; the catalog writes backslashes escaped.
+  const quoted = labels.map((label) => {
+    const kept = label!.replace(/ +$/, '')
+    return `'${kept.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
+  })
   return `${name}(${quoted.join(',')})`
 }

@@ -7,8 +7,8 @@
  *   name      = '`' ( any | '``' )* '`'          with ANSI_QUOTES also '"' ( any | '""' )* '"'
  *   text      = "'" ( any | "''" | '\' any )* "'"    without ANSI_QUOTES also '"' … '"';
  *               with NO_BACKSLASH_ESCAPES a backslash is a character as any other
- *   comment   = '-- ' … line end | '#' … line end | '/*' … '*​/'
- *             | '/*!' digits? statement '*​/' | '/*M!' digits? statement '*​/'    (read, not left out)
+ *   comment   = '-- ' … line end | '#' … line end | '/' '*' … '*' '/'
+ *             | '/' '*!' digits? statement '*' '/'    (also with M! for MariaDB: read, not left out)
  *   sign      = any other character
  *
  * MySQL 9.x reference manual, Lexical Structure; MariaDB, Comment Syntax.

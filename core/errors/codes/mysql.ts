@@ -97,4 +97,66 @@ export const mysqlCodes = {
     remedy:
       'Look up the number in the message in the server’s error reference, and the server’s log.',
   },
+  // Preflight and schemas.
+  'source.mysql.version': {
+    fault: 'config',
+    cause: 'The server is none that Sluice can read from.',
+    remedy: 'Use MySQL 8.0 or newer, or MariaDB 10.6 or newer.',
+  },
+  'source.mysql.server_id': {
+    fault: 'config',
+    cause: 'The server has no server_id, and lets nobody read its binlog without one.',
+    remedy: 'SET GLOBAL server_id = 1; and put it into the server’s configuration.',
+  },
+  'source.mysql.binlog_format': {
+    fault: 'config',
+    cause: 'The server writes statements instead of rows into its binlog.',
+    remedy:
+      'SET GLOBAL binlog_format = ROW; put it into the server’s configuration, and restart the applications, whose open sessions keep the old format.',
+  },
+  'source.mysql.row_image': {
+    fault: 'config',
+    cause: 'The server leaves columns out of the rows in its binlog.',
+    remedy:
+      'Nothing has to be done: what is left out is taken from Sluice’s own state. binlog_row_image = FULL saves that work.',
+  },
+  'source.mysql.row_metadata': {
+    fault: 'config',
+    cause: 'The server does not describe tables in its binlog.',
+    remedy:
+      'SET GLOBAL binlog_row_metadata = FULL; until then schemas are read from the catalog and followed by the DDL in the binlog.',
+  },
+  'source.mysql.gtid': {
+    fault: 'config',
+    cause: 'The server’s transactions have no names that other servers know them by.',
+    remedy: 'Turn gtid_mode on (MySQL), or gtid_strict_mode (MariaDB), to be able to fail over.',
+  },
+  'source.mysql.retention': {
+    fault: 'config',
+    cause: 'The server removes binlogs soon.',
+    remedy:
+      'Raise binlog_expire_logs_seconds, so that a pipeline that stands still for a while loses nothing.',
+  },
+  'source.mysql.table_missing': {
+    fault: 'config',
+    cause: 'A configured table does not exist, is not to be seen, or has no changes of its own.',
+    remedy: 'Correct the name in `tables`; names are spelled exactly as the server stores them.',
+  },
+  'source.mysql.no_key': {
+    fault: 'config',
+    cause: 'A table has no key that tells its rows apart well.',
+    remedy: 'Add a primary key.',
+  },
+  'source.mysql.engine': {
+    fault: 'config',
+    cause: 'A table’s engine has no transactions.',
+    remedy: 'ALTER TABLE … ENGINE = InnoDB.',
+  },
+  'source.mysql.schema_unknown': {
+    fault: 'config',
+    cause:
+      'Rows of a table cannot be read: the binlog does not describe its columns, and neither the DDL in the binlog nor the catalog tells what they were.',
+    remedy:
+      'SET GLOBAL binlog_row_metadata = FULL; then copy the table again with `resnapshot`. Nothing was lost: the stream stops in front of the rows.',
+  },
 } as const satisfies CodeTable

@@ -176,7 +176,7 @@ describe('what ALTER TABLE does', () => {
     ],
     [
       "ADD `date` date DEFAULT '2020-01-01' COMMENT 'a, (b', ADD x enum('x','y,z','it''s','q\\\\') AFTER `date`",
-      ['add date date', "add x enum('x','y,z','it''s','q\\') after date"],
+      ['add date date', "add x enum('x','y,z','it''s','q\\\\') after date"],
     ],
     [
       'ADD COLUMN (a int, b datetime(6), KEY (a), c decimal)',

@@ -1,0 +1,350 @@
+/**
+ * The source's knowledge of schemas at the stream's place (table-directory.ts). A table is known by its
+ * name: what an online schema change puts in its place goes on as the same topic (ghost-tables.ts).
+ *
+ * Where the binlog does not name columns, what is remembered moves with the DDL. A statement that
+ * could not be read, or columns that are not those remembered, make the catalog be asked, which knows
+ * today and not the stream's past: what it says is taken where it fits the table map, and a table whose
+ * DDL since then is still to come in the stream is copied again, because rows between might have been
+ * read into the wrong columns. Rows that nothing fits are left out until then: the copy shows them.
+ */
+import type { Logger } from '../../core/connector/context.ts'
+import { TopicSchema } from '../../core/connector/topic-rows.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+import type { Schema } from '../../core/record/schema.ts'
+import { fileNumber } from './binlog-place.ts'
+import { topicName, type CatalogTable } from './catalog.ts'
+import type { Collations } from './charsets-catalog.ts'
+import type { TableChange } from './ddl-alter.ts'
+import { loadDdlParser } from './ddl-column.ts'
+import { readDdl, type Ddl } from './ddl.ts'
+import { isGhost, isNewVersionOf } from './ghost-tables.ts'
+import {
+  alteredTable,
+  type FilePlace,
+  type RememberedTable,
+  type SchemaMemory,
+} from './schema-memory.ts'
+import type { FollowedTable, Statement, TableDirectory, TableMap } from './table-directory.ts'
+import { matchesPattern, type TableName, type TablePattern } from './table-pattern.ts'
+import { describedShape, followedTable, isTable, rememberedShape } from './table-shape.ts'
+import type { ValuePolicies } from './types.ts'
+
+/** What the catalog says of one table now. */
+export interface CatalogAnswer {
+  readonly table: CatalogTable | null
+  /** Of text columns added without one. */
+  readonly charset: string | null
+  /** The end of the binlog afterwards. */
+  readonly asOf: FilePlace
+}
+
+export interface DirectoryOptions {
+  readonly patterns: readonly TablePattern[]
+  readonly policies: ValuePolicies
+  readonly foldCase: boolean
+  readonly collations: Collations
+  /** The followed tables at the start. */
+  readonly tables: readonly CatalogTable[]
+  readonly memory: SchemaMemory
+  /** Whether a table that comes to have a followed name is copied; its changes from now on are followed in any case. */
+  readonly copies: boolean
+  /** Asks the server; used only while the stream stands still. */
+  readonly ask: (table: TableName, signal: AbortSignal) => Promise<CatalogAnswer>
+  readonly logger: Logger
+}
+
+/** A topic that has to be copied again, or for the first time, and why. */
+export interface CopyWanted {
+  readonly topic: string
+  readonly reason: string
+}
+
+/** Shapes of one table that are kept: tables of one name differ between partitions of time, not of space. */
+const shapesMax = 8
+
+interface KnownShape {
+  readonly body: Uint8Array
+  /** null = its rows are left out. */
+  readonly followed: FollowedTable | null
+}
+
+export class Directory implements TableDirectory {
+  /** Where the stream is, in the server's files; null = not known. Set by whoever reads the stream. */
+  place: () => FilePlace | null = () => null
+  readonly #options: DirectoryOptions
+  readonly #memory: SchemaMemory
+  readonly #catalog = new Map<string, CatalogTable>()
+  readonly #topics = new Map<string, TopicSchema>()
+  readonly #shapes = new Map<string, KnownShape[]>()
+  /** Topics that exist: a table of another name is a new one. */
+  readonly #known = new Set<string>()
+  /** What is known of them is from before a change that was not understood. */
+  readonly #unsure = new Set<string>()
+  /** Maps for which the catalog was asked; asking again would say the same or later things. */
+  readonly #asked = new WeakSet<TableMap>()
+  #wanted: CopyWanted[] = []
+
+  constructor(options: DirectoryOptions) {
+    this.#options = options
+    this.#memory = options.memory
+    for (const table of options.tables) {
+      this.#catalog.set(topicName(table), table)
+      this.#known.add(topicName(table))
+    }
+  }
+
+  /** Topics to copy since the last call. Taken before anything is handed out that came after. */
+  takeWanted(): readonly CopyWanted[] {
+    const wanted = this.#wanted
+    if (wanted.length > 0) this.#wanted = []
+    return wanted
+  }
+
+  resolve(map: TableMap): FollowedTable | null | 'lookup' {
+    const topic = this.#followedTopic(map)
+    if (topic === null) return null
+    const known = this.#shapes.get(topic)?.find(({ body }) => isSameBody(body, map.body))
+    if (known !== undefined) return known.followed
+    if (!this.#known.has(topic)) this.#appeared(topic, [])
+    const asked = this.#asked.has(map)
+    const followed =
+      map.names === null
+        ? this.#remembered(topic, map, asked)
+        : this.#described(topic, map, map.names, asked)
+    if (followed !== 'lookup') this.#keep(topic, { body: map.body, followed })
+    return followed
+  }
+
+  async load(map: TableMap, signal: AbortSignal): Promise<void> {
+    const topic = this.#followedTopic(map)
+    this.#asked.add(map)
+    if (topic === null) return
+    const answer = await this.#options.ask(map, signal)
+    this.#unsure.delete(topic)
+    if (answer.table === null) this.#catalog.delete(topic)
+    else this.#catalog.set(topic, answer.table)
+    if (map.names !== null) return
+    await loadDdlParser()
+    this.remember(topic, answer)
+  }
+
+  /** Takes what the catalog says for what the stream will bring. */
+  remember(topic: string, { table, charset, asOf }: CatalogAnswer): void {
+    if (table === null) this.#memory.forget(topic)
+    else this.#memory.set(topic, rememberedTable(table, charset, asOf))
+  }
+
+  statement({ database, sql, sqlMode }: Statement): { readonly truncated: readonly string[] } {
+    const truncated: string[] = []
+    for (const ddl of readDdl(sql, database, sqlMode)) this.#apply(ddl, truncated)
+    return { truncated }
+  }
+
+  #apply(ddl: Ddl, truncated: string[]): void {
+    switch (ddl.kind) {
+      case 'truncate': {
+        const topic = this.#followedTopic(ddl.table)
+        if (topic !== null) truncated.push(topic)
+        return
+      }
+      case 'drop': {
+        const topic = this.#followedTopic(ddl.table)
+        if (topic !== null) this.#gone(topic, 'dropped')
+        return
+      }
+      case 'dropDatabase': {
+        const prefix = this.#fold(`${ddl.database}.`)
+        for (const topic of this.#known) {
+          if (this.#fold(topic).startsWith(prefix)) this.#gone(topic, 'dropped')
+        }
+        return
+      }
+      case 'create': {
+        const topic = this.#followedTopic(ddl.table)
+        if (topic === null || (ddl.ifNotExists && this.#known.has(topic))) return
+        this.#appeared(topic, truncated)
+        return
+      }
+      case 'rename':
+        return this.#rename(ddl.moves, truncated)
+      case 'alter': {
+        const topic = this.#followedTopic(ddl.table)
+        if (topic !== null) this.#alter(topic, ddl.changes)
+        return
+      }
+      case 'unread':
+        for (const topic of this.#known) this.#doubt(topic)
+    }
+  }
+
+  #alter(topic: string, changes: readonly TableChange[]): void {
+    if (changes.some(({ kind }) => kind === 'otherRows')) {
+      this.#want(topic, 'rows came or went that are not in the binlog')
+    }
+    this.#shapes.delete(topic)
+    const table = this.#memory.get(topic)
+    if (table !== undefined && this.#isAhead(table)) {
+      this.#want(topic, 'its schema was read from the catalog after a change that came only now')
+    } else if (table !== undefined) {
+      const changed = alteredTable(table, changes)
+      if (changed !== null) return this.#memory.set(topic, { ...changed, asOf: null })
+    }
+    // What the wire does not say (tinyint(1)) may have changed with it as well.
+    this.#doubt(topic)
+  }
+
+  /** Left to right, as the server does it. */
+  #rename(
+    moves: readonly { readonly from: TableName; readonly to: TableName }[],
+    truncated: string[],
+  ): void {
+    for (const { from, to } of moves) {
+      const left = this.#followedTopic(from)
+      const entered = this.#followedTopic(to)
+      if (left !== null) this.#gone(left, 'renamed')
+      if (entered === null) continue
+      const isSwap = from.database === to.database && isNewVersionOf(from.table, to.table)
+      if (!isSwap || !this.#catalog.has(entered)) {
+        this.#appeared(entered, truncated)
+        continue
+      }
+      this.#options.logger.info('an online schema change put a new table in place', {
+        topic: entered,
+      })
+      this.#known.add(entered)
+      this.#doubt(entered)
+    }
+  }
+
+  /** The topic's table is not there any more; what the topic holds stays until there is another one. */
+  #gone(topic: string, how: 'dropped' | 'renamed'): void {
+    if (!this.#known.delete(topic)) return
+    this.#shapes.delete(topic)
+    this.#memory.forget(topic)
+    const message =
+      how === 'dropped'
+        ? 'a followed table was dropped; its topic keeps the rows'
+        : 'a followed table was renamed; its topic keeps the rows'
+    this.#options.logger.warn(message, { topic })
+  }
+
+  /** Another table has the topic's name from now on. */
+  #appeared(topic: string, truncated: string[]): void {
+    if (this.#catalog.has(topic)) truncated.push(topic)
+    this.#known.add(topic)
+    this.#doubt(topic)
+    this.#memory.forget(topic)
+    if (this.#options.copies) this.#want(topic, 'another table has its name')
+  }
+
+  /** What is known of the table is not relied on any more. */
+  #doubt(topic: string): void {
+    this.#shapes.delete(topic)
+    this.#unsure.add(topic)
+  }
+
+  #want(topic: string, reason: string): void {
+    if (this.#wanted.some((wanted) => wanted.topic === topic)) return
+    this.#wanted.push({ topic, reason })
+  }
+
+  #described(
+    topic: string,
+    map: TableMap,
+    names: readonly string[],
+    asked: boolean,
+  ): FollowedTable | 'lookup' {
+    const { collations } = this.#options
+    const table = this.#catalog.get(topic)
+    if (!asked && (table === undefined || this.#unsure.has(topic))) return 'lookup'
+    const shape = describedShape(map, names, table, collations)
+    if (!asked && !isTable(shape, table!)) return 'lookup'
+    return this.#followed(topic, map, shape)
+  }
+
+  #remembered(topic: string, map: TableMap, asked: boolean): FollowedTable | null | 'lookup' {
+    const table = this.#memory.get(topic)
+    if (!asked && (table === undefined || this.#unsure.has(topic))) return 'lookup'
+    const shape = table === undefined ? null : rememberedShape(map, table, this.#options.collations)
+    if (shape !== null) return this.#followed(topic, map, shape)
+    if (!asked) return 'lookup'
+    if (table !== undefined && !this.#isAhead(table)) {
+      throw new SluiceError('source.mysql.schema_unknown', {
+        message: `The columns of ${topic} in the binlog are not those of the table, and nothing tells what they were.`,
+      })
+    }
+    // The table was changed, or dropped, after these rows; they are not in the log, the copy will be.
+    this.#want(topic, 'its columns at this place of the binlog are not known any more')
+    return null
+  }
+
+  #followed(
+    topic: string,
+    map: TableMap,
+    shape: Parameters<typeof followedTable>[1],
+  ): FollowedTable {
+    return followedTable(map, shape, this.#options.policies, (schema) => this.#topic(topic, schema))
+  }
+
+  #topic(topic: string, schema: Schema): TopicSchema {
+    const key = `${topic}\n${schema.id}`
+    let known = this.#topics.get(key)
+    if (known === undefined) this.#topics.set(key, (known = new TopicSchema(topic, schema)))
+    return known
+  }
+
+  #keep(topic: string, shape: KnownShape): void {
+    const shapes = this.#shapes.get(topic) ?? []
+    // Rows are left out only as long as nothing better is known: asked again for the next statement.
+    if (shape.followed !== null) shapes.push(shape)
+    if (shapes.length > shapesMax) shapes.shift()
+    this.#shapes.set(topic, shapes)
+  }
+
+  /** Whether statements that the stream has yet to bring may be in it already. */
+  #isAhead({ asOf }: RememberedTable): boolean {
+    const place = this.place()
+    if (asOf === null || place === null || place.server !== asOf.server) return false
+    if (place.file === asOf.file) return place.offset < asOf.offset
+    return fileNumber(place.file) < fileNumber(asOf.file)
+  }
+
+  #followedTopic(name: TableName): string | null {
+    const { patterns, foldCase } = this.#options
+    const pattern = patterns.find((pattern) => matchesPattern(pattern, name, foldCase))
+    if (pattern === undefined) return null
+    if (!patterns.some((of) => of.table !== null && matchesPattern(of, name, foldCase))) {
+      if (isGhost(name.table)) return null
+    }
+    const topic = topicName(name)
+    if (!foldCase || this.#catalog.has(topic)) return topic
+    const folded = this.#fold(topic)
+    return [...this.#catalog.keys()].find((known) => this.#fold(known) === folded) ?? topic
+  }
+
+  #fold(name: string): string {
+    return this.#options.foldCase ? name.toLowerCase() : name
+  }
+}
+
+export function rememberedTable(
+  { columns, key, keyIndex }: CatalogTable,
+  charset: string | null,
+  asOf: FilePlace,
+): RememberedTable {
+  return {
+    columns: columns.map(({ name, type }) => ({ name, type })),
+    key,
+    primary: keyIndex === 'PRIMARY',
+    charset,
+    asOf,
+  }
+}
+
+/** Equal but for the table's id, which is new whenever the server opens the table. */
+function isSameBody(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 6; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}

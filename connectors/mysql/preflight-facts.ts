@@ -1,0 +1,128 @@
+/**
+ * What preflight looks at: one struct, read by a few queries. No judgement here; that is preflight.ts,
+ * a pure function of these facts.
+ */
+import { placeState, type PlaceState } from './binlog-place.ts'
+import { loadTables, topicName, type CatalogTable, type Query } from './catalog.ts'
+import { isGhost } from './ghost-tables.ts'
+import type { StreamPlace } from './place.ts'
+import { isGranted, loadGrants } from './preflight-grants.ts'
+import type { ServerInfo } from './server-info.ts'
+import {
+  matchesPattern,
+  parseTablePattern,
+  quoteTable,
+  type TableName,
+  type TablePattern,
+} from './table-pattern.ts'
+
+export interface TableFacts {
+  readonly table: CatalogTable
+  readonly maySelect: boolean
+  readonly mayLock: boolean
+}
+
+export interface Facts {
+  readonly server: ServerInfo
+  /** As the server has it: 'user'@'host'. */
+  readonly user: string
+  readonly mayReplicate: boolean
+  /** SHOW BINARY LOG STATUS and SHOW BINARY LOGS. */
+  readonly maySeeBinlog: boolean
+  /** The tables that the patterns name, each once. */
+  readonly tables: readonly TableFacts[]
+  /** Patterns that name nothing. */
+  readonly unmatched: readonly string[]
+  /** What has become of the log's place; null when there is none, or it could not be asked for. */
+  readonly place: PlaceState | null
+}
+
+export interface FactsWanted {
+  readonly server: ServerInfo
+  /** `tables` of the configuration. */
+  readonly patterns: readonly string[]
+  readonly after: StreamPlace | null
+}
+
+/** Throws what `query` throws, unless that is the answer to what may be done. */
+export async function loadFacts(
+  query: Query,
+  { server, patterns, after }: FactsWanted,
+): Promise<Facts> {
+  const grants = await loadGrants(query, server.flavour)
+  const [row] = await query('SELECT CURRENT_USER() AS user')
+  const maySeeBinlog = await succeeds(query, 'SHOW BINARY LOGS')
+  const parsed = patterns.map((pattern) => parseTablePattern(pattern)!)
+  const found = await loadFollowed(query, parsed)
+  const tables: TableFacts[] = []
+  for (const table of found) {
+    tables.push({
+      table,
+      maySelect: await succeeds(query, `SELECT * FROM ${quoteTable(table)} LIMIT 0`),
+      mayLock: isGranted(grants, ['LOCK TABLES'], table.database),
+    })
+  }
+  return {
+    server,
+    user: quotedUser(String(row?.['user'])),
+    mayReplicate: isGranted(grants, ['REPLICATION SLAVE', 'SUPER'], null),
+    maySeeBinlog,
+    tables,
+    unmatched: patterns.filter(
+      (_, i) => !found.some((table) => matchesPattern(parsed[i]!, table, server.foldCase)),
+    ),
+    place: after === null || !maySeeBinlog ? null : await placeState(query, server, after),
+  }
+}
+
+/**
+ * The tables to follow: those named, and of whole databases those that are tables, without what online
+ * schema changes make beside them.
+ */
+export async function loadFollowed(
+  query: Query,
+  patterns: readonly TablePattern[],
+): Promise<readonly CatalogTable[]> {
+  const tables = await loadTables(query, patterns)
+  return tables.filter((table) => isNamed(table, patterns) || isPlain(table))
+}
+
+function isNamed(table: TableName, patterns: readonly TablePattern[]): boolean {
+  const name = topicName(table).toLowerCase()
+  return patterns.some(
+    (pattern) =>
+      pattern.table !== null &&
+      topicName({ database: pattern.database, table: pattern.table }).toLowerCase() === name,
+  )
+}
+
+function isPlain({ kind, table }: CatalogTable): boolean {
+  return kind === 'table' && !isGhost(table)
+}
+
+async function succeeds(query: Query, sql: string): Promise<boolean> {
+  try {
+    await query(sql)
+    return true
+  } catch (error) {
+    if (isDenied(error)) return false
+    throw error
+  }
+}
+
+/** ER_TABLEACCESS_DENIED, ER_COLUMNACCESS_DENIED, ER_SPECIFIC_ACCESS_DENIED, ER_DBACCESS_DENIED, ER_VIEW_INVALID. */
+const denied: ReadonlySet<unknown> = new Set([1142, 1143, 1227, 1044, 1356])
+
+function isDenied(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ('errno' in at && denied.has(at.errno)) return true
+  }
+  return false
+}
+
+/** `user@host` as statements want it: the host is what stands after the last @. */
+function quotedUser(user: string): string {
+  const at = user.lastIndexOf('@')
+  const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
+  return `${quoted(user.slice(0, at))}@${quoted(user.slice(at + 1))}`
+}
