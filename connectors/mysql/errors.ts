@@ -77,7 +77,7 @@ const byNumber: Readonly<Partial<Record<Code, readonly number[]>>> = {
     1945, // MariaDB ER_GTID_POSITION_NOT_FOUND_IN_MASTER
   ],
   'source.mysql.server_id_clash': [
-    1941, // MariaDB ER_SLAVE_SAME_ID
+    4052, // MariaDB ER_SLAVE_SAME_ID
   ],
 }
 
