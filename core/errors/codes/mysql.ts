@@ -159,4 +159,29 @@ export const mysqlCodes = {
     remedy:
       'SET GLOBAL binlog_row_metadata = FULL; then copy the table again with `resnapshot`. Nothing was lost: the stream stops in front of the rows.',
   },
+  'source.mysql.value': {
+    fault: 'config',
+    cause:
+      'A value is not written as the server writes that type under the session settings of Sluice, or is a text with bytes that its character set does not have.',
+    remedy:
+      'Check that nothing between Sluice and the server changes session settings such as sql_mode; correct texts that are none. Nothing was lost, Sluice stops in front of the value.',
+  },
+  'source.mysql.zero_date': {
+    fault: 'config',
+    cause:
+      'A column holds a date that no calendar has: 0000-00-00, a month or day of 0, or a day beyond the month’s end.',
+    remedy:
+      'Say in the source what it is to become: `zero_dates: null` reads it as null, `zero_dates: text` makes such columns exact text. Nothing was lost, Sluice stops in front of the value.',
+  },
+  'source.mysql.type': {
+    fault: 'config',
+    cause: 'A column has a type that this version of Sluice cannot read from the binlog.',
+    remedy:
+      'Leave the table out, or set binlog_row_metadata=FULL on the server where sign or character set of a column are what is not known.',
+  },
+  'source.mysql.charset': {
+    fault: 'config',
+    cause: 'A column has a character set that this version of Sluice does not know.',
+    remedy: 'Convert the column to utf8mb4, or leave the table out.',
+  },
 } as const satisfies CodeTable
