@@ -254,7 +254,7 @@ async function loadKey(
     if (!parts.every((part) => isKeyPart(part, name === 'PRIMARY'))) continue
     return {
       key: parts.map((part) => textOf(part['Column_name'])),
-      keyIndex: parts.every(isOrdered) ? name : null,
+      keyIndex: parts.every((part) => isOrdered(part, parts[0]!)) ? name : null,
     }
   }
   return noKey
@@ -273,10 +273,14 @@ function isKeyPart(part: IndexPart, primary: boolean): boolean {
   )
 }
 
-/** Whether the index can be read in the order of its whole values, and the optimiser may be told to. */
-function isOrdered(part: IndexPart): boolean {
+/**
+ * Whether the index can be read in the order of its whole values, all parts upwards or all downwards,
+ * and the optimiser may be told to.
+ */
+function isOrdered(part: IndexPart, first: IndexPart): boolean {
   return (
     part['Index_type'] === 'BTREE' &&
+    part['Collation'] === first['Collation'] &&
     part['Sub_part'] === null &&
     part['Visible'] !== 'NO' &&
     part['Ignored'] !== 'YES'
