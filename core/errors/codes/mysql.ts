@@ -184,4 +184,11 @@ export const mysqlCodes = {
     cause: 'A column has a character set that this version of Sluice does not know.',
     remedy: 'Convert the column to utf8mb4, or leave the table out.',
   },
+  'source.mysql.json_diff': {
+    fault: 'config',
+    cause:
+      'The binlog holds a partial update of a JSON document, and it does not fit the document that Sluice knows from before.',
+    remedy:
+      'Snapshot the table again (`resnapshot`); with binlog_row_value_options empty the server sends whole documents.',
+  },
 } as const satisfies CodeTable
