@@ -1,0 +1,249 @@
+/** What of the MySQL transport needs no server: URLs, errors, the watch over silence, ids. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { nameOf, targetOf } from '../../../connectors/mysql/connection.ts'
+import { mysqlError } from '../../../connectors/mysql/errors.ts'
+import { commandPacket, errorPacket } from '../../../connectors/mysql/packets.ts'
+import { Passover } from '../../../connectors/mysql/passover.ts'
+import { markTaken, replicaId } from '../../../connectors/mysql/replica-ids.ts'
+import { watchSilence } from '../../../connectors/mysql/watchdog.ts'
+import { Secret } from '../../../core/connector/secret.ts'
+import { SluiceError } from '../../../core/errors/error.ts'
+
+function target(url: string) {
+  return targetOf(new Secret(url), { compress: false })
+}
+function isCode(code: string): (error: unknown) => boolean {
+  return (error) => error instanceof SluiceError && error.code === code
+}
+
+describe('the URL', () => {
+  it('gives host, port, user and password, decoded', () => {
+    const { host, port, user, password, database, tls } = target(
+      'mysql://u%40x:p%2F%3A@127.0.0.1:3307/d',
+    )
+    assert.deepEqual(
+      { host, port, user, password, database, tls },
+      { host: '127.0.0.1', port: 3307, user: 'u@x', password: 'p/:', database: 'd', tls: null },
+    )
+    assert.equal(target('mysql://u:p@[::1]').port, 3306)
+    assert.equal(nameOf(target('mysql://u:p@[::1]')), '[::1]:3306')
+  })
+
+  it('asks for a verified name everywhere but on this machine, and never for less than it says', () => {
+    const checks = (url: string): string => {
+      const { tls } = target(url)
+      return tls === null ? 'none' : `${tls.rejectUnauthorized} ${tls.verifyIdentity}`
+    }
+    assert.equal(checks('mysql://u:p@db.example.com'), 'true true')
+    assert.equal(checks('mysql://u:p@10.0.0.7'), 'true true')
+    for (const host of ['localhost', '127.0.0.1', '[::1]']) {
+      assert.equal(checks(`mysql://u:p@${host}`), 'none')
+      assert.equal(checks(`mysql://u:p@${host}?ssl-mode=verify-identity`), 'true true')
+    }
+    assert.equal(checks('mysql://u:p@db?ssl-mode=VERIFY_CA'), 'true false')
+    assert.equal(checks('mysql://u:p@db?ssl-mode=required'), 'false false')
+    assert.equal(checks('mysql://u:p@db?ssl-mode=disabled'), 'none')
+  })
+
+  it('that cannot be used is refused without repeating what is secret', () => {
+    const wrong = [
+      'nonsense hunter2',
+      'postgres://u:hunter2@db',
+      'mysql://u:hunter2@db?ssl-mode=preferred',
+      'mysql://u:hunter2@db?sslmode=required',
+      'mysql://u:hunter2@db?connect-timeout=soon',
+      'mysql://u:hunter2@db?ssl-ca=/nonexistent/ca.pem',
+      'mysql://:hunter2@db',
+    ]
+    for (const url of wrong) {
+      assert.throws(
+        () => target(url),
+        (error) => isCode('source.mysql.url')(error) && !String(error).includes('hunter2'),
+        url,
+      )
+    }
+  })
+})
+
+describe('errors', () => {
+  const table: readonly (readonly [number, string, string, string])[] = [
+    [1045, 'Access denied', 'source.mysql.auth', 'config'],
+    [1130, 'Host is not allowed', 'source.mysql.auth', 'config'],
+    [1227, 'Access denied; you need', 'source.mysql.permission', 'config'],
+    [1040, 'Too many connections', 'source.mysql.busy', 'transient'],
+    [1053, 'Server shutdown in progress', 'source.mysql.server_restarting', 'transient'],
+    [1927, 'Connection was killed', 'source.mysql.server_restarting', 'transient'],
+    [
+      1236,
+      'Could not find first log file name in binary log index file',
+      'source.mysql.binlog_purged',
+      'config',
+    ],
+    [
+      1236,
+      'Cannot replicate because the source purged required binary logs.',
+      'source.mysql.binlog_purged',
+      'config',
+    ],
+    [
+      1236,
+      "Replica has more GTIDs than the source has, using the source's SERVER_UUID.",
+      'source.mysql.binlog_ahead',
+      'config',
+    ],
+    [
+      1236,
+      'A slave with the same server_uuid/server_id as this slave has connected',
+      'source.mysql.server_id_clash',
+      'transient',
+    ],
+    [1236, 'Binary log is not open', 'source.mysql.binlog_off', 'config'],
+    [1236, 'bogus data in log event', 'source.mysql.binlog_unreadable', 'config'],
+    [1955, 'The binlog on the master is missing the GTID', 'source.mysql.binlog_purged', 'config'],
+    [
+      4052,
+      'A slave with the same server_id is already connected',
+      'source.mysql.server_id_clash',
+      'transient',
+    ],
+    [1064, 'You have an error in your SQL syntax', 'source.mysql.server', 'config'],
+  ]
+
+  it('of the server are told apart by number, and those of the binlog by text', () => {
+    for (const [errno, message, code, fault] of table) {
+      const error = mysqlError(Object.assign(new Error(message), { errno }), 'read')
+      assert.deepEqual([error.code, error.fault], [code, fault], message)
+      assert.ok(
+        error.message.includes(String(errno)) && error.message.includes(message.slice(0, 30)),
+      )
+    }
+  })
+
+  it('of the network can be tried again, those of TLS cannot, and the rest are bugs', () => {
+    const coded = (code: string, message = 'x') =>
+      mysqlError(Object.assign(new Error(message), { code }), 'read')
+    assert.equal(coded('ECONNRESET').code, 'source.mysql.connection')
+    assert.equal(coded('PROTOCOL_CONNECTION_LOST').code, 'source.mysql.connection')
+    assert.equal(coded('HANDSHAKE_SSL_ERROR', 'self-signed certificate').code, 'source.mysql.tls')
+    assert.equal(
+      coded(
+        'HANDSHAKE_SSL_ERROR',
+        'Client network socket disconnected before secure TLS connection was established',
+      ).code,
+      'source.mysql.connection',
+    )
+    assert.equal(mysqlError(new TypeError('x is not a function'), 'read').code, 'internal.bug')
+    const ours = new SluiceError('source.mysql.silent', { message: 'quiet' })
+    assert.equal(mysqlError(ours, 'read'), ours)
+  })
+
+  it('are read from ERR packets, with and without SQLSTATE, however short', () => {
+    const text = Buffer.from('\xff\x15\x04#28000Access denied', 'latin1')
+    assert.deepEqual(
+      [errorPacket(text, 0, text.length).errno, errorPacket(text, 0, text.length).message],
+      [1045, 'Access denied'],
+    )
+    const old = Buffer.from('\xff\x10\x04Too many connections', 'latin1')
+    assert.equal(errorPacket(old, 0, old.length).message, 'Too many connections')
+    for (let end = 1; end < text.length; end++) errorPacket(text, 0, end)
+  })
+})
+
+describe('commands', () => {
+  it('are packet 0, in a frame of their own where compressed', () => {
+    assert.deepEqual([...commandPacket(Uint8Array.of(7, 8), false)], [2, 0, 0, 0, 7, 8])
+    assert.deepEqual(
+      [...commandPacket(Uint8Array.of(7, 8), true)],
+      [6, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 7, 8],
+    )
+  })
+})
+
+describe('the watch over silence', () => {
+  /** `reads[i]` = whether bytes came before tick i; `null` = the tick came late, with bytes still unread. */
+  async function watch(
+    reads: readonly boolean[],
+  ): Promise<{ ticks: number; failed: string | null }> {
+    const stop = new AbortController()
+    let ticks = 0
+    let failed: string | null = null
+    const socket = {
+      lastReadMs: 1,
+      fail: (error: Error) => void (failed = error instanceof SluiceError ? error.code : 'other'),
+    }
+    const clock = {
+      nowMs: () => 0,
+      sleep: (): Promise<void> => {
+        if (ticks === reads.length) stop.abort()
+        else if (reads[ticks++]) socket.lastReadMs++
+        return Promise.resolve()
+      },
+    }
+    await watchSilence(socket, 800, clock, stop.signal)
+    return { ticks, failed }
+  }
+
+  it('takes two periods without a byte for silence, and no less', async () => {
+    const quiet = Array.from({ length: 40 }, () => false)
+    assert.deepEqual(await watch(quiet), { ticks: 16, failed: 'source.mysql.silent' })
+    const nearly = Array.from({ length: 160 }, (_, i) => i % 16 === 15)
+    assert.deepEqual(await watch(nearly), { ticks: 160, failed: null })
+  })
+})
+
+describe('ids of replicas', () => {
+  it('are the wanted ones until another reader turns out to have them', () => {
+    const wanted = 0x9000_0000
+    assert.equal(
+      replicaId(wanted, () => 0.5),
+      wanted,
+    )
+    markTaken(wanted)
+    assert.equal(
+      replicaId(wanted, () => 0.5),
+      0xc000_0000,
+    )
+    markTaken(0xc000_0000)
+    const drawn = [0.5, 0.5, 0.9999999999]
+    const next = replicaId(wanted, () => drawn.shift()!)
+    assert.ok(next > 0x8000_0000 && next <= 0xffff_ffff && next !== 0xc000_0000)
+  })
+})
+
+describe('a place that a dump cannot name', () => {
+  const event = (type: number, bytes: number, flags = 0): Buffer => {
+    const out = Buffer.alloc(19)
+    out[4] = type
+    out.writeUInt32LE(bytes, 9)
+    out.writeUInt16LE(flags, 17)
+    return out
+  }
+  const [rotate, format, query, heartbeat, artificial] = [4, 15, 2, 27, 0x20]
+
+  it('is reached by counting the events of the file, and only those', () => {
+    const offset = 4 + 100 + 3 * 0x8000_0000
+    const passover = new Passover(offset)
+    const events = [
+      [event(rotate, 47, artificial), true],
+      [event(format, 100), false],
+      [event(query, 0x8000_0000), true],
+      [event(heartbeat, 40), true],
+      [event(query, 0x8000_0000), true],
+      [event(query, 0x8000_0000), true],
+      [event(query, 50), false],
+      [event(heartbeat, 40), false],
+      [event(rotate, 47, artificial), false],
+    ] as const
+    for (const [bytes, passed] of events) assert.equal(passover.passes(bytes, 0), passed)
+  })
+
+  it('where no event begins is an error', () => {
+    const passover = new Passover(0x1_0000_0000)
+    passover.passes(event(format, 100), 0)
+    assert.throws(
+      () => passover.passes(event(query, 0xffff_ffff), 0),
+      isCode('source.mysql.protocol'),
+    )
+  })
+})
