@@ -39,7 +39,7 @@ export async function* resultRows(
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): AsyncGenerator<void> {
   signal.throwIfAborted()
-  const command = await RawCommand.send(session, queryPayload(sql), clock)
+  const command = await RawCommand.send(session, queryPayload(session, sql), clock)
   const { socket } = command
   const answer = new Answer(sink)
   const packets = command.reader(answer)
@@ -68,12 +68,23 @@ export async function* resultRows(
   if (answer.error !== null) throw answer.error
 }
 
-function queryPayload(sql: string): Uint8Array {
-  const text = Buffer.from(sql)
-  const payload = new Uint8Array(text.length + 1)
-  payload[0] = queryCommand
-  payload.set(text, 1)
-  return payload
+/** Both sides have agreed on query attributes (MySQL 8.0.23): a statement then says how many it has. */
+const queryAttributesFlag = 0x0800_0000
+const noAttributes = [0, 1]
+
+/** What the driver does not declare. */
+interface Capabilities {
+  readonly config: { readonly clientFlags: number }
+  readonly serverCapabilityFlags: number
+}
+
+function queryPayload({ connection }: Session, sql: string): Uint8Array {
+  const { config, serverCapabilityFlags } = connection as unknown as Capabilities
+  const hasAttributes = (config.clientFlags & serverCapabilityFlags & queryAttributesFlag) !== 0
+  return Buffer.concat([
+    Buffer.from([queryCommand, ...(hasAttributes ? noAttributes : [])]),
+    Buffer.from(sql),
+  ])
 }
 
 /** Where in the answer the next packet is. Hot. */

@@ -41,7 +41,7 @@ import type { ValuePolicies } from './types.ts'
 import { beginSnapshot, endOfSnapshot, isAtOrAfter, type BinlogEnd } from './visibility.ts'
 import { openWhole } from './whole-table.ts'
 
-const chunkBytes = 4 << 20
+const chunkBytesDefault = 4 << 20
 /** Before a chunk was measured, the server's guess of a row's size is not trusted further than this. */
 const firstChunkRowsMax = 20_000
 const chunkRowsMax = 250_000
@@ -63,6 +63,8 @@ export interface MysqlSnapshotOptions {
   readonly tableOf: (topic: string) => TableName | null
   readonly placeOf: (position: Position) => StreamPlace
   readonly clock: Clock
+  /** About the bytes of a chunk's columns; 4 MiB when absent. */
+  readonly chunkBytes?: number
 }
 
 export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
@@ -239,6 +241,7 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
 
   #chunkRows(topic: string, { table }: SnapshotSource): number {
     const measured = this.#rowBytes.get(topic)
+    const chunkBytes = this.#options.chunkBytes ?? chunkBytesDefault
     const rows = Math.ceil(chunkBytes / Math.max(measured ?? table.rowBytesEstimate, 1))
     return Math.min(rows, measured === undefined ? firstChunkRowsMax : chunkRowsMax)
   }

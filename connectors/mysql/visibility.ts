@@ -14,11 +14,11 @@
  */
 import type { Clock } from '../../core/connector/context.ts'
 import { SluiceError } from '../../core/errors/error.ts'
-import { binlogEnd, fileNumber } from './binlog-place.ts'
+import { binlogEnd } from './binlog-place.ts'
 import type { Query } from './catalog.ts'
 import { GtidSet } from './gtid-set.ts'
 import { MariadbGtids } from './mariadb-gtid.ts'
-import type { StreamPlace } from './place.ts'
+import { comparePlaces, type StreamPlace } from './place.ts'
 import type { ServerInfo } from './server-info.ts'
 import { quoteTable, textLiteral, type TableName } from './table-pattern.ts'
 
@@ -153,10 +153,8 @@ export function isAtOrAfter(
   a: BinlogEnd,
   b: BinlogEnd,
 ): boolean {
-  if (a.server === b.server) {
-    const [fileA, fileB] = [fileNumber(a.file), fileNumber(b.file)]
-    return fileA > fileB || (fileA === fileB && a.offset >= b.offset)
-  }
+  const order = a.server === b.server ? comparePlaces(a, b) : null
+  if (order !== null) return order >= 0
   if (a.gtids === null || b.gtids === null) throw otherServer()
   return flavour === 'mariadb'
     ? MariadbGtids.parse(a.gtids).contains(MariadbGtids.parse(b.gtids))
