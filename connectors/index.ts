@@ -2,5 +2,6 @@ import type { SourceConnector } from '../core/connector/source.ts'
 
 /** The sources, one lazy line each: a source's code is loaded when a pipeline names it. */
 export const sources: Readonly<Record<string, () => Promise<SourceConnector<unknown>>>> = {
+  mysql: async () => (await import('./mysql/connector.ts')).mysql,
   postgres: async () => (await import('./postgres/connector.ts')).postgres,
 }

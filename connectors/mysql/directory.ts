@@ -9,16 +9,15 @@
  * read into the wrong columns. Rows that nothing fits are left out until then: the copy shows them.
  */
 import type { Logger } from '../../core/connector/context.ts'
-import { TopicSchema } from '../../core/connector/topic-rows.ts'
 import { SluiceError } from '../../core/errors/error.ts'
-import type { Schema } from '../../core/record/schema.ts'
 import { fileNumber } from './binlog-place.ts'
 import { topicName, type CatalogTable } from './catalog.ts'
 import type { Collations } from './charsets-catalog.ts'
 import type { TableChange } from './ddl-alter.ts'
 import { loadDdlParser } from './ddl-column.ts'
 import { readDdl, type Ddl } from './ddl.ts'
-import { isGhost, isNewVersionOf } from './ghost-tables.ts'
+import type { Followed } from './followed.ts'
+import { isNewVersionOf } from './ghost-tables.ts'
 import {
   alteredTable,
   type FilePlace,
@@ -26,8 +25,14 @@ import {
   type SchemaMemory,
 } from './schema-memory.ts'
 import type { FollowedTable, Statement, TableDirectory, TableMap } from './table-directory.ts'
-import { matchesPattern, type TableName, type TablePattern } from './table-pattern.ts'
-import { describedShape, followedTable, isTable, rememberedShape } from './table-shape.ts'
+import type { TableName } from './table-pattern.ts'
+import {
+  describedShape,
+  followedTable,
+  isTable,
+  rememberedShape,
+  type Shape,
+} from './table-shape.ts'
 import type { ValuePolicies } from './types.ts'
 
 /** What the catalog says of one table now. */
@@ -40,13 +45,16 @@ export interface CatalogAnswer {
 }
 
 export interface DirectoryOptions {
-  readonly patterns: readonly TablePattern[]
+  readonly followed: Followed
   readonly policies: ValuePolicies
-  readonly foldCase: boolean
   readonly collations: Collations
   /** The followed tables at the start. */
   readonly tables: readonly CatalogTable[]
   readonly memory: SchemaMemory
+  /** Topics that were copied or followed before; their tables may be gone by now. */
+  readonly before: Iterable<string>
+  /** Topics whose tables are not there at the place where the stream begins, be they there now. */
+  readonly gone: Iterable<string>
   /** Whether a table that comes to have a followed name is copied; its changes from now on are followed in any case. */
   readonly copies: boolean
   /** Asks the server; used only while the stream stands still. */
@@ -70,15 +78,16 @@ interface KnownShape {
 }
 
 export class Directory implements TableDirectory {
-  /** Where the stream is, in the server's files; null = not known. Set by whoever reads the stream. */
-  place: () => FilePlace | null = () => null
+  /** Where the stream is, in the server's files; set by whoever reads the stream. */
+  place: () => FilePlace = () => ({ server: '', file: '', offset: 0 })
   readonly #options: DirectoryOptions
   readonly #memory: SchemaMemory
   readonly #catalog = new Map<string, CatalogTable>()
-  readonly #topics = new Map<string, TopicSchema>()
   readonly #shapes = new Map<string, KnownShape[]>()
-  /** Topics that exist: a table of another name is a new one. */
+  /** Topics that have a table at this place of the stream: one of another name is a new one. */
   readonly #known = new Set<string>()
+  /** Topics that had one. */
+  readonly #gone: Set<string>
   /** What is known of them is from before a change that was not understood. */
   readonly #unsure = new Set<string>()
   /** Maps for which the catalog was asked; asking again would say the same or later things. */
@@ -88,10 +97,24 @@ export class Directory implements TableDirectory {
   constructor(options: DirectoryOptions) {
     this.#options = options
     this.#memory = options.memory
+    this.#gone = new Set(options.gone)
     for (const table of options.tables) {
-      this.#catalog.set(topicName(table), table)
-      this.#known.add(topicName(table))
+      const topic = topicName(table)
+      this.#catalog.set(topic, table)
+      this.#known.add(topic)
     }
+    for (const topic of options.before) this.#known.add(topic)
+    for (const topic of this.#gone) this.#known.delete(topic)
+  }
+
+  /** Topics whose tables are not there at this place of the stream. */
+  get gone(): readonly string[] {
+    return [...this.#gone]
+  }
+
+  /** Whether changes of this table are followed. */
+  follows(database: string, table: string): boolean {
+    return this.#followedTopic({ database, table }) !== null
   }
 
   /** Topics to copy since the last call. Taken before anything is handed out that came after. */
@@ -150,13 +173,14 @@ export class Directory implements TableDirectory {
       }
       case 'drop': {
         const topic = this.#followedTopic(ddl.table)
-        if (topic !== null) this.#gone(topic, 'dropped')
+        if (topic !== null) this.#leave(topic, 'dropped')
         return
       }
       case 'dropDatabase': {
-        const prefix = this.#fold(`${ddl.database}.`)
+        const { followed } = this.#options
         for (const topic of this.#known) {
-          if (this.#fold(topic).startsWith(prefix)) this.#gone(topic, 'dropped')
+          const database = followed.nameOf(topic)?.database ?? ''
+          if (followed.fold(database) === followed.fold(ddl.database)) this.#leave(topic, 'dropped')
         }
         return
       }
@@ -202,24 +226,25 @@ export class Directory implements TableDirectory {
     for (const { from, to } of moves) {
       const left = this.#followedTopic(from)
       const entered = this.#followedTopic(to)
-      if (left !== null) this.#gone(left, 'renamed')
+      if (left !== null) this.#leave(left, 'renamed')
       if (entered === null) continue
       const isSwap = from.database === to.database && isNewVersionOf(from.table, to.table)
-      if (!isSwap || !this.#catalog.has(entered)) {
+      if (!isSwap || !this.#gone.has(entered)) {
         this.#appeared(entered, truncated)
         continue
       }
       this.#options.logger.info('an online schema change put a new table in place', {
         topic: entered,
       })
-      this.#known.add(entered)
+      this.#enter(entered)
       this.#doubt(entered)
     }
   }
 
   /** The topic's table is not there any more; what the topic holds stays until there is another one. */
-  #gone(topic: string, how: 'dropped' | 'renamed'): void {
+  #leave(topic: string, how: 'dropped' | 'renamed'): void {
     if (!this.#known.delete(topic)) return
+    this.#gone.add(topic)
     this.#shapes.delete(topic)
     this.#memory.forget(topic)
     const message =
@@ -231,11 +256,16 @@ export class Directory implements TableDirectory {
 
   /** Another table has the topic's name from now on. */
   #appeared(topic: string, truncated: string[]): void {
-    if (this.#catalog.has(topic)) truncated.push(topic)
-    this.#known.add(topic)
+    if (this.#gone.has(topic) || this.#known.has(topic)) truncated.push(topic)
+    this.#enter(topic)
     this.#doubt(topic)
     this.#memory.forget(topic)
     if (this.#options.copies) this.#want(topic, 'another table has its name')
+  }
+
+  #enter(topic: string): void {
+    this.#known.add(topic)
+    this.#gone.delete(topic)
   }
 
   /** What is known of the table is not relied on any more. */
@@ -256,6 +286,8 @@ export class Directory implements TableDirectory {
     asked: boolean,
   ): FollowedTable | 'lookup' {
     const { collations } = this.#options
+    // From here on the binlog says itself what the columns are.
+    this.#memory.forget(topic)
     const table = this.#catalog.get(topic)
     if (!asked && (table === undefined || this.#unsure.has(topic))) return 'lookup'
     const shape = describedShape(map, names, table, collations)
@@ -279,19 +311,8 @@ export class Directory implements TableDirectory {
     return null
   }
 
-  #followed(
-    topic: string,
-    map: TableMap,
-    shape: Parameters<typeof followedTable>[1],
-  ): FollowedTable {
-    return followedTable(map, shape, this.#options.policies, (schema) => this.#topic(topic, schema))
-  }
-
-  #topic(topic: string, schema: Schema): TopicSchema {
-    const key = `${topic}\n${schema.id}`
-    let known = this.#topics.get(key)
-    if (known === undefined) this.#topics.set(key, (known = new TopicSchema(topic, schema)))
-    return known
+  #followed(topic: string, map: TableMap, shape: Shape): FollowedTable {
+    return followedTable(map, shape, this.#options.policies, topic)
   }
 
   #keep(topic: string, shape: KnownShape): void {
@@ -305,26 +326,18 @@ export class Directory implements TableDirectory {
   /** Whether statements that the stream has yet to bring may be in it already. */
   #isAhead({ asOf }: RememberedTable): boolean {
     const place = this.place()
-    if (asOf === null || place === null || place.server !== asOf.server) return false
+    if (asOf === null || place.server !== asOf.server) return false
     if (place.file === asOf.file) return place.offset < asOf.offset
     return fileNumber(place.file) < fileNumber(asOf.file)
   }
 
+  /** One that is known in another case is the same, where the server says so. */
   #followedTopic(name: TableName): string | null {
-    const { patterns, foldCase } = this.#options
-    const pattern = patterns.find((pattern) => matchesPattern(pattern, name, foldCase))
-    if (pattern === undefined) return null
-    if (!patterns.some((of) => of.table !== null && matchesPattern(of, name, foldCase))) {
-      if (isGhost(name.table)) return null
-    }
+    const { followed } = this.#options
+    if (!followed.has(name)) return null
     const topic = topicName(name)
-    if (!foldCase || this.#catalog.has(topic)) return topic
-    const folded = this.#fold(topic)
-    return [...this.#catalog.keys()].find((known) => this.#fold(known) === folded) ?? topic
-  }
-
-  #fold(name: string): string {
-    return this.#options.foldCase ? name.toLowerCase() : name
+    if (!followed.foldCase || this.#known.has(topic)) return topic
+    return [...this.#known, ...this.#gone].find((known) => followed.isSame(name, known)) ?? topic
   }
 }
 

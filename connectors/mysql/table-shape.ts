@@ -113,19 +113,24 @@ export function isTable(shape: Shape, table: CatalogTable): boolean {
   )
 }
 
-/** `topicOf`: one object for as long as the schema stays what it is. */
+/**
+ * The topic's schema is a new object for every shape, even where it is the same schema: a column may
+ * have become wider on the wire alone (varchar(255) to varchar(256)), and rows gathered for one object
+ * are read by one set of readers.
+ */
 export function followedTable(
   map: TableMap,
   shape: Shape,
   policies: ValuePolicies,
-  topicOf: (schema: TopicSchema['schema']) => TopicSchema,
+  topic: string,
 ): FollowedTable {
   const columns = shape.columns.filter((column) => column !== null)
   const fields = new Int32Array(shape.columns.length)
   let field = 0
   for (const [i, column] of shape.columns.entries()) fields[i] = column === null ? -1 : field++
   return {
-    topic: topicOf(
+    topic: new TopicSchema(
+      topic,
       topicSchema({ columns: columns.map(asCatalogColumn), key: shape.key }, policies),
     ),
     fields,

@@ -1,0 +1,179 @@
+/**
+ * The source for MySQL and MariaDB: preflight, then the change stream with the copy of the tables woven
+ * in; each start does again only what is missing. README.md tells the user's side of it,
+ * docs/decisions/0007-snapshot-beside-stream.md why copy and stream join exactly.
+ */
+import type { Context } from '../../core/connector/context.ts'
+import type { Problem } from '../../core/connector/problem.ts'
+import { snapshotBeside, type SnapshotBeside } from '../../core/connector/snapshot/beside.ts'
+import type { Position, Source, SourceBatch, SourceConnector } from '../../core/connector/source.ts'
+import { askCatalog } from './catalog-ask.ts'
+import { mysqlConfig, policiesOf, serverIdOf, topicOf, type MysqlConfig } from './config.ts'
+import { connect, nameOf, targetOf, type Target } from './connection.ts'
+import { Directory } from './directory.ts'
+import { mysqlError } from './errors.ts'
+import { atOrAfter, formatPosition, parsePosition } from './position.ts'
+import { loadFacts } from './preflight-facts.ts'
+import { preflightProblems, productProblems } from './preflight.ts'
+import { loadServerInfo } from './server-info.ts'
+import { MysqlSnapshotReader } from './snapshot-reader.ts'
+import { announcement, begin, positionExtras, topicsToCopy, type Start } from './source-run.ts'
+import { streamChanges, type ChangeStream } from './stream.ts'
+
+export const mysql: SourceConnector<MysqlConfig> = {
+  kind: 'mysql',
+  config: mysqlConfig,
+  check,
+  open: async (config, ctx) => new MysqlSource(config, ctx),
+  atOrAfter,
+  topics: ({ tables }) => tables.map(topicOf),
+}
+
+/** Throws only when the server cannot be reached or asked. */
+async function check(config: MysqlConfig, ctx: Context): Promise<readonly Problem[]> {
+  const target = targetOf(config.url, config)
+  const stop = new AbortController()
+  try {
+    await using session = await connect(target, stop.signal)
+    const server = await loadServerInfo(session.query)
+    const refused = productProblems(server)
+    if (refused.length > 0) return refused
+    const wanted = { server, patterns: config.tables, after: null }
+    return preflightProblems(await loadFacts(session.query, wanted))
+  } catch (error) {
+    throw mysqlError(error, `check source ${ctx.name} at ${nameOf(target)}`)
+  }
+}
+
+class MysqlSource implements Source {
+  readonly #config: MysqlConfig
+  readonly #ctx: Context
+  readonly #stop = new AbortController()
+  #reader: AsyncGenerator<SourceBatch> | null = null
+
+  constructor(config: MysqlConfig, ctx: Context) {
+    this.#config = config
+    this.#ctx = ctx
+  }
+
+  read(after: Position | null, signal: AbortSignal): AsyncIterable<SourceBatch> {
+    this.#reader = this.#read(after, AbortSignal.any([signal, this.#stop.signal]))
+    return this.#reader
+  }
+
+  /** The server keeps its binlog for a time, not until somebody has read it: there is nothing to tell it. */
+  async ack(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    // Runs what is left of the reader to its end, where its connections are closed.
+    await this.#reader?.return(undefined).catch(() => {})
+  }
+
+  async *#read(after: Position | null, signal: AbortSignal): AsyncGenerator<SourceBatch> {
+    const target = targetOf(this.#config.url, this.#config)
+    try {
+      this.#ctx.report({ state: 'starting' })
+      const start = await this.#begin(target, after, signal)
+      yield announcement(this.#config, start.tables)
+      yield* this.#changes(target, start, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw mysqlError(error, `read source ${this.#ctx.name} from ${nameOf(target)}`)
+    }
+  }
+
+  async #begin(target: Target, after: Position | null, signal: AbortSignal): Promise<Start> {
+    await using session = await connect(target, signal)
+    const position = after === null ? null : parsePosition(after)
+    return await begin(session.query, this.#config, this.#ctx, position)
+  }
+
+  /** The stream with the copy woven in. */
+  async *#changes(target: Target, start: Start, signal: AbortSignal): AsyncGenerator<SourceBatch> {
+    const { info, place, memory } = start
+    const policies = policiesOf(this.#config)
+    const directory = new Directory({
+      ...start,
+      policies,
+      before: Object.keys(start.progress.tables),
+      copies: this.#config.snapshot === 'initial',
+      ask: (table, asked) => askCatalog(target, info, table, asked),
+      logger: this.#ctx.logger,
+    })
+    // Ended before the copy is: what is woven waits for the stream.
+    const streamStop = new AbortController()
+    const stream = streamChanges(
+      {
+        target,
+        from: place,
+        directory,
+        positionAt: (at) =>
+          formatPosition({
+            place: at,
+            snapshot: null,
+            extras: { ...positionExtras(memory, directory.gone) },
+          }),
+        policies,
+        serverId: serverIdOf(this.#config, this.#ctx),
+        serverIdFixed: this.#config.server_id !== undefined,
+        heartbeatMs: this.#config.heartbeat,
+        ctx: this.#ctx,
+      },
+      AbortSignal.any([signal, streamStop.signal]),
+    )
+    directory.place = () => stream.place
+    await using reader = new MysqlSnapshotReader({
+      connect: (asked) => connect(target, asked),
+      info,
+      policies,
+      tableOf: (topic) => start.followed.nameOf(topic),
+      placeOf: (position) => parsePosition(position).place,
+      clock: this.#ctx.clock,
+    })
+    const woven: SnapshotBeside = snapshotBeside(
+      {
+        stream: watched(stream, directory, (topic) => woven.again(topic), this.#ctx),
+        reader,
+        tables: topicsToCopy(this.#config, start),
+        asked: this.#config.resnapshot,
+        progress: start.progress,
+        position: formatPosition({
+          place,
+          snapshot: null,
+          extras: { ...positionExtras(memory, directory.gone) },
+        }),
+        join: (position, progress) =>
+          formatPosition({ ...parsePosition(position), snapshot: progress }),
+        ctx: this.#ctx,
+      },
+      signal,
+    )
+    for (const topic of start.again) woven.again(topic)
+    this.#ctx.report({ state: 'running', detail: '' })
+    try {
+      yield* woven
+    } finally {
+      streamStop.abort()
+    }
+  }
+}
+
+/**
+ * The stream's batches; before each, the copies that became necessary while it was decoded are asked
+ * for, so that no position from then on says that those tables are in the log.
+ */
+async function* watched(
+  stream: ChangeStream,
+  directory: Directory,
+  again: (topic: string) => void,
+  ctx: Context,
+): AsyncGenerator<SourceBatch, void, undefined> {
+  for await (const batch of stream) {
+    for (const { topic, reason } of directory.takeWanted()) {
+      ctx.logger.warn('a table is copied again', { topic, reason })
+      again(topic)
+    }
+    yield batch
+  }
+}

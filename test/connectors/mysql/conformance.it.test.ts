@@ -1,0 +1,48 @@
+/** The MySQL and MariaDB source under the suite that every source has to pass. */
+import { mysql } from '../../../connectors/mysql/connector.ts'
+import { sourceConformance } from '../../conformance/source.ts'
+import { mysqlServers } from '../../services/mysql-servers.ts'
+
+for (const { name, start } of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-11.8')) {
+  sourceConformance(name, async () => {
+    const server = await start()
+    // A user of its own, by whom the source's sessions are known.
+    await server.query(
+      `CREATE USER 'sluice'@'%' IDENTIFIED BY 'sluice'; GRANT ALL ON *.* TO 'sluice'@'%';
+       CREATE DATABASE shop;
+       CREATE TABLE shop.orders (id bigint AUTO_INCREMENT PRIMARY KEY, note text);
+       INSERT INTO shop.orders (note) WITH RECURSIVE n (i) AS
+         (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 63) SELECT REPEAT(MD5(i), 60) FROM n`,
+    )
+    // Of 2 KB each, so that the first copy is several chunks.
+    for (let i = 0; i < 6; i++) {
+      await server.query('INSERT INTO shop.orders (note) SELECT note FROM shop.orders')
+    }
+    return {
+      connector: mysql,
+      config: mysql.config.parse({
+        url: server.url.replace('root:mysql', 'sluice:sluice'),
+        tables: ['shop.orders'],
+      }),
+      topic: 'shop.orders',
+      before: 63 * 64,
+      insert: async (rows) => {
+        const values = Array(rows).fill(`('new')`).join(', ')
+        await server.query(`INSERT INTO shop.orders (note) VALUES ${values}`)
+      },
+      count: async () => {
+        const [row] = await server.query<{ n: number }>('SELECT COUNT(*) AS n FROM shop.orders')
+        return Number(row!.n)
+      },
+      connected: async () => {
+        const rows = await server.query(
+          `SELECT 1 FROM information_schema.processlist WHERE user = 'sluice'`,
+        )
+        return rows.length > 0
+      },
+      forgotten: null,
+      forget: async () => {},
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    }
+  })
+}
