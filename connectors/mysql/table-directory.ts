@@ -36,6 +36,11 @@ export interface FollowedTable {
   readonly inKey: readonly boolean[]
   /** No key: rows are told apart by all their columns, the topic is a retract topic. */
   readonly keyless: boolean
+  /**
+   * Per column on the wire: the default that an inserted row has where its image lacks the column
+   * (binlog_row_image=MINIMAL), as `ColumnReader.text` reads it; null = NULL, undefined = not known.
+   */
+  readonly defaults?: readonly (Uint8Array | null | undefined)[]
 }
 
 /** A statement in the binlog (QUERY event) that is no BEGIN, COMMIT or SAVEPOINT. */
@@ -50,6 +55,8 @@ export interface TableDirectory {
   /** null = not followed; 'lookup' = `load(map)` first, then ask again. */
   resolve(map: TableMap): FollowedTable | null | 'lookup'
   load(map: TableMap, signal: AbortSignal): Promise<void>
+  /** Whether changes of this table are followed; asked only about rows that came as a statement's text. */
+  follows?(database: string, table: string): boolean
   /** What a statement does: topics that it emptied, and 'lookup' semantics are the directory's own business. */
   statement(statement: Statement): { readonly truncated: readonly string[] }
 }

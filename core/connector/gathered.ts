@@ -57,6 +57,29 @@ export class Gathered<Decoder extends FieldDecoder> {
     rows.transactionStart = rows.rows
   }
 
+  /** By topic: how many rows of the open transaction are gathered. */
+  openRows(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>()
+    const add = (topic: string, rows: number): void => {
+      counts.set(topic, (counts.get(topic) ?? 0) + rows)
+    }
+    for (const change of this.#open) if ('batch' in change) add(change.topic, change.batch.rows)
+    for (const rows of this.#topics.values()) {
+      if (rows.transaction !== this.#transaction || rows.rows === 0) continue
+      add(rows.topic.topic, rows.rows - rows.transactionStart)
+    }
+    return counts
+  }
+
+  /** The next rows of the topic are read by new decoders, though its schema is the same. */
+  renew(topic: string): void {
+    const rows = this.#topics.get(topic)
+    if (rows === undefined) return
+    this.#finish(rows)
+    this.#topics.delete(topic)
+    this.version++
+  }
+
   truncate(topic: string): void {
     const rows = this.#topics.get(topic)
     if (rows !== undefined) this.#finish(rows)

@@ -7,7 +7,7 @@ import { bitmapBytes, setBit, sliceBitmap } from '../record/bitmap.ts'
 import { sliceBatch } from '../record/batch-ops.ts'
 import { makeSchema, type Schema } from '../record/schema.ts'
 import type { ColumnBuilder } from '../record/validity.ts'
-import type { RowsChange } from './source.ts'
+import type { RowsChange, ValueEdit } from './source.ts'
 
 /** What reads the values of one field; how, its connector knows. */
 export interface FieldDecoder {
@@ -55,6 +55,7 @@ export class TopicRows<Decoder extends FieldDecoder> {
   /** Per field: a row that appears has null here. */
   readonly #nulls: Uint8Array
   #unchanged: (Uint8Array | null)[] | null = null
+  #edits: (Map<number, ValueEdit> | null)[] | null = null
   #previous: Int32Array | null = null
 
   constructor(topic: TopicSchema, decoders: readonly Decoder[]) {
@@ -92,6 +93,14 @@ export class TopicRows<Decoder extends FieldDecoder> {
     setBit(bits, this.rows)
   }
 
+  /** What makes this field of the row being appended from the one before; the field is marked unchanged too. */
+  markEdit(field: number, edit: ValueEdit): void {
+    this.#edits ??= this.decoders.map(() => null)
+    const edits = this.#edits[field] ?? new Map<number, ValueEdit>()
+    edits.set(this.rows, edit)
+    this.#edits[field] = edits
+  }
+
   /** The row being appended follows its old key's row, which `endRow` ended just before. */
   markPrevious(): void {
     if (this.#previous === null || this.#previous.length <= this.rows) {
@@ -116,6 +125,7 @@ export class TopicRows<Decoder extends FieldDecoder> {
     )
     const change = changeOf(this.topic.topic, batch, {
       unchanged: this.#unchanged?.map((bits) => resized(bits, rows)) ?? null,
+      edits: this.#edits,
       previous: this.#previous === null ? null : padded(this.#previous, rows),
     })
     this.rows = 0
@@ -123,6 +133,7 @@ export class TopicRows<Decoder extends FieldDecoder> {
     this.transactionStart = 0
     this.#nulls.fill(0)
     this.#unchanged = null
+    this.#edits = null
     this.#previous = null
     return change
   }
@@ -143,13 +154,20 @@ export class TopicRows<Decoder extends FieldDecoder> {
 
 interface Marks {
   readonly unchanged: readonly (Uint8Array | null)[] | null
+  readonly edits: readonly (ReadonlyMap<number, ValueEdit> | null)[] | null
   readonly previous: Int32Array | null
 }
 
-/** `previous` says nothing without `unchanged`, and is left out then. */
-function changeOf(topic: string, batch: Batch, { unchanged, previous }: Marks): RowsChange {
+/** `edits` and `previous` say nothing without `unchanged`, and are left out then. */
+function changeOf(topic: string, batch: Batch, { unchanged, edits, previous }: Marks): RowsChange {
   if (unchanged === null || unchanged.every((bits) => bits === null)) return { topic, batch }
-  return previous === null ? { topic, batch, unchanged } : { topic, batch, unchanged, previous }
+  return {
+    topic,
+    batch,
+    unchanged,
+    ...(edits === null || edits.every((rows) => rows === null) ? {} : { edits }),
+    ...(previous === null ? {} : { previous }),
+  }
 }
 
 /** A bitmap of exactly `rows` rows; null when no bit is set. */
@@ -174,6 +192,7 @@ export function splitChange(change: RowsChange, row: number): [RowsChange, RowsC
 function sliceChange(change: RowsChange, from: number, to: number): RowsChange {
   return changeOf(change.topic, sliceBatch(change.batch, from, to), {
     unchanged: change.unchanged?.map((bits) => slicedMarks(bits, from, to)) ?? null,
+    edits: change.edits?.map((edits) => slicedEdits(edits, from, to)) ?? null,
     previous: change.previous?.slice(from, to).map((row) => (row === -1 ? -1 : row - from)) ?? null,
   })
 }
@@ -188,4 +207,15 @@ function slicedMarks(bits: Uint8Array | null, from: number, to: number): Uint8Ar
     return all.length === 0 ? null : all
   }
   return sliced.some((byte) => byte !== 0) ? sliced : null
+}
+
+function slicedEdits(
+  edits: ReadonlyMap<number, ValueEdit> | null,
+  from: number,
+  to: number,
+): ReadonlyMap<number, ValueEdit> | null {
+  if (edits === null) return null
+  const sliced = new Map<number, ValueEdit>()
+  for (const [row, edit] of edits) if (row >= from && row < to) sliced.set(row - from, edit)
+  return sliced.size === 0 ? null : sliced
 }

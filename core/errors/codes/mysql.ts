@@ -191,4 +191,52 @@ export const mysqlCodes = {
     remedy:
       'Snapshot the table again (`resnapshot`); with binlog_row_value_options empty the server sends whole documents.',
   },
+  'source.mysql.checksum': {
+    fault: 'transient',
+    cause: 'A binlog event does not match its checksum: its bytes changed on their way.',
+    remedy:
+      'Sluice connects again and reads it anew. If it happens again at the same place, the binlog file is damaged on the server’s disk: verify it with `mysqlbinlog --verify-binlog-checksum`.',
+  },
+  'source.mysql.incident': {
+    fault: 'config',
+    cause:
+      'The server wrote an incident into its binlog: changes happened that are missing from it.',
+    remedy:
+      'Read the server’s error log for what was lost, and copy the tables again (`resnapshot`).',
+  },
+  'source.mysql.unknown_event': {
+    fault: 'config',
+    cause:
+      'The binlog has an event that this version of Sluice does not know and that must not be passed over.',
+    remedy:
+      'Update Sluice, or turn off the server feature that writes it; nothing was lost, the stream stops in front of that event.',
+  },
+  'source.mysql.statement_format': {
+    fault: 'config',
+    cause:
+      'Rows of a followed table were changed by a statement that the binlog holds as text (binlog_format is STATEMENT or MIXED, or a session changed it), so that the rows are not known.',
+    remedy:
+      'SET GLOBAL binlog_format = ROW, see to it that no session changes it, and copy the table again (`resnapshot`).',
+  },
+  'source.mysql.xa_unknown': {
+    fault: 'config',
+    cause:
+      'An XA transaction was committed whose prepare was before the place where this source began to read: its rows are not known.',
+    remedy:
+      'Copy the tables again (`resnapshot`); before the first start of a source, XA RECOVER should list no transaction.',
+  },
+  'source.mysql.incomplete_image': {
+    fault: 'config',
+    cause:
+      'A change of a row came without the columns that tell which row it was: the key the server logs by is another one than the catalog names.',
+    remedy:
+      'SET GLOBAL binlog_row_image = FULL, or give the table a primary key; then copy the table again (`resnapshot`).',
+  },
+  'source.mysql.gtid_missing': {
+    fault: 'config',
+    cause:
+      'A transaction has no GTID, though this source follows the server by GTIDs: gtid_mode was lowered.',
+    remedy:
+      'SET GLOBAL gtid_mode = ON again (in the steps that the server asks for), and copy the tables again (`resnapshot`).',
+  },
 } as const satisfies CodeTable
