@@ -1,0 +1,327 @@
+/**
+ * All tables that are being copied, and the one progress of them: what passes of the stream's changes,
+ * and what is done between two transactions: handing out chunks whose time has come, beginning new
+ * ones, beginning tables anew.
+ */
+import { SluiceError } from '../../errors/error.ts'
+import type { Batch } from '../../record/batch.ts'
+import type { Position, SourceBatch, TopicChange } from '../source.ts'
+import type { Background } from './background.ts'
+import type { BesideOptions } from './beside.ts'
+import { CopyWork } from './copy-work.ts'
+import { withTable, type SnapshotProgress, type TableProgress } from './progress.ts'
+import type { SnapshotTable, WholeTable } from './reader.ts'
+import { TableCopy, waitingKeysMax } from './table-copy.ts'
+import { weave } from './weave.ts'
+import { Window } from './window.ts'
+
+const chunksAheadDefault = 3
+const parallelDefault = 2
+const lateBytesMaxDefault = 16 << 20
+/** Tables that are asked about at a time. */
+const looksMax = 4
+
+/** What is in the topic's log is void; it is emptied before anything of the table gets into it again. */
+const voidTable: TableProgress = { id: '', key: [], upTo: null }
+
+type CopyingOptions = Omit<BesideOptions, 'stream' | 'position'>
+
+export class Copying implements AsyncDisposable {
+  readonly #options: CopyingOptions
+  readonly #signal: AbortSignal
+  readonly #background: Background
+  readonly #work: CopyWork
+  /** Those whose changes have to be looked at; a table that is done is not here. */
+  readonly #copies = new Map<string, TableCopy>()
+  #progress: SnapshotProgress
+
+  constructor(options: CopyingOptions, background: Background, signal: AbortSignal) {
+    this.#options = options
+    this.#signal = signal
+    this.#background = background
+    this.#progress = options.progress
+    this.#work = new CopyWork(options.reader, background, options.ctx.clock)
+    for (const topic of options.tables) this.#add(topic)
+  }
+
+  get isDone(): boolean {
+    return this.#copies.size === 0
+  }
+  get progress(): SnapshotProgress {
+    return this.#progress
+  }
+  joined(position: Position): Position {
+    return this.#options.join(position, this.#progress)
+  }
+
+  again(topic: string): void {
+    const copy = this.#copies.get(topic) ?? this.#add(topic)
+    copy.wantsAnew = true
+    this.#background.ring()
+  }
+
+  isWhole({ topic, id, key }: SnapshotTable): void {
+    this.#copies.get(topic)?.closeWindows()
+    this.#copies.delete(topic)
+    this.#progress = withTable(this.#progress, topic, { id, key })
+  }
+
+  /** What passes of a batch's changes. */
+  async sorted(changes: readonly TopicChange[]): Promise<readonly TopicChange[]> {
+    if (!changes.some(({ topic }) => this.#copies.has(topic))) return changes
+    const passing: TopicChange[] = []
+    for (const change of changes) {
+      const copy = this.#copies.get(change.topic)
+      const passed = copy === undefined ? change : await this.#sorted(copy, change)
+      if (passed !== null) passing.push(passed)
+    }
+    return passing
+  }
+
+  /** What is to be handed out at this place of the stream, which is between two transactions. */
+  async *between(position: Position): AsyncGenerator<SourceBatch> {
+    let places = this.#options.parallel ?? parallelDefault
+    let looks = looksMax
+    for (const copy of this.#copies.values()) {
+      if (copy.isChanged || (copy.wantsAnew && copy.phase === 'copying')) {
+        if (copy.isChanged) copy.failures++
+        this.#look(copy)
+      }
+      if (copy.phase === 'looking' && looks-- > 0 && !copy.isBusy) this.#look(copy)
+      if (copy.phase === 'anew') yield this.#anew(copy, position)
+      if (copy.phase === 'copying' && places-- > 0) yield* this.#advance(copy, position)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const copy of this.#copies.values()) {
+      copy.closeWindows()
+      await copy.whole?.[Symbol.asyncDispose]()
+    }
+  }
+
+  #add(topic: string): TableCopy {
+    const copy = new TableCopy(topic, this.#progress.tables[topic])
+    this.#copies.set(topic, copy)
+    return copy
+  }
+
+  async #sorted(copy: TableCopy, change: TopicChange): Promise<TopicChange | null> {
+    // How the table's keys compare is not known before the table is.
+    while (copy.phase === 'looking' && copy.upTo !== null) {
+      if (!copy.isBusy) this.#look(copy)
+      await this.#background.wait()
+    }
+    if ('truncate' in change) {
+      if (copy.truncated()) this.#note(copy)
+      return change
+    }
+    if (change.batch.rows === 0) return change
+    const waiting = copy.waiting.size
+    const passed = await copy.sort(change, this.#options.reader, this.#signal)
+    if (copy.waiting.size !== waiting) this.#note(copy)
+    this.#bound(copy)
+    return passed
+  }
+
+  /** Gives up what has become too large to be remembered, to read it again. */
+  #bound(copy: TableCopy): void {
+    const bytesMax = this.#options.lateBytesMax ?? lateBytesMaxDefault
+    for (const window of copy.allWindows()) {
+      if (window.late.bytes > bytesMax)
+        this.#giveUp(copy, window, 'too many changes came meanwhile')
+    }
+    if (copy.waiting.size > waitingKeysMax) copy.wantsAnew = true
+  }
+
+  #giveUp(copy: TableCopy, window: Window, reason: string): void {
+    window.close()
+    window.failures++
+    copy.takeBack(window)
+    this.#work.rest(window)
+    this.#options.ctx.logger.info('a chunk of a table is read again', {
+      topic: copy.topic,
+      reason,
+      failures: window.failures,
+    })
+  }
+
+  #look(copy: TableCopy): void {
+    this.#work.look(copy, (table) => this.#found(copy, table))
+  }
+
+  #found(copy: TableCopy, table: SnapshotTable | null): void {
+    const { topic } = copy
+    const before = this.#progress.tables[topic]
+    copy.table = table
+    if (table === null) return this.#absent(copy)
+    const asked = this.#options.asked?.[topic]
+    if (before === undefined) {
+      copy.begin()
+      copy.asked = asked
+      copy.wantsAnew = false
+      copy.phase = 'copying'
+      if (table.key.length > 0) this.#note(copy)
+      return
+    }
+    const isSame =
+      before.id === table.id &&
+      before.key.join('\n') === table.key.join('\n') &&
+      (copy.complete || table.key.length > 0) &&
+      (asked === undefined || asked === before.asked)
+    if (!isSame || copy.wantsAnew) {
+      this.#void(copy)
+      copy.phase = 'anew'
+    } else if (copy.complete && copy.waiting.size === 0) this.#copies.delete(topic)
+    else copy.phase = 'copying'
+  }
+
+  #absent(copy: TableCopy): void {
+    // What the log has of a table that is gone stays as it is, until there is a table again.
+    if (copy.complete) {
+      this.#copies.delete(copy.topic)
+      return
+    }
+    if (copy.phase !== 'absent') {
+      this.#options.ctx.logger.warn('a table that is to be copied is not there', {
+        topic: copy.topic,
+      })
+    }
+    if (this.#progress.tables[copy.topic] !== undefined) this.#void(copy)
+    copy.phase = 'absent'
+    this.#work.lookLater(copy, (table) => this.#found(copy, table))
+  }
+
+  /** From here on none of the table's changes passes, and the topic has to be emptied. */
+  #void(copy: TableCopy): void {
+    const { asked } = copy
+    copy.begin()
+    const table = asked === undefined ? voidTable : { ...voidTable, asked }
+    this.#progress = withTable(this.#progress, copy.topic, table)
+  }
+
+  #anew(copy: TableCopy, position: Position): SourceBatch {
+    const { topic } = copy
+    copy.begin()
+    copy.asked = this.#options.asked?.[topic] ?? copy.asked
+    copy.wantsAnew = false
+    copy.phase = 'copying'
+    this.#note(copy)
+    this.#options.ctx.logger.info('a table is copied anew', { topic })
+    return this.#batchOf([{ topic, truncate: true }], position)
+  }
+
+  async *#advance(copy: TableCopy, position: Position): AsyncGenerator<SourceBatch> {
+    if (copy.table!.key.length === 0 && !copy.complete) {
+      yield* this.#wholes(copy, position)
+      return
+    }
+    const first = (): Window | undefined => copy.windows[0]
+    for (let window = first(); window !== undefined; window = first()) {
+      const batch = this.#handOut(copy, window, position)
+      if (batch === null) break
+      yield batch
+    }
+    const batch = copy.keyWindow === null ? null : this.#handOut(copy, copy.keyWindow, position)
+    if (batch !== null) yield batch
+    if (copy.complete && copy.waiting.size === 0) this.#finish(copy)
+    else this.#open(copy, position)
+  }
+
+  /** The rows of a window that the stream has passed; null = not yet, or they have to be read again. */
+  #handOut(copy: TableCopy, window: Window, position: Position): SourceBatch | null {
+    const { chunk } = window
+    if (chunk === null || !chunk.isPassed(position)) return null
+    const woven = weave(chunk.batches, window.late, window.seen)
+    if (woven === null) {
+      this.#giveUp(copy, window, 'the columns of the table changed meanwhile')
+      return null
+    }
+    copy.handedOut(window, woven.unknown)
+    this.#note(copy)
+    return this.#batchOf(this.#changesOf(copy, woven.batches), position)
+  }
+
+  #changesOf(copy: TableCopy, batches: readonly Batch[]): TopicChange[] {
+    const { topic } = copy
+    for (const batch of batches) copy.rows += batch.rows
+    const detail = `${topic}: ${copy.rows.toLocaleString('en')} rows`
+    this.#options.ctx.report({ state: 'snapshotting', detail })
+    return batches.map((batch) => ({ topic, batch }))
+  }
+
+  #finish(copy: TableCopy): void {
+    const { topic, rows } = copy
+    if (copy.wantsAnew) return
+    this.#copies.delete(topic)
+    this.#options.ctx.logger.info('the table is copied', { topic, rows })
+    if (this.isDone) this.#options.ctx.report({ state: 'running', detail: '' })
+  }
+
+  /** Begins to read what comes next, while the chunks before it are on their way. */
+  #open(copy: TableCopy, position: Position): void {
+    const { windows } = copy
+    const chunksAhead = this.#options.chunksAhead ?? chunksAheadDefault
+    if (copy.nextEnd !== null && windows.length < chunksAhead) {
+      this.#rested(copy.addWindow(copy.nextEnd.upTo))
+    }
+    if (copy.keyWindow === null && copy.waiting.size > 0) this.#rested(copy.addKeyWindow())
+    for (const window of copy.allWindows()) {
+      if (!window.isOpen && !window.isResting) this.#work.read(copy, window, position)
+    }
+    if (copy.hasMore && copy.nextEnd === null && !copy.isBusy) this.#work.split(copy)
+  }
+
+  /** A window whose like could not be used before waits for a while, too. */
+  #rested(window: Window): void {
+    if (window.failures > 0) this.#work.rest(window)
+  }
+
+  /** A table without a key. */
+  async *#wholes(copy: TableCopy, position: Position): AsyncGenerator<SourceBatch> {
+    const { whole } = copy
+    if (whole === null) {
+      if (copy.isBusy) return
+      if (this.#options.reader.readWhole === undefined) {
+        throw new SluiceError('internal.bug', {
+          message: `${copy.topic} has no key to be copied by.`,
+        })
+      }
+      this.#work.readWhole(copy)
+    } else if (whole.isPassed(position)) yield* this.#handOutWhole(copy, whole, position)
+  }
+
+  /** Nothing is taken from the stream meanwhile: what it brings next is later than all these rows. */
+  async *#handOutWhole(
+    copy: TableCopy,
+    whole: WholeTable,
+    position: Position,
+  ): AsyncGenerator<SourceBatch> {
+    await whole.release()
+    // A start that finds the table begun and without a key empties the topic first.
+    this.#note(copy)
+    for await (const batch of whole.batches(this.#signal)) {
+      yield this.#batchOf(this.#changesOf(copy, [batch]), position)
+    }
+    copy.complete = true
+    copy.whole = null
+    await whole[Symbol.asyncDispose]()
+    this.#note(copy)
+    yield this.#batchOf([], position)
+    this.#finish(copy)
+  }
+
+  #batchOf(changes: readonly TopicChange[], position: Position): SourceBatch {
+    return { changes, transaction: null, end: null, position: this.joined(position) }
+  }
+
+  /** The progress with this table as it is now. */
+  #note(copy: TableCopy): void {
+    const { topic } = copy
+    const table = copy.table ?? this.#progress.tables[topic]
+    if (table === undefined) {
+      throw new SluiceError('internal.bug', { message: `${topic} was never looked at.` })
+    }
+    this.#progress = withTable(this.#progress, topic, copy.progress(table))
+  }
+}
