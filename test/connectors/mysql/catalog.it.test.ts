@@ -21,7 +21,7 @@ import { mysqlServers } from '../../services/mysql-servers.ts'
 
 const policies = { tinyint1: 'bool', zeroDates: 'stop' } as const
 
-for (const { name, flavour, start } of await mysqlServers(
+for (const { name, flavour, ...servers } of await mysqlServers(
   'mysql-9.7',
   'mariadb-10.11',
   'mariadb-11.8',
@@ -30,7 +30,7 @@ for (const { name, flavour, start } of await mysqlServers(
     let server: MysqlServer
     let session: Session
     before(async () => {
-      server = await start()
+      server = await servers.start()
       const target = targetOf(new Secret(server.url), { compress: false })
       session = await connect(target, new AbortController().signal)
       await session.query('CREATE DATABASE cat CHARACTER SET latin1')

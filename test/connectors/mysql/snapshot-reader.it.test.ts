@@ -94,7 +94,7 @@ function words(charset: string): string {
 const signal = new AbortController().signal
 const policies: ValuePolicies = { tinyint1: 'int', zeroDates: 'stop' }
 
-for (const { name, flavour, start } of await mysqlServers(
+for (const { name, flavour, ...servers } of await mysqlServers(
   'mysql-9.7',
   'mariadb-10.11',
   'mariadb-11.8',
@@ -126,7 +126,7 @@ for (const { name, flavour, start } of await mysqlServers(
     }
 
     before(async () => {
-      server = await start()
+      server = await servers.start()
       await server.query('CREATE DATABASE `keys` CHARACTER SET utf8mb4')
     })
     after(async () => {
