@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Batch } from '../record/batch.ts'
+import type { Column } from '../record/column.ts'
 import type { Context } from './context.ts'
 import type { Problem } from './problem.ts'
 
@@ -80,6 +81,13 @@ export interface RowsChange {
    * Such slots are marked in `unchanged` too.
    */
   readonly edits?: readonly (ReadonlyMap<number, ValueEdit> | null)[]
+  /**
+   * Beside `unchanged`: per field a column of one row, the value that rows have which were written
+   * before the field was added to the table (MySQL's ADD COLUMN … DEFAULT, which changes all rows and
+   * sends none), or null where the source does not know it. Used where our own state has the row and
+   * not the field.
+   */
+  readonly defaults?: readonly (Column | null)[]
   /**
    * Beside `unchanged`, where a row's key changed with it: per row, the index of the row in this
    * batch that carries the old key (its −1), or −1 when the row's own key is the one to look under.

@@ -38,14 +38,12 @@ export class ValueWriter {
     this.#view = new DataView(this.#bytes.buffer)
   }
 
-  /** What was written from `start` on (a view). */
+  /** What was written from `start` on: a view, good until the next write. */
   since(start: number): Uint8Array {
     return this.#bytes.subarray(start, this.end)
   }
-  /** Begins anew in a new buffer: views of the old one stay as they are. */
-  reset(): void {
-    this.#bytes = new Uint8Array(this.#bytes.length)
-    this.#view = new DataView(this.#bytes.buffer)
+  /** Begins anew, over what was written. */
+  rewind(): void {
     this.end = 0
   }
 

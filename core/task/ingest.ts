@@ -15,7 +15,7 @@ import type { FlushPolicy, TaskContext } from './context.ts'
 import { FlushTimer } from './flush.ts'
 import { chainName, sourceTopic } from './names.ts'
 import { entryBytes, Transactions } from './transactions.ts'
-import { openUnchanged, type Unchanged } from './unchanged.ts'
+import { Unchanged } from './unchanged.ts'
 import { aborted, timeoutOr } from './wait.ts'
 
 export interface IngestTask {
@@ -30,6 +30,8 @@ export interface IngestTask {
 
 /** A position without rows is committed at most this often, so that an idle source can forget its log. */
 const heartbeatMs = 60_000
+/** Rows kept in memory to fill unchanged values from; those not there are asked of the disk. */
+const unchangedBytesMax = 32 << 20
 
 export async function runIngest(
   task: IngestTask,
@@ -40,7 +42,8 @@ export async function runIngest(
   const chain = chainName(ctx.pipeline, 'ingest', ctx.name)
   await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
   await using source = await task.connector.open(task.config, ctx)
-  await using unchanged = openUnchanged(ctx.log, chain, task.stateDir)
+  const bytesMax = Math.min(unchangedBytesMax, task.openBytesMax)
+  await using unchanged = new Unchanged(ctx.log, { chain, folder: task.stateDir, bytesMax })
   const ingest = new Ingest(task, ctx, writer, source, unchanged)
   await ingest.run(signal)
 }
@@ -154,7 +157,7 @@ class Ingest {
         await this.#unchanged.abort(scope, transaction.part)
       } else if (end === 'commit') {
         this.#append(await this.#transactions.commit(scope))
-        await this.#unchanged.commit(scope)
+        this.#unchanged.commit(scope)
       }
     }
     if (batch.position !== null) this.#moveTo(batch.position)

@@ -1,33 +1,65 @@
 /**
- * Row memory: the newest large values of each key, on local disk (classic-level), for topics whose
- * source leaves unchanged large values out of its updates. It can be rebuilt from the log at any
- * time: `cursor` says up to which commit it was, and what follows is read again.
+ * Row memory: the newest values of each key, on local disk (classic-level), for topics whose source
+ * leaves unchanged values out of its updates. It can be rebuilt from the log at any time: `cursor`
+ * says up to which commit it was, and what follows is read again.
  *
- *   'a' topic                          → ''            the topic is remembered
- *   'c' topic                          → seq           next commit to read
- *   'm' topic key                      → values        newest committed values
- *   't' scope topic key count          → part values   an open transaction's; gone at the next start
+ *   'v'                          → '2'             format of what follows; another one is begun anew
+ *   'a' topic                    → 'large' | 'all' the topic is remembered, and which columns
+ *   'c' topic                    → seq             next commit to read
+ *   'l' topic id                 → [{name, type}]  a layout of its rows (row-layout.ts), as JSON
+ *   'm' topic key                → row             newest committed values
+ *   't' scope topic key          → versions        an open transaction's; gone at the next start
  *
- * Texts in keys are followed by a zero byte. `values` = { u16 name length, name, i32 length or −1, bytes }*
+ * Texts in keys are followed by a zero byte, but for the last. `versions`: see row-versions.ts.
  */
 import { mkdirSync } from 'node:fs'
 import { ClassicLevel } from 'classic-level'
 import { SluiceError } from '../errors/error.ts'
-
-/** The large values of one row by field name; null is a null. */
-export type RowValues = ReadonlyMap<string, Uint8Array | null>
+import type { Batch } from '../record/batch.ts'
+import type { Schema } from '../record/schema.ts'
+import { ValueWriter } from '../record/value-bytes.ts'
+import { covers, keptFields, LayoutRows, writeRow } from './row-layout.ts'
+import type { BatchLayout, Kept, LayoutField, RowLayout } from './row-layout.ts'
+import { encodeVersions, newestAlive, withVersion, type RowVersion } from './row-versions.ts'
 
 type Level = ClassicLevel<string, Uint8Array>
-type LevelBatch = { type: 'put'; key: string; value: Uint8Array } | { type: 'del'; key: string }
+
+/** Rows of a topic with their keys (rowKey); a row of weight −1 is gone. */
+export interface KeyedRows {
+  readonly topic: string
+  readonly batch: Batch
+  readonly keys: readonly string[]
+}
+
+/** An open transaction's name here, and which of its parts were rolled back. */
+export interface Scope {
+  readonly id: string
+  readonly aborted: ReadonlySet<string>
+}
+
+/** What was found for a key: in `scopes[from]`, or at `from` = scopes.length among the committed rows. */
+export interface FoundRow {
+  readonly from: number
+  /** null: gone. */
+  readonly row: Uint8Array | null
+}
+
+interface TopicMemory {
+  kept: Kept
+  readonly layouts: Map<number, RowLayout>
+  readonly bySchema: Map<string, Promise<BatchLayout>>
+  nextLayout: number
+}
+
+function noTopic(): TopicMemory {
+  return { kept: 'large', layouts: new Map(), bySchema: new Map(), nextLayout: 1 }
+}
 
 const end = '\u0000'
-const empty = new Uint8Array(0)
+const format = Buffer.from('2')
 const foldersMax = 8
-
-/** A row's key as it stands in ours: a zero byte in it would end it early. */
-function quoted(key: string): string {
-  return JSON.stringify(key)
-}
+/** Rows are written in batches of about this size. */
+const writeBytes = 1 << 20
 
 /** The first key after all that begin with `prefix`, whose last character is the zero byte. */
 function after(prefix: string): string {
@@ -36,7 +68,8 @@ function after(prefix: string): string {
 
 export class RowMemory implements AsyncDisposable {
   readonly #level: Level
-  #count = 0
+  readonly #topics = new Map<string, TopicMemory>()
+  readonly #writer = new ValueWriter()
 
   private constructor(level: Level) {
     this.#level = level
@@ -53,9 +86,9 @@ export class RowMemory implements AsyncDisposable {
         const level = await openLevel(beside === 1 ? folder : `${folder}.${beside}`)
         if (level === null && beside < foldersMax) continue
         if (level === null) throw new Error(`${foldersMax} processes hold such a folder`)
-        // Open transactions come again from the source.
-        await level.clear({ gte: 't', lt: 'u' })
-        return new RowMemory(level)
+        const memory = new RowMemory(level)
+        await memory.#load()
+        return memory
       }
     } catch (cause) {
       throw new SluiceError('task.state_unusable', {
@@ -65,91 +98,168 @@ export class RowMemory implements AsyncDisposable {
     }
   }
 
-  async topics(): Promise<string[]> {
-    const keys = await this.#level.keys({ gte: 'a', lt: 'b' }).all()
-    return keys.map((key) => key.slice(1))
+  topics(): string[] {
+    return [...this.#topics.keys()]
   }
-  async remember(topic: string): Promise<void> {
-    await this.#level.put(`a${topic}`, empty)
+  /** Which columns of a topic are remembered; null = none. */
+  kept(topic: string): Kept | null {
+    return this.#topics.get(topic)?.kept ?? null
+  }
+
+  /** Remembers these columns of a topic from now on; what was kept is dropped where it has too few. */
+  async remember(topic: string, kept: Kept): Promise<void> {
+    if (covers(this.kept(topic), kept)) return
+    await this.clearTopic(topic)
+    await this.#level.batch().del(`c${topic}`).put(`a${topic}`, Buffer.from(kept)).write()
+    const known = this.#topics.get(topic) ?? noTopic()
+    this.#topics.set(topic, { ...known, kept, bySchema: new Map() })
   }
 
   async cursor(topic: string): Promise<number> {
     const value = await this.#level.get(`c${topic}`)
     return value === undefined ? 1 : Number(Buffer.from(value).toString())
   }
-
-  async get(topic: string, key: string): Promise<RowValues | null> {
-    const value = await this.#level.get(`m${topic}${end}${quoted(key)}`)
-    return value === undefined ? null : decodeValues(value, 0)
+  async moveCursors(topics: Iterable<string>, seq: number): Promise<void> {
+    const writes = this.#level.batch()
+    for (const topic of topics) writes.put(`c${topic}`, Buffer.from(String(seq)))
+    await writes.write()
   }
 
-  /** Applies rows (null = gone) and moves the topics' cursors, all or nothing. */
-  async apply(
-    rows: Iterable<readonly [topic: string, key: string, values: RowValues | null]>,
-    cursors: ReadonlyMap<string, number>,
-  ): Promise<void> {
-    const batch: LevelBatch[] = []
-    for (const [topic, key, values] of rows) {
-      const at = `m${topic}${end}${quoted(key)}`
-      if (values === null) batch.push({ type: 'del', key: at })
-      else batch.push({ type: 'put', key: at, value: encodeValues(values) })
+  /** Makes rows the newest of their keys, in order; those that `isOld` names are left out. */
+  async put(rows: KeyedRows, isOld: (row: number) => boolean = () => false): Promise<void> {
+    const { topic, batch, keys } = rows
+    const prefix = `m${topic}${end}`
+    const layout = await this.#layoutOf(topic, batch.schema)
+    let writes = this.#level.batch()
+    let bytes = 0
+    for (let row = 0; row < batch.rows; row++) {
+      if (isOld(row)) continue
+      const at = prefix + keys[row]!
+      if (batch.weights[row]! < 0) writes.del(at)
+      else {
+        this.#writer.rewind()
+        writeRow(this.#writer, layout, batch, row)
+        // The batch copies what it is given.
+        writes.put(at, this.#writer.since(0))
+        bytes += this.#writer.end
+      }
+      if (bytes < writeBytes) continue
+      await writes.write()
+      writes = this.#level.batch()
+      bytes = 0
     }
-    for (const [topic, seq] of cursors) {
-      batch.push({ type: 'put', key: `c${topic}`, value: Buffer.from(String(seq)) })
+    await writes.write()
+  }
+
+  /** What is known of each key: in the first of the scopes that has it, else among the committed rows. */
+  async find(
+    topic: string,
+    keys: readonly string[],
+    scopes: readonly Scope[],
+  ): Promise<(FoundRow | null)[]> {
+    const asked: string[] = []
+    for (const scope of scopes) {
+      for (const key of keys) asked.push(`t${scope.id}${end}${topic}${end}${key}`)
     }
-    if (batch.length > 0) await this.#level.batch(batch)
+    for (const key of keys) asked.push(`m${topic}${end}${key}`)
+    // One call sees one state: a transaction that is being merged is in one place or in the other.
+    const values = await this.#level.getMany(asked)
+    return keys.map((_, i) => {
+      for (const [from, { aborted }] of scopes.entries()) {
+        const versions = values[from * keys.length + i]
+        const newest = versions === undefined ? null : newestAlive(versions, aborted)
+        if (newest !== null) return { from, row: newest.row }
+      }
+      const row = values[scopes.length * keys.length + i]
+      return row === undefined ? null : { from: scopes.length, row }
+    })
+  }
+
+  /** Room for rows of the topic in one layout (layoutIdOf). */
+  layoutRows(topic: string, id: number): LayoutRows {
+    const layout = this.#topics.get(topic)?.layouts.get(id)
+    if (layout === undefined) {
+      throw new SluiceError('task.state_unusable', {
+        message: `the row memory has a row of ${topic} in a layout that it does not know`,
+      })
+    }
+    return new LayoutRows(layout)
+  }
+
+  /** Names of the fields that rows of the topic have here. */
+  fieldNames(topic: string): Set<string> {
+    const names = new Set<string>()
+    for (const { fields } of this.#topics.get(topic)?.layouts.values() ?? []) {
+      for (const { name, dropped } of fields) if (dropped !== true) names.add(name)
+    }
+    return names
+  }
+
+  /**
+   * The topic's rows so far do not have these fields any more: a field of that name that comes later
+   * is another one.
+   */
+  async dropFields(topic: string, names: ReadonlySet<string>): Promise<void> {
+    const memory = this.#topics.get(topic)
+    if (memory === undefined) return
+    const writes = this.#level.batch()
+    for (const [id, layout] of memory.layouts) {
+      if (!layout.fields.some(({ name }) => names.has(name))) continue
+      const fields = layout.fields.map((field) =>
+        names.has(field.name) ? { ...field, dropped: true } : field,
+      )
+      memory.layouts.set(id, { id, fields })
+      writes.put(`l${topic}${end}${id}`, Buffer.from(JSON.stringify(fields)))
+    }
+    memory.bySchema.clear()
+    await writes.write()
   }
 
   async clearTopic(topic: string): Promise<void> {
     await this.#level.clear({ gte: `m${topic}${end}`, lt: after(`m${topic}${end}`) })
   }
 
-  /** A row of an open transaction; null values = gone. */
-  async putOpen(
-    scope: string,
-    part: string,
-    topic: string,
-    key: string,
-    values: RowValues | null,
-  ): Promise<void> {
-    const count = String(this.#count++).padStart(15, '0')
-    const name = Buffer.from(part)
-    const value = Buffer.concat([u16(name.length), name, encodeValues(values ?? new Map())])
-    await this.#level.put(`t${scope}${end}${topic}${end}${quoted(key)}${end}${count}`, value)
-  }
-
-  /** The newest row of that key in an open transaction, rolled-back parts left out. */
-  async getOpen(
-    scope: string,
-    aborted: ReadonlySet<string>,
-    topic: string,
-    key: string,
-  ): Promise<RowValues | null> {
-    const prefix = `t${scope}${end}${topic}${end}${quoted(key)}${end}`
-    const newestFirst = this.#level.values({ gte: prefix, lt: after(prefix), reverse: true })
-    for await (const value of newestFirst) {
-      const [part, values] = decodeOpen(value)
-      if (!aborted.has(part)) return values.size === 0 ? null : values
-    }
-    return null
-  }
-
-  /** Makes a transaction's rows the newest committed ones, in its order. */
-  async mergeOpen(scope: string, aborted: ReadonlySet<string>): Promise<void> {
-    const prefix = `t${scope}${end}`
-    let rows: [string, string, RowValues | null][] = []
-    for await (const [at, value] of this.#level.iterator({ gte: prefix, lt: after(prefix) })) {
-      const [part, values] = decodeOpen(value)
-      if (aborted.has(part)) continue
-      const [topic, key] = at.slice(prefix.length).split(end) as [string, string]
-      rows.push([topic, JSON.parse(key) as string, values.size === 0 ? null : values])
-      if (rows.length === 256) {
-        await this.apply(rows, new Map())
-        rows = []
+  /** Adds rows of an open transaction that memory has no room for. */
+  async putOpen(scope: Scope, part: string, { topic, batch, keys }: KeyedRows): Promise<void> {
+    const prefix = `t${scope.id}${end}${topic}${end}`
+    const wanted = [...new Set(keys)]
+    const before = await this.#level.getMany(wanted.map((key) => prefix + key))
+    const known = new Map(wanted.map((key, i) => [key, before[i]]))
+    const layout = await this.#layoutOf(topic, batch.schema)
+    const writes = this.#level.batch()
+    for (let row = 0; row < batch.rows; row++) {
+      let bytes: Uint8Array | null = null
+      if (batch.weights[row]! > 0) {
+        this.#writer.rewind()
+        writeRow(this.#writer, layout, batch, row)
+        bytes = this.#writer.since(0).slice()
       }
+      const version: RowVersion = { part, row: bytes }
+      const key = keys[row]!
+      known.set(key, encodeVersions(withVersion(known.get(key), version, scope.aborted)))
     }
-    await this.apply(rows, new Map())
-    await this.dropOpen(scope)
+    for (const [key, versions] of known) {
+      if (versions !== undefined) writes.put(prefix + key, versions)
+    }
+    await writes.write()
+  }
+
+  /** Makes a transaction's rows the newest committed ones. */
+  async mergeOpen({ id, aborted }: Scope): Promise<void> {
+    const prefix = `t${id}${end}`
+    let writes = this.#level.batch()
+    for await (const [at, versions] of this.#level.iterator({ gte: prefix, lt: after(prefix) })) {
+      const newest = newestAlive(versions, aborted)
+      if (newest === null) continue
+      const to = `m${at.slice(prefix.length)}`
+      if (newest.row === null) writes.del(to)
+      else writes.put(to, newest.row)
+      if (writes.length < 1024) continue
+      await writes.write()
+      writes = this.#level.batch()
+    }
+    await writes.write()
+    await this.dropOpen(id)
   }
 
   async dropOpen(scope: string): Promise<void> {
@@ -158,6 +268,60 @@ export class RowMemory implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#level.close()
+  }
+
+  async #load(): Promise<void> {
+    const kept = await this.#level.iterator({ gte: 'a', lt: 'b' }).all()
+    const stored = await this.#level.get('v')
+    if (stored === undefined || !format.equals(stored)) {
+      // Of another format only which topics were remembered is of use.
+      await this.#level.clear()
+      await this.#level.put('v', format)
+      for (const [key] of kept) await this.remember(key.slice(1), 'large')
+      return
+    }
+    for (const [key, value] of kept) {
+      const columns = Buffer.from(value).toString() === 'all' ? 'all' : 'large'
+      this.#topics.set(key.slice(1), { ...noTopic(), kept: columns })
+    }
+    for await (const [key, value] of this.#level.iterator({ gte: 'l', lt: 'm' })) {
+      const [topic, id] = key.slice(1).split(end) as [string, string]
+      const fields = JSON.parse(Buffer.from(value).toString()) as LayoutField[]
+      const memory = this.#topics.get(topic)
+      if (memory === undefined) continue
+      memory.layouts.set(Number(id), { id: Number(id), fields })
+      memory.nextLayout = Math.max(memory.nextLayout, Number(id) + 1)
+    }
+    // Open transactions come again from the source.
+    await this.#level.clear({ gte: 't', lt: 'u' })
+  }
+
+  /** The layout of a schema's rows; a new one is on disk before any row has it. */
+  async #layoutOf(topic: string, schema: Schema): Promise<BatchLayout> {
+    const memory = this.#topics.get(topic)
+    if (memory === undefined) throw new Error(`${topic} is not remembered`)
+    let layout = memory.bySchema.get(schema.id)
+    if (layout === undefined) {
+      layout = this.#makeLayout(topic, memory, schema)
+      memory.bySchema.set(schema.id, layout)
+    }
+    return layout
+  }
+
+  async #makeLayout(topic: string, memory: TopicMemory, schema: Schema): Promise<BatchLayout> {
+    const columns = keptFields(schema, memory.kept)
+    const fields = columns.map((index) => {
+      const { name, type } = schema.fields[index]!
+      return { name, type }
+    })
+    const content = JSON.stringify(fields)
+    for (const layout of memory.layouts.values()) {
+      if (JSON.stringify(layout.fields) === content) return { layout, columns }
+    }
+    const layout: RowLayout = { id: memory.nextLayout++, fields }
+    await this.#level.put(`l${topic}${end}${layout.id}`, Buffer.from(content))
+    memory.layouts.set(layout.id, layout)
+    return { layout, columns }
   }
 }
 
@@ -173,46 +337,4 @@ async function openLevel(folder: string): Promise<Level | null> {
     if (cause?.code === 'LEVEL_LOCKED') return null
     throw error
   }
-}
-
-function encodeValues(values: RowValues): Uint8Array {
-  const pieces: Uint8Array[] = []
-  for (const [name, value] of values) {
-    const text = Buffer.from(name)
-    const length = Buffer.alloc(4)
-    length.writeInt32LE(value === null ? -1 : value.length)
-    pieces.push(u16(text.length), text, length)
-    if (value !== null) pieces.push(value)
-  }
-  return Buffer.concat(pieces)
-}
-
-function u16(value: number): Buffer {
-  const bytes = Buffer.alloc(2)
-  bytes.writeUInt16LE(value)
-  return bytes
-}
-
-function decodeOpen(bytes: Uint8Array): [part: string, values: RowValues] {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const length = view.readUInt16LE(0)
-  return [view.toString('utf8', 2, 2 + length), decodeValues(bytes, 2 + length)]
-}
-
-function decodeValues(bytes: Uint8Array, from: number): RowValues {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const values = new Map<string, Uint8Array | null>()
-  let at = from
-  while (at < view.length) {
-    const nameEnd = at + 2 + view.readUInt16LE(at)
-    const name = view.toString('utf8', at + 2, nameEnd)
-    const length = view.readInt32LE(nameEnd)
-    at = nameEnd + 4
-    if (length < 0) values.set(name, null)
-    else {
-      values.set(name, view.subarray(at, at + length))
-      at += length
-    }
-  }
-  return values
 }

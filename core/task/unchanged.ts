@@ -1,7 +1,8 @@
 /**
- * Unchanged values: a source may leave a large value out of an update because it did not change
- * (Postgres TOAST). Here such a slot gets the value the row had before, from our own state, so that
- * no placeholder is ever visible to a reader of the log.
+ * Unchanged values: a source may leave values out of an update because they did not change (Postgres
+ * TOAST, MySQL's partial row images), or send what changed in them. Here such a slot gets its value
+ * from the row as it was before, from our own state, so that no placeholder is ever visible to a
+ * reader of the log.
  *
  * A topic costs nothing until its first unchanged value. Then its history is read from the log into
  * the row memory, and every later row is remembered, in the layers in which it becomes durable:
@@ -10,336 +11,299 @@
 import { existsSync } from 'node:fs'
 import type { RowsChange } from '../connector/source.ts'
 import { SluiceError } from '../errors/error.ts'
-import { makeBatch, type Batch } from '../record/batch.ts'
-import { bitAt } from '../record/bitmap.ts'
-import { BytesBuilder } from '../record/bytes-builder.ts'
-import { isNull, type Column } from '../record/column.ts'
+import type { Batch } from '../record/batch.ts'
 import { rowKey } from '../record/key.ts'
-import type { Schema } from '../record/schema.ts'
-import type { LogicalType } from '../record/types.ts'
-import { bytesAt, textAt } from '../record/value.ts'
 import type { Log } from '../log/log.ts'
-import { ChainReader } from '../log/reader.ts'
-import { RowMemory, type RowValues } from './row-memory.ts'
+import { OpenRows } from './open-rows.ts'
+import { RecentRows, type Block } from './recent-rows.ts'
+import { covers, isLarge, type Kept } from './row-layout.ts'
+import { RowMemory } from './row-memory.ts'
+import { TopicFields } from './topic-fields.ts'
+import { fillUnchanged } from './unchanged-fill.ts'
+import { readHistory } from './unchanged-history.ts'
+import { answersItself, findOrigins, markedRows, type Known } from './unchanged-origins.ts'
 
 type Transaction = { readonly id: string; readonly part: string } | null
-type LayerEntry = {
-  readonly topic: string
-  readonly key: string
-  readonly values: RowValues | null
-}
 
-/** What waits for one commit, oldest first: rows by key, all rows of a transaction, a truncate. */
+/** What waits for one commit, in order. */
 type Segment =
-  | { readonly kind: 'rows'; readonly rows: Map<string, LayerEntry> }
-  | { readonly kind: 'scope'; readonly scope: string }
+  | { readonly kind: 'rows'; readonly block: Block; readonly remembered: boolean }
+  | { readonly kind: 'scope'; readonly scope: OpenRows }
   | { readonly kind: 'truncate'; readonly topic: string }
-type Layer = Segment[]
+  | { readonly kind: 'dropped'; readonly topic: string; readonly names: ReadonlySet<string> }
+export type Layer = Segment[]
 
-export interface Sealed {
-  readonly layer: Layer
-  /** Batches a topic has in it. */
-  readonly topics: ReadonlyMap<string, number>
-}
-
-export function openUnchanged(log: Log, chain: string, folder: string): Unchanged {
-  return new Unchanged(log, chain, folder)
+export interface UnchangedOptions {
+  readonly chain: string
+  /** The row memory's; made at the first unchanged value. */
+  readonly folder: string
+  /** Memory for rows of open transactions, and once more for rows behind the last commit. */
+  readonly bytesMax: number
 }
 
 export class Unchanged implements AsyncDisposable {
   readonly #log: Log
-  readonly #chain: string
-  readonly #folder: string
+  readonly #options: UnchangedOptions
   readonly #stop = new AbortController()
+  readonly #recent: RecentRows
+  readonly #fields = new TopicFields()
+  readonly #open = new Map<string, OpenRows>()
   #memory: RowMemory | null = null
-  #started = false
+  /** Topics whose history is in the memory up to the rows that wait. */
   readonly #remembered = new Set<string>()
-  /** Topics with rows that are staged and not yet committed: their history cannot be read yet. */
-  readonly #uncommitted = new Map<string, number>()
-  readonly #openTopics = new Map<string, Set<string>>()
-  readonly #aborted = new Map<string, Set<string>>()
-  #ready: Layer = []
-  #sealed: Layer | null = null
+  #started = false
+  #ready: Segment[] = []
+  #sealed: Layer = []
+  /** What is done to the memory one at a time: applying a commit, reading a topic's history. */
+  #busy: Promise<void> = Promise.resolve()
 
-  constructor(log: Log, chain: string, folder: string) {
+  constructor(log: Log, options: UnchangedOptions) {
     this.#log = log
-    this.#chain = chain
-    this.#folder = folder
+    this.#options = options
+    this.#recent = new RecentRows(options.bytesMax)
   }
 
   /** The batch without unchanged slots; remembers its rows where the topic is remembered. */
   async resolve(topic: string, change: RowsChange, transaction: Transaction): Promise<Batch> {
     if (!this.#started) await this.#start()
-    const { unchanged } = change
-    const some = unchanged?.some((bits) => bits !== null) === true
-    if (some && !this.#remembered.has(topic)) await this.#remember(topic)
-    if (transaction === null) this.#uncommitted.set(topic, (this.#uncommitted.get(topic) ?? 0) + 1)
-    else this.#openOf(transaction.id).add(topic)
-    if (!this.#remembered.has(topic)) return change.batch
-    return this.#fill(topic, change, transaction)
+    const marked = markedRows(change)
+    const keyed = change.batch.schema.key.length > 0
+    const itself = marked !== null && (!keyed || answersItself(change, marked))
+    if (marked !== null && !itself) await this.#remember(topic, neededFor(change))
+    const remembered = keyed && this.#remembered.has(topic)
+    if (remembered && transaction === null) this.#noteFields(topic, change.batch)
+    const keys = remembered ? keysOf(change.batch) : []
+    const own = transaction === null ? null : this.#openOf(transaction.id)
+    let { batch } = change
+    if (marked !== null) {
+      const known: Known = {
+        topic,
+        recent: this.#recent,
+        memory: remembered ? this.#memory : null,
+        own,
+        pending: () => this.#pending(topic),
+        isDropped: (name, number) => this.#fields.isDropped(topic, name, number),
+      }
+      batch = fillUnchanged(topic, change, await findOrigins(known, change, marked, keys))
+    }
+    if (keyed && batch.rows > 0) await this.#keep({ topic, batch, keys }, transaction, remembered)
+    return batch
   }
 
   async truncate(topic: string, transaction: Transaction): Promise<void> {
     if (!this.#started) await this.#start()
-    if (!this.#remembered.has(topic)) return
     // A truncate inside an open transaction: rows after it are new keys or carry all values, and the
-    // lock it holds keeps others out, so that forgetting at its commit is early enough.
+    // lock it holds keeps others out, so that what is remembered of the rows before is never asked for.
     if (transaction !== null) return
+    this.#recent.truncate(topic)
     this.#ready.push({ kind: 'truncate', topic })
   }
 
   async abort(scope: string, part: string): Promise<void> {
-    if (part !== '') {
-      const aborted = this.#aborted.get(scope) ?? new Set()
-      this.#aborted.set(scope, aborted.add(part))
-      return
-    }
-    this.#openTopics.delete(scope)
-    this.#aborted.delete(scope)
-    await this.#memory?.dropOpen(scope)
+    const open = this.#open.get(scope)
+    if (open === undefined) return
+    open.aborted.add(part)
+    if (part !== '') return
+    this.#open.delete(scope)
+    if (open.spilled.size > 0) await this.#memory?.dropOpen(scope)
   }
 
-  async commit(scope: string): Promise<void> {
-    const topics = this.#openTopics.get(scope)
-    this.#openTopics.delete(scope)
-    if (topics === undefined) return
-    for (const topic of topics)
-      this.#uncommitted.set(topic, (this.#uncommitted.get(topic) ?? 0) + 1)
-    if (this.#memory !== null) this.#ready.push({ kind: 'scope', scope })
-    await Promise.resolve()
+  commit(scope: string): void {
+    const open = this.#open.get(scope)
+    if (open === undefined) return
+    this.#open.delete(scope)
+    // What is on disk of it comes before what is in memory.
+    if (open.spilled.size + open.unremembered.size > 0) {
+      open.number = this.#recent.nextNumber()
+      this.#ready.push({ kind: 'scope', scope: open })
+    }
+    for (const block of open.blocks()) this.#addWhole(block, true)
   }
 
   /** What the commit that starts now holds; later rows go into the next layer. */
-  seal(): Sealed {
-    const layer = this.#ready
+  seal(): Layer {
+    this.#sealed = this.#ready
     this.#ready = []
-    this.#sealed = layer
-    const topics = new Map(this.#uncommitted)
-    return { layer, topics }
+    return this.#sealed
   }
 
   /** That commit is durable under `seq`. */
-  async committed(sealed: Sealed, seq: number): Promise<void> {
-    for (const [topic, count] of sealed.topics) {
-      const left = (this.#uncommitted.get(topic) ?? 0) - count
-      if (left > 0) this.#uncommitted.set(topic, left)
-      else this.#uncommitted.delete(topic)
-    }
-    const memory = this.#memory
-    if (memory !== null && this.#remembered.size > 0) {
-      for (const segment of sealed.layer) await this.#apply(memory, segment)
-      await memory.apply([], new Map([...this.#remembered].map((topic) => [topic, seq + 1])))
-    }
-    this.#sealed = null
+  async committed(layer: Layer, seq: number): Promise<void> {
+    await this.#alone(async () => {
+      await this.#apply(layer)
+      await this.#memory?.moveCursors(this.#remembered, seq + 1)
+      this.#sealed = []
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
+    await this.#busy
     await this.#memory?.[Symbol.asyncDispose]()
   }
 
-  async #apply(memory: RowMemory, segment: Segment): Promise<void> {
-    switch (segment.kind) {
-      case 'truncate':
-        return memory.clearTopic(segment.topic)
-      case 'scope': {
-        await memory.mergeOpen(segment.scope, this.#aborted.get(segment.scope) ?? new Set())
-        this.#aborted.delete(segment.scope)
-        return
-      }
-      case 'rows': {
-        const rows = [...segment.rows.values()].map((e) => [e.topic, e.key, e.values] as const)
-        return memory.apply(rows, new Map())
+  async #keep(
+    { topic, batch, keys }: Omit<Block, 'number'>,
+    transaction: Transaction,
+    remembered: boolean,
+  ): Promise<void> {
+    if (transaction === null) return this.#addWhole({ topic, batch, keys, number: 0 }, remembered)
+    const open = this.#openOf(transaction.id)
+    if (!remembered) open.unremembered.add(topic)
+    else open.add(transaction.part, { topic, batch, keys, number: Infinity })
+    let bytes = 0
+    let largest = open
+    for (const one of this.#open.values()) {
+      bytes += one.bytes
+      if (one.bytes > largest.bytes) largest = one
+    }
+    if (bytes > this.#options.bytesMax && this.#memory !== null) await largest.spill(this.#memory)
+  }
+
+  /** Rows of whole transactions, remembered or not: until their commit they may yet have to be. */
+  #addWhole({ topic, batch, keys }: Block, remembered: boolean): void {
+    const block: Block = { topic, batch, keys, number: this.#recent.nextNumber() }
+    if (remembered) this.#recent.add(block)
+    this.#ready.push({ kind: 'rows', block, remembered })
+  }
+
+  /** A field that the schema no longer has is not that of the rows before if its name comes again. */
+  #noteFields(topic: string, { schema }: Batch): void {
+    const kept = (): Set<string> => this.#memory!.fieldNames(topic)
+    const names = this.#fields.seen(topic, schema, this.#recent.nextNumber(), kept)
+    if (names.size > 0) this.#ready.push({ kind: 'dropped', topic, names })
+  }
+
+  async #apply(layer: Layer): Promise<void> {
+    const memory = this.#memory
+    let newest = 0
+    for (const segment of layer) {
+      if (segment.kind === 'rows') newest = Math.max(newest, segment.block.number)
+    }
+    for (const segment of layer) {
+      switch (segment.kind) {
+        case 'rows': {
+          const { block, remembered } = segment
+          if (memory === null || !remembered) break
+          await memory.put(block, (row) => this.#recent.isOld(block, row, newest))
+          this.#recent.committed(block)
+          break
+        }
+        case 'truncate':
+          await memory?.clearTopic(segment.topic)
+          this.#recent.truncated(segment.topic)
+          break
+        case 'dropped':
+          await memory?.dropFields(segment.topic, segment.names)
+          this.#fields.applied(segment.topic, segment.names)
+          break
+        case 'scope':
+          if (memory !== null) await this.#merge(memory, segment.scope)
       }
     }
+  }
+
+  async #merge(memory: RowMemory, scope: OpenRows): Promise<void> {
+    if (scope.spilled.size === 0) return
+    await memory.mergeOpen(scope)
+    for (const topic of scope.spilled) this.#recent.hideBelow(topic, scope.number)
+    scope.spilled.clear()
   }
 
   /** Topics remembered by an earlier process are brought up to the head of the chain. */
   async #start(): Promise<void> {
     this.#started = true
-    if (!existsSync(this.#folder)) return
-    this.#memory = await RowMemory.open(this.#folder)
-    for (const topic of await this.#memory.topics()) {
-      await this.#readHistory(this.#memory, topic)
+    if (!existsSync(this.#options.folder)) return
+    this.#memory = await RowMemory.open(this.#options.folder)
+    for (const topic of this.#memory.topics()) {
+      await this.#read(this.#memory, topic)
       this.#remembered.add(topic)
     }
   }
 
-  async #remember(topic: string): Promise<void> {
-    this.#memory ??= await RowMemory.open(this.#folder)
-    await this.#memory.remember(topic)
-    const open = [...this.#openTopics.values()].some((topics) => topics.has(topic))
-    if (open || this.#uncommitted.has(topic)) {
-      // Rows in front of this one are not in the log yet. Begin again from the last commit: the
-      // topic is remembered from its first row then.
-      throw new SluiceError('task.unchanged_restart', {
-        message: `${topic} has its first unchanged large value; its rows are remembered from now on`,
-      })
-    }
-    await this.#readHistory(this.#memory, topic)
-    this.#remembered.add(topic)
+  async #remember(topic: string, kept: Kept): Promise<void> {
+    if (covers(this.#memory?.kept(topic) ?? null, kept)) return
+    await this.#alone(async () => {
+      this.#memory ??= await RowMemory.open(this.#options.folder)
+      this.#remembered.delete(topic)
+      await this.#memory.remember(topic, kept)
+      if (this.#isOutOfReach(topic)) {
+        // Rows of open transactions in front of this one are neither here nor in the log. Begin again
+        // from the last commit: the topic is remembered from its first row then.
+        throw new SluiceError('task.unchanged_restart', {
+          message: `${topic} has its first unchanged value in an open transaction; its rows are remembered from now on`,
+        })
+      }
+      await this.#read(this.#memory, topic)
+      this.#rememberWaiting(topic)
+      this.#remembered.add(topic)
+    })
   }
 
-  async #readHistory(memory: RowMemory, topic: string): Promise<void> {
-    await using reader = ChainReader.open(this.#log, this.#chain, await memory.cursor(topic))
-    for (;;) {
-      const commit = await reader.tryNext(this.#stop.signal)
-      if (commit === null) return
-      for (const [index, block] of commit.blocks.entries()) {
-        if (block.topic !== topic) continue
-        const batch = await reader.readBlock(commit, index, this.#stop.signal)
-        if (batch === null) await memory.clearTopic(topic)
-        else await memory.apply(historyRows(topic, batch), new Map())
-      }
-      await memory.apply([], new Map([[topic, commit.seq + 1]]))
+  /** Rows of whole transactions that wait for their commit are at hand, and remembered after all. */
+  #rememberWaiting(topic: string): void {
+    const remembered = (segment: Segment): Segment => {
+      if (segment.kind !== 'rows' || segment.remembered || segment.block.topic !== topic)
+        return segment
+      const block = { ...segment.block, keys: keysOf(segment.block.batch) }
+      this.#recent.add(block)
+      return { kind: 'rows', block, remembered: true }
     }
+    // The layer being committed is the one that `committed` will be called with.
+    const sealed = this.#sealed
+    for (let i = 0; i < sealed.length; i++) sealed[i] = remembered(sealed[i]!)
+    this.#ready = this.#ready.map(remembered)
   }
 
-  #openOf(scope: string): Set<string> {
-    let topics = this.#openTopics.get(scope)
-    if (topics === undefined) this.#openTopics.set(scope, (topics = new Set()))
-    return topics
+  /** Whether the topic has rows, not in the log yet, of which memory does not have all that is asked for. */
+  #isOutOfReach(topic: string): boolean {
+    const scopes = [...this.#open.values()]
+    for (const segment of [...this.#sealed, ...this.#ready]) {
+      if (segment.kind === 'scope') scopes.push(segment.scope)
+    }
+    return scopes.some(({ spilled, unremembered }) => spilled.has(topic) || unremembered.has(topic))
   }
 
-  async #fill(topic: string, change: RowsChange, transaction: Transaction): Promise<Batch> {
-    const { batch, unchanged, previous } = change
-    const large = largeColumns(batch.schema)
-    const filled = new Map<number, Map<number, Uint8Array | null>>()
-    const gone = new Map<number, RowValues | null>()
-    for (let row = 0; row < batch.rows; row++) {
-      const key = rowKey(batch, row)
-      if (batch.weights[row]! < 0) {
-        if (previous !== undefined) gone.set(row, await this.#before(topic, key, transaction))
-        await this.#put(topic, key, null, transaction)
-        continue
-      }
-      const missing = large.filter((c) => unchanged?.[c] != null && bitAt(unchanged[c], row))
-      let before: RowValues | null = null
-      if (missing.length > 0) {
-        const from = previous?.[row] ?? -1
-        before = from >= 0 ? gone.get(from)! : await this.#before(topic, key, transaction)
-      }
-      const values = new Map<string, Uint8Array | null>()
-      for (const column of large) {
-        const field = batch.schema.fields[column]!
-        if (!missing.includes(column)) {
-          values.set(field.name, bytesOf(field.type, batch.columns[column]!, row))
-          continue
-        }
-        const value = before?.get(field.name)
-        if (value === undefined) throw notFound(topic, field.name)
-        values.set(field.name, value)
-        let slots = filled.get(column)
-        if (slots === undefined) filled.set(column, (slots = new Map<number, Uint8Array | null>()))
-        slots.set(row, value)
-      }
-      await this.#put(topic, key, values, transaction)
-    }
-    return filled.size === 0 ? batch : withSlots(batch, filled)
+  async #read(memory: RowMemory, topic: string): Promise<void> {
+    await readHistory(memory, topic, {
+      log: this.#log,
+      chain: this.#options.chain,
+      signal: this.#stop.signal,
+    })
   }
 
-  async #put(
-    topic: string,
-    key: string,
-    values: RowValues | null,
-    transaction: Transaction,
-  ): Promise<void> {
-    if (transaction === null) {
-      let newest = this.#ready.at(-1)
-      if (newest?.kind !== 'rows') this.#ready.push((newest = { kind: 'rows', rows: new Map() }))
-      newest.rows.set(layerKey(topic, key), { topic, key, values })
-    } else {
-      await this.#memory!.putOpen(transaction.id, transaction.part, topic, key, values)
+  /** Whole transactions with rows of the topic on disk that are not merged yet, newest first. */
+  #pending(topic: string): OpenRows[] {
+    const scopes: OpenRows[] = []
+    for (const segment of [...this.#sealed, ...this.#ready]) {
+      if (segment.kind === 'scope' && segment.scope.spilled.has(topic))
+        scopes.unshift(segment.scope)
     }
+    return scopes
   }
 
-  /** The row's values before this change: in its own transaction, in what waits, in what is committed. */
-  async #before(topic: string, key: string, transaction: Transaction): Promise<RowValues | null> {
-    const memory = this.#memory!
-    const inScope = async (scope: string): Promise<RowValues | null> =>
-      memory.getOpen(scope, this.#aborted.get(scope) ?? new Set(), topic, key)
-    if (transaction !== null) {
-      const own = await inScope(transaction.id)
-      if (own !== null) return own
-    }
-    for (const segment of [...(this.#sealed ?? []), ...this.#ready].toReversed()) {
-      if (segment.kind === 'truncate') {
-        if (segment.topic === topic) return null
-      } else if (segment.kind === 'rows') {
-        const entry = segment.rows.get(layerKey(topic, key))
-        if (entry !== undefined) return entry.values
-      } else {
-        const values = await inScope(segment.scope)
-        if (values !== null) return values
-      }
-    }
-    return memory.get(topic, key)
+  #openOf(id: string): OpenRows {
+    let open = this.#open.get(id)
+    if (open === undefined) this.#open.set(id, (open = new OpenRows(id)))
+    return open
+  }
+
+  async #alone(act: () => Promise<void>): Promise<void> {
+    const turn = this.#busy.then(act)
+    // Whoever comes next waits for it, however it ends; its failure is the caller's.
+    this.#busy = turn.catch(() => {})
+    await turn
   }
 }
 
-function layerKey(topic: string, key: string): string {
-  return `${topic}\u0000${key}`
+function keysOf(batch: Batch): string[] {
+  const keys = Array.from<string>({ length: batch.rows })
+  for (let row = 0; row < batch.rows; row++) keys[row] = rowKey(batch, row)
+  return keys
 }
 
-/** Columns whose values a source may leave out: those of no fixed size. */
-function largeColumns(schema: Schema): number[] {
-  const columns: number[] = []
-  for (const [index, field] of schema.fields.entries()) {
-    const { kind } = field.type
-    if (['text', 'bytes', 'json', 'other', 'list', 'decimal'].includes(kind)) columns.push(index)
-  }
-  return columns
-}
-
-function* historyRows(
-  topic: string,
-  batch: Batch,
-): Generator<readonly [string, string, RowValues | null]> {
-  const large = largeColumns(batch.schema)
-  for (let row = 0; row < batch.rows; row++) {
-    const key = rowKey(batch, row)
-    if (batch.weights[row]! < 0) yield [topic, key, null]
-    else {
-      const values = new Map<string, Uint8Array | null>()
-      for (const column of large) {
-        const field = batch.schema.fields[column]!
-        values.set(field.name, bytesOf(field.type, batch.columns[column]!, row))
-      }
-      yield [topic, key, values]
-    }
-  }
-}
-
-/** A value as bytes: `bytes` as they are, everything else as its exact text. */
-function bytesOf(type: LogicalType, column: Column, row: number): Uint8Array | null {
-  if (isNull(column, row)) return null
-  if (type.kind === 'bytes') return bytesAt(column, row)
-  const text = textAt(type, column, row)
-  return text === null ? null : Buffer.from(text)
-}
-
-/** The batch with those slots filled. A filled column becomes bytes: exact text holds for every large type. */
-function withSlots(
-  batch: Batch,
-  filled: ReadonlyMap<number, ReadonlyMap<number, Uint8Array | null>>,
-): Batch {
-  const columns = batch.columns.map((column, index) => {
-    const slots = filled.get(index)
-    if (slots === undefined) return column
-    const { type } = batch.schema.fields[index]!
-    const builder = new BytesBuilder()
-    for (let row = 0; row < batch.rows; row++) {
-      const value = slots.has(row) ? slots.get(row)! : bytesOf(type, column, row)
-      if (value === null) builder.appendNull()
-      else builder.append(value, 0, value.length)
-    }
-    return builder.finish()
-  })
-  return makeBatch(batch.schema, columns, batch.weights, batch.ops, batch.timesUs)
-}
-
-function notFound(topic: string, field: string): SluiceError {
-  return new SluiceError('task.unchanged_not_found', {
-    message: `${topic}: an update left out ${field} as unchanged, and no earlier row of its key is in the log`,
-  })
+/** Columns of fixed size are never left out by TOAST: a mark on one says that every column can be. */
+function neededFor({ batch, unchanged }: RowsChange): Kept {
+  const all = unchanged!.some((bits, i) => bits !== null && !isLarge(batch.schema.fields[i]!.type))
+  return all ? 'all' : 'large'
 }

@@ -16,9 +16,9 @@ export const taskCodes = {
   'task.unchanged_not_found': {
     fault: 'config',
     cause:
-      'The source said that a large value did not change, and no earlier row of that key is in the log to take it from.',
+      'The source left a value out of an update because it did not change, and the log has nothing to take it from: no earlier row of that key, or only rows from before the column was added.',
     remedy:
-      'ALTER TABLE … REPLICA IDENTITY FULL on the table named, or remove the source’s chain and let it take a new snapshot.',
+      'Have the table named copied again (the source’s `resnapshot`). To rule it out, make the source send whole rows: REPLICA IDENTITY FULL in Postgres, binlog_row_image = FULL in MySQL and MariaDB.',
   },
   'task.replan': {
     fault: 'transient',
@@ -28,7 +28,7 @@ export const taskCodes = {
   'task.unchanged_restart': {
     fault: 'transient',
     cause:
-      'A topic had its first unchanged large value while rows before it were not committed yet; the source is opened again once, so that all of them are remembered.',
+      'A topic had its first unchanged value behind rows of open transactions that were not remembered; the source is opened again, at most twice a topic, so that all of them are.',
     remedy: 'Nothing to do: it goes on by itself.',
   },
   'task.state_unusable': {
