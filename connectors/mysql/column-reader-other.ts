@@ -136,10 +136,10 @@ function unpacked(source: Uint8Array, at: number, end: number, into: Uint8Array)
 }
 
 /**
- * MariaDB's UUID, whose parts lie in reverse so that those of version 1 sort by time: node, sequence,
- * time-high, time-mid, time-low. Versions 6 and 7 sort as they are and lie in their own order (since
- * 10.11.5): told apart by the variant's high bit, which in place 6 of the reversed form is that of the
- * node or sequence (plugin/type_uuid/sql_type_uuid.h).
+ * MariaDB's UUID. Those of versions 1 to 5 lie with their parts in reverse (node, sequence, time-high,
+ * time-mid, time-low), so that version 1 sorts by time; all others lie as they are written. Which it
+ * is shows in two bytes: a reversed one has the variant's bit in place 6 and its version, 1 to 5, in
+ * place 8 (MariaDB 10.11 and 11.8, plugin/type_uuid/sql_type_uuid.h: rec_need_swap).
  */
 export class UuidReader implements ColumnReader {
   readonly builder = new Fixed16Builder()
@@ -149,11 +149,8 @@ export class UuidReader implements ColumnReader {
     const stored = this.#stored
     const to = this.builder.reserve()
     const into = this.builder.bytes
-    if (isInTextOrder(stored)) {
-      for (let i = 0; i < 16; i++) into[to + i] = stored[i]!
-    } else {
-      for (let i = 0; i < 16; i++) into[to + i] = stored[storedPlaces[i]!]!
-    }
+    const reversed = isReversed(stored)
+    for (let i = 0; i < 16; i++) into[to + i] = stored[reversed ? storedPlaces[i]! : i]!
     return next
   }
   skip(source: Uint8Array, at: number, end: number): number {
@@ -182,8 +179,8 @@ export class UuidReader implements ColumnReader {
 /** Where each byte of the text lies in the reversed form. */
 const storedPlaces = Uint8Array.of(12, 13, 14, 15, 10, 11, 8, 9, 6, 7, 0, 1, 2, 3, 4, 5)
 
-function isInTextOrder(stored: Uint8Array): boolean {
-  return (stored[6]! & 0x80) === 0 && (stored[8]! & 0x80) !== 0
+function isReversed(stored: Uint8Array): boolean {
+  return (stored[6]! & 0x80) !== 0 && stored[8]! >= 1 && stored[8]! <= 0x80
 }
 
 const hexValues = new Uint8Array(256).fill(0xff)

@@ -242,10 +242,15 @@ export class DatetimeReader implements ColumnReader {
   }
 }
 
+/** Beyond this many days from 1970, µs may leave the range in which doubles hold every integer. */
+const exactDaysMax = 104_000
+
 function appendMoment(builder: NumberBuilder, moment: Moment, zeroDates: ZeroDates): void {
   const day = realDay(moment.year, moment.month, moment.day)
-  if (!Number.isNaN(day)) builder.append(day * dayUs + moment.clockUs)
-  else if (zeroDates === 'null') builder.appendNull()
+  if (day < exactDaysMax && day > -exactDaysMax) builder.append(day * dayUs + moment.clockUs)
+  else if (!Number.isNaN(day)) {
+    builder.appendBigInt(BigInt(day) * BigInt(dayUs) + BigInt(moment.clockUs))
+  } else if (zeroDates === 'null') builder.appendNull()
   else throw zeroDate()
 }
 

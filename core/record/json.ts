@@ -12,7 +12,7 @@
  *   bytes                   string, base64 (RFC 4648 §4)
  *   uuid                    string, 8-4-4-4-12
  *   date                    "2026-01-31"
- *   time                    "23:59:59.000001"
+ *   time                    "23:59:59.000001"; MySQL's go from "-838:59:59.999999" to "838:59:59.999999"
  *   timestamp               "2026-01-31T23:59:59.000001"
  *   timestamptz             "2026-01-31T23:59:59.000001Z"
  *   interval                "P1Y2M3DT4H5M6.7S", each part with its own sign (ISO 8601-2 §4.4.1.9)
@@ -191,6 +191,7 @@ function isoDate(dayNumber: number): string {
 }
 
 function clock(us: number): string {
+  if (us < 0) return `-${clock(-us)}`
   const seconds = Math.floor(us / 1e6)
   const fraction = String(us - seconds * 1e6).padStart(6, '0')
   return `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}.${fraction}`

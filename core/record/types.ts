@@ -25,7 +25,10 @@ export type SimpleKind =
   | 'json'
   /** Days since 1970-01-01 in the proleptic Gregorian calendar. */
   | 'date'
-  /** Microseconds since midnight; 24:00:00 is 86 400 000 000. */
+  /**
+   * Microseconds since midnight; 24:00:00 is 86 400 000 000. MySQL's are durations too: negative, and up
+   * to ±838:59:59.999999.
+   */
   | 'time'
   /** Microseconds since 1970-01-01 00:00:00 on a wall clock without a zone. */
   | 'timestamp'

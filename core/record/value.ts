@@ -128,6 +128,7 @@ export function dateText(day: number): string {
 }
 
 export function timeText(us: number): string {
+  if (us < 0) return `-${timeText(-us)}`
   const seconds = Math.floor(us / 1e6)
   const fraction = us - seconds * 1e6
   const clock = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`

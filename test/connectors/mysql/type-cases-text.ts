@@ -1,0 +1,207 @@
+/** Text, bytes, enums and sets, with values: part of what all-types.it.test.ts runs. */
+import { mysql, none, text, type TypeCase } from './type-case.ts'
+
+export const textCases: readonly TypeCase[] = [
+  ...['utf8mb4', 'utf8mb3', 'ucs2', 'utf16', 'utf16le', 'utf32'].map((charset): TypeCase => ({
+    type: `VARCHAR(60) CHARACTER SET ${charset}`,
+    logical: 'text',
+    values: [
+      text('ü 漢 ß €'),
+      text(''),
+      text('trailing  '),
+      ...(charset === 'utf8mb3' || charset === 'ucs2' ? [] : [text('😀𝄞')]),
+      none,
+    ],
+  })),
+  ...(
+    [
+      ['latin1', 'ü ß €  Ž'],
+      ['latin2', 'üß łőů'],
+      ['latin5', 'üßğİ'],
+      ['latin7', 'üß ąęė'],
+      ['cp1250', 'üß€ř'],
+      ['cp1251', 'Привет€'],
+      ['cp1256', 'سلام'],
+      ['cp1257', 'üąę'],
+      ['cp850', 'üß¥'],
+      ['cp852', 'üßů'],
+      ['cp866', 'Привет'],
+      ['koi8r', 'Привет'],
+      ['koi8u', 'Привіт'],
+      ['greek', 'Ελλάς'],
+      ['hebrew', 'שלום'],
+      ['tis620', 'ไทย'],
+      ['macroman', 'üß€'],
+      ['macce', 'üßů'],
+      ['keybcs2', 'üůč'],
+      ['geostd8', 'გამარჯობა'],
+      ['armscii8', 'Բարեւ'],
+      ['dec8', 'üß'],
+      ['hp8', 'üß'],
+      ['swe7', 'ÅÄÖåäö'],
+      ['ascii', 'plain'],
+      ['gbk', '汉字漢€'.slice(0, 3)],
+      ['gb2312', '汉字'],
+      ['big5', '漢字'],
+      ['sjis', '漢字ｱ'],
+      ['cp932', '漢字ｱ①'],
+      ['ujis', '漢字ｱ丂'],
+      ['eucjpms', '漢字ｱ①丂'],
+      ['euckr', '한국漢'],
+    ] as const
+  ).map(([charset, value]): TypeCase => ({
+    type: `VARCHAR(40) CHARACTER SET ${charset}`,
+    logical: 'text',
+    values: [text(value), text('x '), text('')],
+  })),
+  {
+    type: 'VARCHAR(20) CHARACTER SET gb18030',
+    on: mysql,
+    logical: 'text',
+    values: [text('汉字漢€😀ü')],
+  },
+  {
+    type: 'VARCHAR(10) CHARACTER SET latin1',
+    name: 'the five bytes that cp1252 does not have',
+    logical: 'text',
+    values: [
+      ["x'818d8f909d'", '\u0081\u008d\u008f\u0090\u009d'],
+      ["x'80ff'", '€ÿ'],
+    ],
+  },
+  {
+    type: 'CHAR(3)',
+    logical: 'text',
+    values: [["'a'", 'a'], ["'a  '", 'a'], ["''", ''], text('漢字'), none],
+  },
+  {
+    type: 'CHAR(255) CHARACTER SET utf8mb4',
+    name: '1020 bytes',
+    logical: 'text',
+    values: [
+      ["REPEAT('é', 255)", 'é'.repeat(255)],
+      ["'x'", 'x'],
+    ],
+  },
+  {
+    type: 'VARCHAR(255) CHARACTER SET latin1',
+    logical: 'text',
+    values: [["REPEAT('é', 255)", 'é'.repeat(255)]],
+  },
+  {
+    type: 'VARCHAR(256) CHARACTER SET latin1',
+    name: 'two bytes of length',
+    logical: 'text',
+    values: [
+      ["REPEAT('é', 256)", 'é'.repeat(256)],
+      ["'x '", 'x '],
+    ],
+  },
+  { type: 'TINYTEXT', logical: 'text', values: [["'a '", 'a '], none] },
+  { type: 'TEXT', logical: 'text', values: [["REPEAT('ab', 30000)", 'ab'.repeat(30000)]] },
+  {
+    type: 'MEDIUMTEXT',
+    logical: 'text',
+    values: [
+      ["REPEAT('ab', 40000)", 'ab'.repeat(40000)],
+      ["''", ''],
+    ],
+  },
+  { type: 'LONGTEXT', logical: 'text', values: [text('漢'), none] },
+  {
+    type: 'BINARY(5)',
+    name: 'zero bytes at the end',
+    logical: 'bytes',
+    values: [
+      ["x'61'", '\\x6100000000'],
+      ["x'6100000000'", '\\x6100000000'],
+      ["x''", '\\x0000000000'],
+      ["x'2020202020'", '\\x2020202020'],
+      none,
+    ],
+  },
+  { type: 'BINARY(255)', logical: 'bytes', values: [["x'01'", `\\x01${'00'.repeat(254)}`]] },
+  {
+    type: 'VARBINARY(300)',
+    logical: 'bytes',
+    values: [["x'6100'", '\\x6100'], ["x''", '\\x'], ["x'ff00ff'", '\\xff00ff'], none],
+  },
+  {
+    type: 'TINYBLOB',
+    logical: 'bytes',
+    values: [
+      ["x'00'", '\\x00'],
+      ["x'8081'", '\\x8081'],
+    ],
+  },
+  { type: 'BLOB', logical: 'bytes', values: [["REPEAT(x'ff', 300)", `\\x${'ff'.repeat(300)}`]] },
+  { type: 'MEDIUMBLOB', logical: 'bytes', values: [["x'00ff'", '\\x00ff']] },
+  { type: 'LONGBLOB', logical: 'bytes', values: [["x''", '\\x'], none] },
+  {
+    type: "ENUM('a', 'b,c', 'it''s', '\"q\"', 'ü', 'x\\\\y')",
+    name: 'commas, quotes, and the empty one of a wrong value',
+    logical: 'text',
+    values: [
+      ["'a'", 'a'],
+      ["'b,c'", 'b,c'],
+      ["'it''s'", "it's"],
+      ['\'"q"\'', '"q"'],
+      ["'ü'", 'ü'],
+      ["'x\\\\y'", 'x\\y'],
+      ["'nonsense'", ''],
+      ['0', ''],
+      none,
+    ],
+  },
+  {
+    type: "ENUM('ü', 'ß') CHARACTER SET latin1",
+    logical: 'text',
+    values: [
+      ["'ß'", 'ß'],
+      ["'ü'", 'ü'],
+    ],
+  },
+  {
+    type: "ENUM('漢', 'b') CHARACTER SET ucs2",
+    logical: 'text',
+    values: [
+      ["'漢'", '漢'],
+      ["'b'", 'b'],
+    ],
+  },
+  {
+    type: `ENUM(${Array.from({ length: 300 }, (_, i) => `'l${i}'`).join(', ')})`,
+    name: '300 labels',
+    logical: 'text',
+    values: [
+      ["'l0'", 'l0'],
+      ["'l254'", 'l254'],
+      ["'l255'", 'l255'],
+      ["'l299'", 'l299'],
+      ["'none'", ''],
+    ],
+  },
+  {
+    type: "SET('a', 'b''c', 'ü', ' d')",
+    logical: 'text',
+    values: [
+      ["'a,b''c'", "a,b'c"],
+      ["''", ''],
+      ["'ü, d'", 'ü, d'],
+      ["'a,b''c,ü, d'", "a,b'c,ü, d"],
+      none,
+    ],
+  },
+  ...[8, 9, 24, 25, 64].map((labels): TypeCase => ({
+    type: `SET(${Array.from({ length: labels }, (_, i) => `'s${i}'`).join(', ')})`,
+    name: `${labels} labels`,
+    logical: 'text',
+    values: [
+      [`'s0,s${labels - 1}'`, `s0,s${labels - 1}`],
+      [
+        String(2n ** BigInt(labels) - 1n),
+        Array.from({ length: labels }, (_, i) => `s${i}`).join(','),
+      ],
+    ],
+  })),
+]
