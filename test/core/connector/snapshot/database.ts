@@ -213,7 +213,7 @@ export function changesOf(
     images.set(topic, list)
     list.push(...imagesOf(entry, tables.get(topic)!.schema.changelog))
   }
-  for (const topic of [...images.keys()]) finish(topic)
+  for (const topic of images.keys()) finish(topic)
   return changes
 }
 

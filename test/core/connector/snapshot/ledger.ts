@@ -40,7 +40,7 @@ export class Ledger {
   #apply(change: TopicChange, isMove: (s: number) => boolean): void {
     const { topic } = change
     let rows = this.topics.get(topic)
-    if (rows === undefined) this.topics.set(topic, (rows = new Map()))
+    if (rows === undefined) this.topics.set(topic, (rows = new Map<number, Row>()))
     if ('truncate' in change) {
       rows.clear()
       return

@@ -9,21 +9,12 @@ import {
   nothingCopied,
   type SnapshotProgress,
 } from '../../../../core/connector/snapshot/progress.ts'
-import type {
-  Chunk,
-  ChunkRows,
-  KeyText,
-  SnapshotReader,
-  SnapshotTable,
-  WholeTable,
-} from '../../../../core/connector/snapshot/reader.ts'
-import { SnapshotTableChanged } from '../../../../core/connector/snapshot/reader.ts'
 import type { Context } from '../../../../core/connector/context.ts'
 import { position, type Position, type SourceBatch } from '../../../../core/connector/source.ts'
-import { SluiceError } from '../../../../core/errors/error.ts'
-import { Op, type Batch } from '../../../../core/record/batch.ts'
-import { changesOf, Database, rowsBatch, type Row, type Table } from './database.ts'
+import { Answers } from './answers.ts'
+import { changesOf, Database, type Table } from './database.ts'
 import { Ledger } from './ledger.ts'
+import { ModelReader } from './model-reader.ts'
 
 export interface WorldOptions {
   readonly tables: readonly Table[]
@@ -33,10 +24,6 @@ export interface WorldOptions {
   readonly parallel: number
   readonly lateBytesMax: number
   readonly tape: readonly number[]
-}
-
-interface Pending {
-  readonly run: () => boolean
 }
 
 /** What travels in positions. */
@@ -49,7 +36,8 @@ export class World {
   readonly database: Database
   readonly #options: WorldOptions
   #tape: number[]
-  #pending: Pending[] = []
+  readonly #answers = new Answers()
+  readonly #model: ModelReader
   #ledger = new Ledger()
   #committed: { readonly ledger: Ledger; readonly place: Place }
   #stop = new AbortController()
@@ -70,6 +58,13 @@ export class World {
     this.#options = options
     this.#tape = [...options.tape]
     this.database = new Database(options.tables)
+    this.#model = new ModelReader({
+      database: this.database,
+      answers: this.#answers,
+      asyncOrder: options.asyncOrder,
+      draw: (below) => this.#draw(below),
+      isWild: () => this.#tape.length > 0,
+    })
     this.#committed = { ledger: new Ledger(), place: { at: 0, progress: nothingCopied } }
   }
 
@@ -90,7 +85,7 @@ export class World {
     if (choice < 22) this.#transaction()
     else if (choice < 34) this.#show()
     else if (choice < 52) this.#stream()
-    else if (choice < 80) this.#answer(this.#draw(1000))
+    else if (choice < 80) this.#answers.give(this.#draw(1000))
     else if (choice < 96) this.#next()
     else if (choice < 97) this.#again()
     else if (choice < 98) this.#exchange()
@@ -109,7 +104,7 @@ export class World {
     let quiet = 0
     for (let round = 0; quiet < 8; round++) {
       if (round > 3000) assert.fail('it does not come to an end')
-      this.#answer(round)
+      this.#answers.give(round)
       this.#stream()
       this.#next()
       await this.#settled()
@@ -238,7 +233,7 @@ export class World {
     this.#beside = snapshotBeside(
       {
         stream: this.#streamOf(signal),
-        reader: this.#reader(),
+        reader: this.#model.reader(),
         tables: [...this.database.tables.keys()],
         asked: this.#asked,
         progress: place.progress,
@@ -289,126 +284,9 @@ export class World {
     await this.#pull
     this.#pull = null
     await this.#batches!.return?.()
-    this.#pending = []
+    assert.equal(this.#answers.count, 0, 'somebody still waits')
     for (const topic of this.database.tables.keys()) {
       assert.equal(this.database.lockCount(topic), 0, 'a lock was left behind')
-    }
-  }
-
-  // The database.
-
-  /** Lets one of the waiting answers come, if its time has come. */
-  #answer(which: number): boolean {
-    const pending = this.#pending[which % Math.max(1, this.#pending.length)]
-    if (pending === undefined || !pending.run()) return false
-    this.#pending = this.#pending.filter((other) => other !== pending)
-    return true
-  }
-
-  #later<T>(signal: AbortSignal, answer: () => T, isTime = (): boolean => true): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason as Error)
-      const pending: Pending = {
-        run: () => {
-          if (!isTime()) return false
-          try {
-            resolve(answer())
-          } catch (error) {
-            reject(error as Error)
-          }
-          return true
-        },
-      }
-      this.#pending.push(pending)
-      const stop = (): void => {
-        this.#pending = this.#pending.filter((other) => other !== pending)
-        reject(signal.reason as Error)
-      }
-      signal.addEventListener('abort', stop, { once: true })
-    })
-  }
-
-  #reader(): SnapshotReader {
-    const { database } = this
-    return {
-      describe: (topic, signal) => this.#later(signal, () => this.#described(topic)),
-      split: (table, after, signal) =>
-        this.#later(signal, () => {
-          const rows = database.snapshot(this.#same(table)).filter(isIn({ after, upTo: null }))
-          const count = 1 + this.#draw(3)
-          return rows.length <= count ? null : [String(rows[count - 1]!.k)]
-        }),
-      read: (table, rows, from, signal) =>
-        this.#later(
-          signal,
-          () => this.#chunk(table, rows),
-          () => database.isShownUpTo(Number(from)),
-        ),
-      isUpTo: (table, batch, rows, upTo, signal) => {
-        const answer = (): Uint8Array =>
-          Uint8Array.from(rows, (row) => (keyAt(batch, row) <= Number(upTo[0]) ? 1 : 0))
-        return this.#options.asyncOrder ? this.#later(signal, answer) : answer()
-      },
-      readWhole: (table, signal) => this.#whole(table, signal),
-    }
-  }
-
-  #described(topic: string): SnapshotTable | null {
-    this.#trouble()
-    const { id, keyed } = this.database.tables.get(topic)!
-    if (this.#tape.length > 0 && this.#draw(20) === 0) return null
-    return { topic, id, key: keyed ? ['k int'] : [] }
-  }
-
-  #same(table: SnapshotTable): string {
-    this.#trouble()
-    if (this.database.tables.get(table.topic)!.id !== table.id) {
-      throw new SnapshotTableChanged(table.topic)
-    }
-    return table.topic
-  }
-
-  /** Now and then the server is away for a moment. */
-  #trouble(): void {
-    if (this.#tape.length === 0 || this.#draw(25) > 0) return
-    throw new SluiceError('source.mysql.protocol', { message: 'away', fault: 'transient' })
-  }
-
-  #chunk(table: SnapshotTable, wanted: ChunkRows): Chunk {
-    const rows = this.database.snapshot(this.#same(table)).filter(isIn(wanted))
-    const { schema } = this.database.tables.get(table.topic)!
-    const half = rows.length >> 1
-    const batches = [rows.slice(0, half), rows.slice(half)]
-      .filter((part) => part.length > 0)
-      .map((part) => rowsBatch(schema, part, Op.snapshot))
-    const end = this.database.visibleEnd()
-    return { batches, isPassed: (at) => Number(at) >= end }
-  }
-
-  async #whole(table: SnapshotTable, signal: AbortSignal): Promise<WholeTable> {
-    const { database } = this
-    const { topic } = table
-    const { schema } = database.tables.get(topic)!
-    const unlock = database.lock(topic)
-    const release = async (): Promise<void> => unlock()
-    const end = database.log.length
-    try {
-      const all = (): boolean => database.isShownUpTo(end)
-      const rows = await this.#later(signal, () => database.snapshot(this.#same(table)), all)
-      const later = <T>(answer: () => T): Promise<T> => this.#later(signal, answer)
-      return {
-        isPassed: (at) => Number(at) >= end,
-        release,
-        batches: async function* () {
-          for (let i = 0; i < rows.length; i += 2) {
-            yield await later(() => rowsBatch(schema, rows.slice(i, i + 2), Op.snapshot))
-          }
-        },
-        [Symbol.asyncDispose]: release,
-      }
-    } catch (error) {
-      await release()
-      throw error
     }
   }
 
@@ -417,29 +295,11 @@ export class World {
     return {
       pipeline: 'p',
       name: 's',
-      clock: { nowMs: () => 0, sleep: (_, signal) => this.#later(signal, none) },
+      clock: { nowMs: () => 0, sleep: (_, signal) => this.#answers.later(signal, none) },
       random: () => 0.5,
       logger: { debug: none, info: none, warn: none, error: none },
       metrics: { count: none, gauge: none, observe: none },
       report: none,
     }
   }
-}
-
-function isIn(wanted: ChunkRows): (row: Row) => boolean {
-  if ('keys' in wanted) {
-    const keys = new Set(wanted.keys.map(([k]) => Number(k)))
-    return ({ k }) => keys.has(k)
-  }
-  const bound = (key: KeyText | null, none: number): number =>
-    key === null ? none : Number(key[0])
-  const after = bound(wanted.after, -Infinity)
-  const upTo = bound(wanted.upTo, Infinity)
-  return ({ k }) => k > after && k <= upTo
-}
-
-function keyAt({ columns }: Batch, row: number): number {
-  const column = columns[1]!
-  if (column.encoding !== 'int32') throw new Error('k is an int32')
-  return column.values[row]!
 }
