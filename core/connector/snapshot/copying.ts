@@ -178,7 +178,7 @@ export class Copying implements AsyncDisposable {
 
   #absent(copy: TableCopy): void {
     // What the log has of a table that is gone stays as it is, until there is a table again.
-    if (copy.complete) {
+    if (copy.complete && copy.waiting.size === 0) {
       this.#copies.delete(copy.topic)
       return
     }
