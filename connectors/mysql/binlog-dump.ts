@@ -43,7 +43,7 @@ const heartbeatsV2 = 0x02
 /** The first event of every file, after its magic. */
 export const firstOffset = 4
 /** What a dump without GTIDs can name: its offset has four bytes. */
-export const offsetMax = 0xffff_ffff
+const offsetMax = 0xffff_ffff
 /** MariaDB 10's GTID events; below it the server would translate them for old replicas. */
 const mariadbCapability = 4
 const hostName = 'sluice'
@@ -195,7 +195,8 @@ function dumpCommand({ from, serverId }: DumpOptions): Uint8Array {
   const file = Buffer.from(from.gtids === null ? from.file : '')
   const bytes = Buffer.alloc(11 + file.length)
   bytes[0] = dump
-  // A place that four bytes cannot name is reached from the file's start (stream.ts passes over what is known).
+  // Where four bytes cannot name the place, the file is read from its start: the decoder passes over
+  // the transactions before `from`, and only a file with one of more than 3 GiB gets so long.
   const offset = from.gtids !== null || from.offset > offsetMax ? firstOffset : from.offset
   bytes.writeUInt32LE(offset, 1)
   bytes.writeUInt16LE(flags, 5)

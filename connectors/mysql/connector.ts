@@ -114,7 +114,6 @@ class MysqlSource implements Source {
             snapshot: null,
             extras: { ...positionExtras(memory, directory.gone) },
           }),
-        policies,
         serverId: serverIdOf(this.#config, this.#ctx),
         serverIdFixed: this.#config.server_id !== undefined,
         heartbeatMs: this.#config.heartbeat,

@@ -4,7 +4,6 @@ import { describe, it } from 'node:test'
 import { nameOf, targetOf } from '../../../connectors/mysql/connection.ts'
 import { mysqlError } from '../../../connectors/mysql/errors.ts'
 import { commandPacket, errorPacket } from '../../../connectors/mysql/packets.ts'
-import { Passover } from '../../../connectors/mysql/passover.ts'
 import { markTaken, replicaId } from '../../../connectors/mysql/replica-ids.ts'
 import { watchSilence } from '../../../connectors/mysql/watchdog.ts'
 import { Secret } from '../../../core/connector/secret.ts'
@@ -208,42 +207,5 @@ describe('ids of replicas', () => {
     const drawn = [0.5, 0.5, 0.9999999999]
     const next = replicaId(wanted, () => drawn.shift()!)
     assert.ok(next > 0x8000_0000 && next <= 0xffff_ffff && next !== 0xc000_0000)
-  })
-})
-
-describe('a place that a dump cannot name', () => {
-  const event = (type: number, bytes: number, flags = 0): Buffer => {
-    const out = Buffer.alloc(19)
-    out[4] = type
-    out.writeUInt32LE(bytes, 9)
-    out.writeUInt16LE(flags, 17)
-    return out
-  }
-  const [rotate, format, query, heartbeat, artificial] = [4, 15, 2, 27, 0x20]
-
-  it('is reached by counting the events of the file, and only those', () => {
-    const offset = 4 + 100 + 3 * 0x8000_0000
-    const passover = new Passover(offset)
-    const events = [
-      [event(rotate, 47, artificial), true],
-      [event(format, 100), false],
-      [event(query, 0x8000_0000), true],
-      [event(heartbeat, 40), true],
-      [event(query, 0x8000_0000), true],
-      [event(query, 0x8000_0000), true],
-      [event(query, 50), false],
-      [event(heartbeat, 40), false],
-      [event(rotate, 47, artificial), false],
-    ] as const
-    for (const [bytes, passed] of events) assert.equal(passover.passes(bytes, 0), passed)
-  })
-
-  it('where no event begins is an error', () => {
-    const passover = new Passover(0x1_0000_0000)
-    passover.passes(event(format, 100), 0)
-    assert.throws(
-      () => passover.passes(event(query, 0xffff_ffff), 0),
-      isCode('source.mysql.protocol'),
-    )
   })
 })

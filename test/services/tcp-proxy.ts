@@ -1,0 +1,95 @@
+/**
+ * A TCP proxy in front of a real server that breaks as networks do: cuts connections, stops passing bytes
+ * without a word, adds latency, or sends somewhere else. What is in flight when it stops is kept.
+ */
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface TcpProxy extends AsyncDisposable {
+  readonly port: number
+  /** Connections open now. */
+  readonly open: number
+  /** Resets every connection: neither side gets an end. */
+  cut(): void
+  /** From now on no byte passes, in either direction, until `resume`. */
+  stall(): void
+  resume(): void
+  /** Each chunk towards the client waits so long. */
+  latencyMs: number
+  /** Where new connections go. */
+  target: number
+}
+
+interface Pair {
+  readonly client: Socket
+  readonly server: Socket
+}
+
+export async function startTcpProxy(target: number): Promise<TcpProxy> {
+  const pairs = new Set<Pair>()
+  let stalled = false
+  const listener = createServer((client) => {
+    const server = connect(proxy.target, '127.0.0.1')
+    const pair = { client, server }
+    pairs.add(pair)
+    for (const socket of [client, server]) {
+      socket.on('error', () => {})
+      socket.once('close', () => {
+        pairs.delete(pair)
+        client.destroy()
+        server.destroy()
+      })
+    }
+    client.on('data', (bytes) => void pass(client, server, bytes, 0))
+    server.on('data', (bytes) => void pass(server, client, bytes, proxy.latencyMs))
+    if (stalled) pause(pair)
+  })
+  /** Chunks stay in order: the next is not read before this one is written. */
+  async function pass(from: Socket, to: Socket, bytes: Buffer, waitMs: number): Promise<void> {
+    from.pause()
+    if (waitMs > 0) await sleep(waitMs)
+    if (!to.write(bytes)) await Promise.race([once(to, 'drain'), once(to, 'close')])
+    if (!stalled) from.resume()
+  }
+  const pause = ({ client, server }: Pair): void => {
+    client.pause()
+    server.pause()
+  }
+  const proxy = {
+    port: 0,
+    target,
+    latencyMs: 0,
+    get open() {
+      return pairs.size
+    },
+    cut: () => {
+      for (const { client, server } of pairs) {
+        client.resetAndDestroy()
+        server.resetAndDestroy()
+      }
+    },
+    stall: () => {
+      stalled = true
+      for (const pair of pairs) pause(pair)
+    },
+    resume: () => {
+      stalled = false
+      for (const { client, server } of pairs) {
+        client.resume()
+        server.resume()
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const { client, server } of pairs) {
+        client.destroy()
+        server.destroy()
+      }
+      await new Promise((resolve) => listener.close(resolve))
+    },
+  }
+  listener.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  proxy.port = (listener.address() as AddressInfo).port
+  return proxy
+}
