@@ -7,12 +7,12 @@
  *                Int32 immediate version, [ Int32 original version ], [ Int64 ticket ] ] ]
  *   time   = Int56 µs since 1970; its highest bit says that the original's own follows
  *
- *   tagged = Int8 0, size, last field that must be known, { field id, field }             8.3 and on
+ *   tagged = version 1, size, last field that must be known, { field id, field }             8.3 and on
  *   fields = 0 flags (1 byte) · 1 uuid (16 integers) · 2 number (signed) · 3 tag (length, characters) ·
  *            4 last committed (signed) · 5 sequence number (signed) · 6 immediate commit time ·
  *            7 original commit time, absent when the same · 8 length of the transaction ·
  *            9 immediate version · 10 original version, absent when the same · 11 ticket, may be absent
- *   size, ids, lengths and unsigned fields: varint; signed fields: varint of (value << 1 | sign)
+ *   version, size, ids, lengths and unsigned fields: varint; signed fields: varint of (value << 1 | sign)
  *   varint = as many bytes as the first has trailing ones, plus one; the bits above them are the value
  *
  * mysql-server 9.7, libs/mysql/binlog/event/control_events.h (Gtid_event), libs/mysql/serialization.
@@ -63,7 +63,7 @@ function knownTime(timeUs: number): number | null {
 /** GTID_TAGGED, source[at, end) from the post-header on. */
 export function parseTaggedGtid(source: Uint8Array, at: number, end: number): GtidEvent {
   const reader = new VarintReader(source, at, end)
-  if (reader.unsigned() !== 0) throw tagged('is of a serialization that is not known')
+  if (reader.unsigned() !== formatVersion) throw tagged('is of a serialization that is not known')
   reader.unsigned()
   const required = reader.unsigned()
   if (required > lastField) throw tagged(`has a field ${required} that must be known`)
@@ -89,6 +89,8 @@ export function parseTaggedGtid(source: Uint8Array, at: number, end: number): Gt
   return { source: tag === '' ? uuid : `${uuid}:${tag}`, number, timeUs }
 }
 
+/** MySQL 8.3 to 9.7. */
+const formatVersion = 1
 const lastField = 11
 const tagBytesMax = 32
 
