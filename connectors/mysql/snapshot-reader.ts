@@ -43,8 +43,10 @@ import { openWhole } from './whole-table.ts'
 
 const chunkBytesDefault = 4 << 20
 /** Before a chunk was measured, the server's guess of a row's size is not trusted further than this. */
-const firstChunkRowsMax = 20_000
+const firstChunkRowsMax = 2000
 const chunkRowsMax = 250_000
+/** A chunk that comes to so many times its size is given up, for later rows are larger than those before. */
+const oversizeFactor = 16
 
 const tableDefinitionChanged = 1412 // ER_TABLE_DEF_CHANGED
 const changedNumbers: ReadonlySet<number> = new Set([
@@ -131,9 +133,13 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
         try {
           const locked = await this.#locked(session.query, table)
           const end = await endOfSnapshot(session.query, info, place.server !== info.identity)
-          const batches = await this.#readRows(session, locked, rows, signal)
+          const batches = await this.#readRows(
+            session,
+            locked,
+            { topic: table.topic, rows },
+            signal,
+          )
           await session.query('COMMIT')
-          if (!('keys' in rows)) this.#measure(table.topic, batches)
           return { batches, isPassed: this.#isPassed(end) }
         } catch (error) {
           if (numberOf(error) !== tableDefinitionChanged) throw error
@@ -164,6 +170,7 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
     return this.#named(table.topic, signal, () =>
       openWhole(
         {
+          topic: table.topic,
           table: this.#sourceOf(table).table,
           info,
           clock,
@@ -211,32 +218,41 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
   async #readRows(
     session: Session,
     { source, timeUs }: LockedTable,
-    rows: ChunkRows,
+    { topic, rows }: { readonly topic: string; readonly rows: ChunkRows },
     signal: AbortSignal,
   ): Promise<Batch[]> {
     const { clock } = this.#options
+    const isRange = !('keys' in rows)
     const batches: Batch[] = []
     const read = new ResultRows(source.readers())
-    for (const part of 'keys' in rows ? keyGroups(rows.keys) : [rows]) {
+    for (const part of isRange ? [rows] : keyGroups(rows.keys)) {
       for await (const _ of resultRows(session, source.rowsSql(part), read, { clock, signal })) {
-        if (read.byteLength >= batchBytes) batches.push(read.take(source.schema, timeUs))
+        if (read.byteLength < batchBytes) continue
+        batches.push(read.take(source.schema, timeUs))
+        if (isRange) this.#bound(topic, batches)
       }
     }
     if (read.rows > 0) batches.push(read.take(source.schema, timeUs))
-    return 'keys' in rows ? keyRowsOnly(batches, rows.keys) : batches
+    if (!isRange) return keyRowsOnly(batches, rows.keys)
+    this.#measure(topic, batches)
+    return batches
   }
 
   /** A chunk of large rows makes the next ones shorter at once; one of small rows makes them longer by and by. */
   #measure(topic: string, batches: readonly Batch[]): void {
-    let rows = 0
-    let bytes = 0
-    for (const batch of batches) {
-      rows += batch.rows
-      bytes += batch.byteLength
-    }
+    const { rows, bytes } = sumOf(batches)
     if (rows === 0) return
     const before = this.#rowBytes.get(topic) ?? 0
     this.#rowBytes.set(topic, Math.max(bytes / rows, before / 2))
+  }
+
+  /** Where a chunk ends is settled before it is read: what is too large is described and divided again. */
+  #bound(topic: string, batches: readonly Batch[]): void {
+    const { rows, bytes } = sumOf(batches)
+    const bytesMax = oversizeFactor * (this.#options.chunkBytes ?? chunkBytesDefault)
+    if (bytes <= bytesMax || bytes / rows <= 2 * (this.#rowBytes.get(topic) ?? 0)) return
+    this.#rowBytes.set(topic, bytes / rows)
+    throw new SnapshotTableChanged(topic)
   }
 
   #chunkRows(topic: string, { table }: SnapshotSource): number {
@@ -279,6 +295,16 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
       throw mysqlError(error, `copy the table of ${topic}`)
     }
   }
+}
+
+function sumOf(batches: readonly Batch[]): { readonly rows: number; readonly bytes: number } {
+  let rows = 0
+  let bytes = 0
+  for (const batch of batches) {
+    rows += batch.rows
+    bytes += batch.byteLength
+  }
+  return { rows, bytes }
 }
 
 function numberOf(error: unknown): number {

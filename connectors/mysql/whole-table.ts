@@ -6,7 +6,7 @@
  * commit in the engine.
  */
 import type { Clock } from '../../core/connector/context.ts'
-import type { WholeTable } from '../../core/connector/snapshot/reader.ts'
+import { SnapshotTableChanged, type WholeTable } from '../../core/connector/snapshot/reader.ts'
 import type { Position } from '../../core/connector/source.ts'
 import type { Batch } from '../../core/record/batch.ts'
 import type { Query } from './catalog.ts'
@@ -19,10 +19,14 @@ import { batchBytes, type LockedTable } from './snapshot-table.ts'
 import { quoteTable, type TableName } from './table-pattern.ts'
 import { endOfSnapshot, startSnapshot, type BinlogEnd } from './visibility.ts'
 
-/** A lock that waits keeps writers waiting too: better to try again than to hold them up for long. */
-const lockSeconds = 2
+/** MySQL lets writers pass a READ lock that waits, so it keeps nobody waiting, and may wait for ever. */
+const readLockSeconds = 5
+/** A WRITE lock that waits does not: better to try again than to hold all others up for long. */
+const writeLockSeconds = 2
+const lockWaitTimeout = 1205 // ER_LOCK_WAIT_TIMEOUT
 
 export interface WholeOptions {
+  readonly topic: string
   readonly table: TableName
   readonly info: ServerInfo
   readonly clock: Clock
@@ -41,13 +45,13 @@ export async function openWhole(options: WholeOptions, signal: AbortSignal): Pro
   }
   signal.addEventListener('abort', stop, { once: true })
   try {
-    await locker.query(`SET SESSION lock_wait_timeout = ${lockSeconds}`)
-    await locker.query(`LOCK TABLES ${quoteTable(table)} READ`)
+    const mode = await lockTable(locker.query, table)
     reader = await sessions.take(signal)
     await startSnapshot(reader.query)
-    const locked = await options.lock(reader.query)
+    // Under a WRITE lock nobody else gets at the table, to look at it neither.
+    const locked = await options.lock(mode === 'read' ? reader.query : locker.query)
     const end = await endOfSnapshot(reader.query, info, true)
-    return new LockedWhole(options, { locker, reader, locked, end })
+    return new LockedWhole(options, { locker, reader, mode, locked, end })
   } catch (error) {
     sessions.discard(locker)
     if (reader !== null) sessions.discard(reader)
@@ -57,7 +61,27 @@ export async function openWhole(options: WholeOptions, signal: AbortSignal): Pro
   }
 }
 
+/**
+ * A READ lock, which readers do not notice, where it can be had: MySQL grants it only in a moment
+ * without any open transaction that has written to the table, which where many write never comes. Then
+ * a WRITE lock, which new transactions wait for.
+ */
+async function lockTable(query: Query, table: TableName): Promise<'read' | 'write'> {
+  const name = quoteTable(table)
+  try {
+    await query(`SET SESSION lock_wait_timeout = ${readLockSeconds}`)
+    await query(`LOCK TABLES ${name} READ`)
+    return 'read'
+  } catch (error) {
+    if ((error as { errno?: number }).errno !== lockWaitTimeout) throw error
+    await query(`SET SESSION lock_wait_timeout = ${writeLockSeconds}`)
+    await query(`LOCK TABLES ${name} WRITE`)
+    return 'write'
+  }
+}
+
 interface Opened {
+  readonly mode: 'read' | 'write'
   readonly locker: Session
   readonly reader: Session
   readonly locked: LockedTable
@@ -67,35 +91,38 @@ interface Opened {
 class LockedWhole implements WholeTable {
   readonly isPassed: (position: Position) => boolean
   readonly #options: WholeOptions
+  readonly #mode: 'read' | 'write'
   readonly #locked: LockedTable
   #locker: Session | null
   #reader: Session | null
 
-  constructor(options: WholeOptions, { locker, reader, locked, end }: Opened) {
+  constructor(options: WholeOptions, { locker, reader, mode, locked, end }: Opened) {
     this.#options = options
+    this.#mode = mode
     this.#locker = locker
     this.#reader = reader
     this.#locked = locked
     this.isPassed = options.isPassed(end)
   }
 
-  /** An engine without snapshots shows what is there while it is read: its writers wait until that is done. */
+  /** An engine without snapshots shows what is there while it is read: writers wait until that is done. */
   async release(): Promise<void> {
     if (this.#locked.source.hasSnapshots) await this.#unlock()
   }
 
   async *batches(signal: AbortSignal): AsyncGenerator<Batch> {
-    const reader = this.#reader!
     const { source, timeUs } = this.#locked
-    const { clock } = this.#options
+    const { clock, lock, topic } = this.#options
+    const session = source.hasSnapshots ? this.#reader! : this.#locker!
+    if (this.#mode === 'write' && source.hasSnapshots) {
+      const now = await lock(session.query)
+      if (now.source !== source) throw new SnapshotTableChanged(topic)
+    }
     const rows = new ResultRows(source.readers())
-    for await (const _ of resultRows(reader, source.rowsSql(null), rows, { clock, signal })) {
+    for await (const _ of resultRows(session, source.rowsSql(null), rows, { clock, signal })) {
       if (rows.byteLength >= batchBytes) yield rows.take(source.schema, timeUs)
     }
     if (rows.rows > 0) yield rows.take(source.schema, timeUs)
-    await reader.query('COMMIT')
-    this.#options.sessions.give(reader)
-    this.#reader = null
   }
 
   async #unlock(): Promise<void> {
@@ -109,10 +136,10 @@ class LockedWhole implements WholeTable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const { sessions } = this.#options
-    if (this.#reader !== null) sessions.discard(this.#reader)
+    for (const session of [this.#reader, this.#locker]) {
+      if (session !== null) sessions.discard(session)
+    }
     this.#reader = null
-    if (this.#locker !== null && this.#locked.source.hasSnapshots) sessions.discard(this.#locker)
-    else await this.#unlock()
     this.#locker = null
   }
 }
