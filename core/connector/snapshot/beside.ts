@@ -134,7 +134,8 @@ export class SnapshotBeside implements AsyncIterable<SourceBatch> {
 
   /** What passes of the stream's batch; null = nothing at all. */
   async #passed(batch: SourceBatch): Promise<SourceBatch | null> {
-    const changes = await this.#copying.sorted(batch.changes)
+    const changes = await this.#copying.sorted(batch)
+    if (batch.end !== null) this.#copying.ended(batch.end)
     if (batch.position !== null) {
       this.#position = batch.position
       this.#isBetween = true

@@ -34,6 +34,7 @@ export class Copying implements AsyncDisposable {
   /** Those whose changes have to be looked at; a table that is done is not here. */
   readonly #copies = new Map<string, TableCopy>()
   #progress: SnapshotProgress
+  #someWantAnew = false
 
   constructor(options: CopyingOptions, background: Background, signal: AbortSignal) {
     this.#options = options
@@ -54,10 +55,24 @@ export class Copying implements AsyncDisposable {
     return this.#options.join(position, this.#progress)
   }
 
+  /** No position from the next batch on says that the topic's table is in the log. */
   again(topic: string): void {
     const copy = this.#copies.get(topic) ?? this.#add(topic)
-    copy.wantsAnew = true
+    this.#wantAnew(copy)
     this.#background.ring()
+  }
+
+  /** The stream's transaction of which parts came is over. */
+  ended(end: 'commit' | 'abort'): void {
+    for (const copy of this.#copies.values()) {
+      for (const window of copy.allWindows()) {
+        // What is kept of a transaction that was rolled back never was.
+        if (window.isInTransaction && end === 'abort') {
+          this.#giveUp(copy, window, 'a transaction was rolled back meanwhile')
+        }
+        window.isInTransaction = false
+      }
+    }
   }
 
   isWhole({ topic, id, key }: SnapshotTable): void {
@@ -67,12 +82,14 @@ export class Copying implements AsyncDisposable {
   }
 
   /** What passes of a batch's changes. */
-  async sorted(changes: readonly TopicChange[]): Promise<readonly TopicChange[]> {
+  async sorted({ changes, transaction }: SourceBatch): Promise<readonly TopicChange[]> {
+    this.#beginAnew()
     if (!changes.some(({ topic }) => this.#copies.has(topic))) return changes
     const passing: TopicChange[] = []
     for (const change of changes) {
       const copy = this.#copies.get(change.topic)
-      const passed = copy === undefined ? change : await this.#sorted(copy, change)
+      const passed =
+        copy === undefined ? change : await this.#sorted(copy, change, transaction !== null)
       if (passed !== null) passing.push(passed)
     }
     return passing
@@ -80,11 +97,12 @@ export class Copying implements AsyncDisposable {
 
   /** What is to be handed out at this place of the stream, which is between two transactions. */
   async *between(position: Position): AsyncGenerator<SourceBatch> {
+    this.#beginAnew()
     let places = this.#options.parallel ?? parallelDefault
     let looks = looksMax
     for (const copy of this.#copies.values()) {
-      if (copy.isChanged || (copy.wantsAnew && copy.phase === 'copying')) {
-        if (copy.isChanged) copy.failures++
+      if (copy.isChanged) {
+        copy.failures++
         this.#look(copy)
       }
       if (copy.phase === 'looking' && looks-- > 0 && !copy.isBusy) this.#look(copy)
@@ -101,12 +119,20 @@ export class Copying implements AsyncDisposable {
   }
 
   #add(topic: string): TableCopy {
-    const copy = new TableCopy(topic, this.#progress.tables[topic])
+    const copy = new TableCopy(
+      topic,
+      this.#progress.tables[topic],
+      this.#options.lateBytesMax ?? lateBytesMaxDefault,
+    )
     this.#copies.set(topic, copy)
     return copy
   }
 
-  async #sorted(copy: TableCopy, change: TopicChange): Promise<TopicChange | null> {
+  async #sorted(
+    copy: TableCopy,
+    change: TopicChange,
+    transaction: boolean,
+  ): Promise<TopicChange | null> {
     // How the table's keys compare is not known before the table is.
     while (copy.phase === 'looking' && copy.upTo !== null) {
       if (!copy.isBusy) this.#look(copy)
@@ -118,10 +144,22 @@ export class Copying implements AsyncDisposable {
     }
     if (change.batch.rows === 0) return change
     const waiting = copy.waiting.size
-    const passed = await copy.sort(change, this.#options.reader, this.#signal)
+    const passed = await copy.sort(change, transaction, this.#options.reader, this.#signal)
     if (copy.waiting.size !== waiting) this.#note(copy)
     this.#bound(copy)
     return passed
+  }
+
+  /** From here on nothing passes of tables that are to be copied anew, until their topics are emptied. */
+  #beginAnew(): void {
+    if (!this.#someWantAnew) return
+    this.#someWantAnew = false
+    for (const copy of this.#copies.values()) {
+      if (!copy.wantsAnew) continue
+      copy.wantsAnew = false
+      this.#void(copy)
+      this.#look(copy)
+    }
   }
 
   /** Gives up what has become too large to be remembered, to read it again. */
@@ -131,7 +169,12 @@ export class Copying implements AsyncDisposable {
       if (window.late.bytes > bytesMax)
         this.#giveUp(copy, window, 'too many changes came meanwhile')
     }
-    if (copy.waiting.size > waitingKeysMax) copy.wantsAnew = true
+    if (copy.waiting.size > waitingKeysMax) this.#wantAnew(copy)
+  }
+
+  #wantAnew(copy: TableCopy): void {
+    copy.wantsAnew = true
+    this.#someWantAnew = true
   }
 
   #giveUp(copy: TableCopy, window: Window, reason: string): void {
@@ -159,7 +202,6 @@ export class Copying implements AsyncDisposable {
     if (before === undefined) {
       copy.begin()
       copy.asked = asked
-      copy.wantsAnew = false
       copy.phase = 'copying'
       if (table.key.length > 0) this.#note(copy)
       return
@@ -169,7 +211,7 @@ export class Copying implements AsyncDisposable {
       before.key.join('\n') === table.key.join('\n') &&
       (copy.complete || table.key.length > 0) &&
       (asked === undefined || asked === before.asked)
-    if (!isSame || copy.wantsAnew) {
+    if (!isSame) {
       this.#void(copy)
       copy.phase = 'anew'
     } else if (copy.complete && copy.waiting.size === 0) this.#copies.delete(topic)
@@ -204,7 +246,6 @@ export class Copying implements AsyncDisposable {
     const { topic } = copy
     copy.begin()
     copy.asked = this.#options.asked?.[topic] ?? copy.asked
-    copy.wantsAnew = false
     copy.phase = 'copying'
     this.#note(copy)
     this.#options.ctx.logger.info('a table is copied anew', { topic })

@@ -27,7 +27,6 @@ const pieceBytes = 400
 const columnBytes = 200
 /** What a key costs besides its row: its text, and its place in the map. */
 const keyBytes = 100
-const firstCompactionBytes = 1 << 20
 
 export class LateRows {
   /** The rows' values; `pieceOf` and `rowOf` of an entry tell where. */
@@ -38,9 +37,16 @@ export class LateRows {
   #older: Int32Array = new Int32Array(16)
   #entries = 0
   #bytes = 0
-  #compactAtBytes = firstCompactionBytes
+  readonly #firstCompactionBytes: number
+  #compactAtBytes: number
   #schema: Schema | null = null
   #mixed = false
+
+  /** Below `firstCompactionBytes` nothing is done to take less room. */
+  constructor(firstCompactionBytes: number) {
+    this.#firstCompactionBytes = firstCompactionBytes
+    this.#compactAtBytes = firstCompactionBytes
+  }
 
   /** Bytes held; after `add` at most twice what the last states alone would take. */
   get bytes(): number {
@@ -166,7 +172,7 @@ export class LateRows {
     this.#older = older
     this.#entries = order.length
     this.#bytes = this.pieces.reduce((sum, piece) => sum + sizeOf(piece), 0)
-    this.#compactAtBytes = Math.max(firstCompactionBytes, this.#bytes * 2)
+    this.#compactAtBytes = Math.max(this.#firstCompactionBytes, this.#bytes * 2)
   }
 
   /** The last states, and of what they rest on that which gives them a value; the rest is passed over from now on. */

@@ -27,6 +27,7 @@ export type Phase = 'looking' | 'absent' | 'anew' | 'copying' | 'done'
 
 export class TableCopy {
   readonly topic: string
+  readonly #lateBytesMax: number
   phase: Phase = 'looking'
   table: SnapshotTable | null = null
   asked: string | undefined
@@ -57,8 +58,9 @@ export class TableCopy {
   #keyFailures = 0
   rows = 0
 
-  constructor(topic: string, progress: TableProgress | undefined) {
+  constructor(topic: string, progress: TableProgress | undefined, lateBytesMax: number) {
     this.topic = topic
+    this.#lateBytesMax = lateBytesMax
     this.upTo = progress?.upTo ?? null
     this.complete = progress !== undefined && progress.upTo === undefined
     this.asked = progress?.asked
@@ -120,9 +122,10 @@ export class TableCopy {
     this.version++
   }
 
-  /** What passes of the change; null = nothing. Only while the table is known, or all or nothing of it is copied. */
+  /** What passes of the change; null = nothing. `transaction`: whether it is of one that may yet be rolled back. Only while the table is known, or all or nothing of it is copied. */
   async sort(
     change: RowsChange,
+    transaction: boolean,
     reader: Pick<SnapshotReader, 'isUpTo'>,
     signal: AbortSignal,
   ): Promise<RowsChange | null> {
@@ -141,9 +144,9 @@ export class TableCopy {
       let inside = rest
       if (window.upTo === null) rest = noRows
       else [inside, rest] = parted(rest, await ask(rest, window.upTo))
-      if (inside.length > 0 && window.isOpen) window.late.add(change, inside)
+      if (inside.length > 0 && window.isOpen) window.add(change, inside, transaction)
     }
-    passing = this.#withoutWaiting(change, passing)
+    passing = this.#withoutWaiting(change, passing, transaction)
     return passing.length === 0 ? null : selectChange(change, passing)
   }
 
@@ -151,7 +154,7 @@ export class TableCopy {
    * Leaves out the rows of keys that wait. A key comes to wait when a row moves to it from a key that is
    * not copied, and brings only some of its values: nobody on this side has the others.
    */
-  #withoutWaiting(change: RowsChange, passing: Int32Array): Int32Array {
+  #withoutWaiting(change: RowsChange, passing: Int32Array, transaction: boolean): Int32Array {
     const { batch, unchanged, previous } = change
     if (this.waiting.size === 0 && previous === undefined) return passing
     const passes = new Uint8Array(batch.rows)
@@ -169,7 +172,7 @@ export class TableCopy {
         this.waiting.set(key, textsOf(key))
       } else if (this.keyWindow?.isOpen === true && this.keyWindow.keys!.has(key)) late.push(row)
     }
-    if (late.length > 0) this.keyWindow!.late.add(change, Int32Array.from(late))
+    if (late.length > 0) this.keyWindow!.add(change, Int32Array.from(late), transaction)
     return kept.length === passing.length ? passing : Int32Array.from(kept)
   }
 
@@ -196,7 +199,7 @@ export class TableCopy {
   addWindow(upTo: KeyText | null): Window {
     const last = this.windows.at(-1)
     const after = last === undefined ? this.upTo : last.upTo
-    const window = new Window({ after, upTo }, null)
+    const window = new Window({ after, upTo }, null, this.#lateBytesMax)
     if (upTo === null) window.failures = this.#tailFailures
     this.windows.push(window)
     this.nextEnd = null
@@ -215,7 +218,11 @@ export class TableCopy {
 
   /** A window over the keys that wait. */
   addKeyWindow(): Window {
-    const window = new Window({ keys: [...this.waiting.values()] }, new Set(this.waiting.keys()))
+    const window = new Window(
+      { keys: [...this.waiting.values()] },
+      new Set(this.waiting.keys()),
+      this.#lateBytesMax,
+    )
     window.failures = this.#keyFailures
     this.keyWindow = window
     return window

@@ -3,6 +3,7 @@
  * changes of its keys are kept aside here.
  */
 import type { Schema } from '../../record/schema.ts'
+import type { RowsChange } from '../source.ts'
 import { LateRows } from './late-rows.ts'
 import type { Chunk, ChunkRows, KeyText } from './reader.ts'
 
@@ -10,7 +11,9 @@ export class Window {
   readonly rows: ChunkRows
   /** Keys (rowKey) that it reads, where it reads single ones. */
   readonly keys: ReadonlySet<string> | null
-  late = new LateRows()
+  late: LateRows
+  /** Whether some of what is kept is of a transaction that has not ended. */
+  isInTransaction = false
   /** The schema of the topic's last streamed rows since the read began. */
   seen: Schema | null = null
   /** Set once it was read. */
@@ -19,11 +22,22 @@ export class Window {
   failures = 0
   /** Its next read has to wait for a while. */
   isResting = false
+  readonly #lateBytesMax: number
   #reading: AbortController | null = null
 
-  constructor(rows: ChunkRows, keys: ReadonlySet<string> | null) {
+  constructor(rows: ChunkRows, keys: ReadonlySet<string> | null, lateBytesMax: number) {
     this.rows = rows
     this.keys = keys
+    this.#lateBytesMax = lateBytesMax
+    this.late = this.#noneLate()
+  }
+
+  #noneLate(): LateRows {
+    return new LateRows(this.#lateBytesMax >> 3)
+  }
+
+  get isTooLarge(): boolean {
+    return this.late.bytes > this.#lateBytesMax
   }
 
   /** Where the range ends; null = at the table's end. */
@@ -41,12 +55,19 @@ export class Window {
     return this.#reading.signal
   }
 
+  /** Keeps these rows of a change. `transaction`: whether they are of one that may yet be rolled back. */
+  add(change: RowsChange, rows: Int32Array, transaction: boolean): void {
+    this.late.add(change, rows)
+    this.isInTransaction ||= transaction
+  }
+
   /** Forgets what was read and kept. */
   close(): void {
     this.#reading?.abort()
     this.#reading = null
     this.chunk = null
-    this.late = new LateRows()
+    this.late = this.#noneLate()
+    this.isInTransaction = false
     this.seen = null
   }
 }

@@ -142,20 +142,37 @@ export class Database {
 
   /** The rows of a topic as a snapshot of now shows them. */
   snapshot(topic: string): Row[] {
-    const rows = new Map<number, Row>()
-    for (const { entries, visible } of this.log) {
-      if (!visible) continue
-      for (const entry of entries) {
-        if (entry.topic !== topic) continue
-        if ('truncate' in entry) rows.clear()
-        else {
-          if (entry.before !== null) rows.delete(entry.before.k)
-          if (entry.after !== null) rows.set(entry.after.k, entry.after)
-        }
-      }
-    }
-    return [...rows.values()].sort((a, b) => a.k - b.k)
+    return rowsAfter(
+      this.log.filter(({ visible }) => visible),
+      topic,
+    )
   }
+
+  /** Changes after the first `count` transactions that are rolled back. */
+  rolledBack(topic: string, count: number, draw: (below: number) => number): Entry[] {
+    const s = 1_000_000
+    const [row] = rowsAfter(this.log.slice(0, count), topic)
+    const k = 12 + draw(3)
+    const base = { topic, unsent: false, edit: false }
+    const entries: Entry[] = [{ ...base, before: null, after: { k, s, v: 'never', e: '"never' } }]
+    if (row === undefined) return entries
+    const after = { ...row, k: draw(2) === 0 ? row.k : 15, s, v: 'never' }
+    return [...entries, { ...base, before: row, after, unsent: draw(2) === 0 }]
+  }
+}
+
+/** The rows of a topic after these transactions, in order of k. */
+function rowsAfter(log: readonly Transaction[], topic: string): Row[] {
+  const rows = new Map<number, Row>()
+  for (const entry of log.flatMap(({ entries }) => entries)) {
+    if (entry.topic !== topic) continue
+    if ('truncate' in entry) rows.clear()
+    else {
+      if (entry.before !== null) rows.delete(entry.before.k)
+      if (entry.after !== null) rows.set(entry.after.k, entry.after)
+    }
+  }
+  return [...rows.values()].sort((a, b) => a.k - b.k)
 }
 
 function touchesSame(a: Transaction, b: Transaction): boolean {

@@ -28,6 +28,7 @@ export class Ledger {
       return
     }
     this.#open.push(...batch.changes)
+    if (batch.end === 'abort') this.#open = []
     if (batch.end !== 'commit') return
     for (const change of this.#open) this.#apply(change, isMove)
     this.#open = []

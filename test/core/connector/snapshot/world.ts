@@ -49,6 +49,9 @@ export class World {
   /** Of the stream: transactions brought, entries of the open one brought, and who waits for more. */
   #streamed = 0
   #parts = 0
+  /** Parts of a transaction came that is rolled back next. */
+  #isRolledBack = false
+  #rolledBack = 0
   #waiting: ((result: IteratorResult<SourceBatch>) => void) | null = null
   #moves = new Set<number>()
   crashes = 0
@@ -175,6 +178,20 @@ export class World {
       return true
     }
     const at = (): Position => position(String(this.#streamed))
+    if (this.#isRolledBack) {
+      this.#isRolledBack = false
+      const transaction = { id: `rolled back ${this.#rolledBack}`, part: '' }
+      return give({ transaction, end: 'abort', position: this.#draw(2) === 0 ? at() : null })
+    }
+    if (this.#parts === 0 && this.#tape.length > 0 && this.#draw(12) === 0) {
+      this.#isRolledBack = true
+      const topics = [...tables.keys()]
+      const topic = topics[this.#draw(topics.length)]!
+      const draw = (below: number): number => this.#draw(below)
+      const entries = this.database.rolledBack(topic, this.#streamed, draw)
+      const transaction = { id: `rolled back ${++this.#rolledBack}`, part: '' }
+      return give({ changes: changesOf(entries, tables), transaction })
+    }
     const next = log[this.#streamed]
     if (next === undefined) {
       if (this.#tape.length > 0 && this.#draw(4) > 0) return false
@@ -226,6 +243,7 @@ export class World {
     this.#ledger = this.#committed.ledger.copy()
     this.#streamed = place.at
     this.#parts = 0
+    this.#isRolledBack = false
     this.#waiting = null
     this.#stop = new AbortController()
     const { signal } = this.#stop
