@@ -69,6 +69,9 @@ export class MultiByteDecoder {
 
 /** Four-byte characters of the basic plane: 0x81308130 … 0x8431a439 by number. */
 const fourByteBmp = 39_420
+/** 0xa8bc and 0x8135f437. */
+const movedToTwoBytes = 0x1e3f
+const movedToFourBytes = 0xe7c7
 /** Number of 0x90308130, which is U+10000. */
 const fourByteAstral = 189_000
 
@@ -87,9 +90,13 @@ export class Gb18030Decoder {
     this.#double = double
     const taken = new Uint8Array(0x10000)
     for (const code of double) taken[code] = 1
+    // The standard of 2005 exchanged these two: the one moved to two bytes and left its number to the other.
+    taken[movedToTwoBytes] = 0
+    taken[movedToFourBytes] = 1
     let number = 0
     for (let code = 0x80; code <= 0xffff && number < fourByteBmp; code++) {
-      if (taken[code] === 0 && !(code >= 0xd800 && code <= 0xdfff)) this.#fourByte[number++] = code
+      if (taken[code] !== 0 || (code >= 0xd800 && code <= 0xdfff)) continue
+      this.#fourByte[number++] = code === movedToTwoBytes ? movedToFourBytes : code
     }
   }
 
