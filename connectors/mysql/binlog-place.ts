@@ -1,7 +1,7 @@
 /**
  * Where the server's binlog ends now, and whether it still has what comes after a place of ours.
  */
-import type { Query } from './catalog.ts'
+import { textOf, type Query } from './catalog.ts'
 import { MariadbGtids } from './mariadb-gtid.ts'
 import type { StreamPlace } from './place.ts'
 import type { ServerInfo } from './server-info.ts'
@@ -23,9 +23,9 @@ export async function binlogEnd(
   )
   if (row === undefined) return null
   return {
-    file: String(row['File']),
+    file: textOf(row['File']),
     offset: Number(row['Position']),
-    executed: String(row['Executed_Gtid_Set'] ?? '').replaceAll(/\s+/g, ''),
+    executed: textOf(row['Executed_Gtid_Set']).replaceAll(/\s+/g, ''),
   }
 }
 
@@ -53,7 +53,7 @@ export async function placeNow(query: Query, info: ServerInfo): Promise<StreamPl
 /** MariaDB: the last GTID of each domain before a place in a file. */
 async function gtidsAt(query: Query, file: string, offset: number): Promise<string> {
   const [row] = await query(`SELECT BINLOG_GTID_POS(${textLiteral(file)}, ${offset}) AS gtids`)
-  return String(row?.['gtids'] ?? '')
+  return textOf(row?.['gtids'])
 }
 
 export type PlaceState =
@@ -89,8 +89,8 @@ async function mysqlState(query: Query, info: ServerInfo, gtids: string): Promis
     `SELECT GTID_SUBTRACT(${ours}, @@GLOBAL.gtid_executed) AS unknown,
             GTID_SUBTRACT(@@GLOBAL.gtid_purged, ${ours}) AS purged`,
   )
-  const unknown = String(row?.['unknown'] ?? '').replaceAll(/\s+/g, '')
-  const purged = String(row?.['purged'] ?? '').replaceAll(/\s+/g, '')
+  const unknown = textOf(row?.['unknown']).replaceAll(/\s+/g, '')
+  const purged = textOf(row?.['purged']).replaceAll(/\s+/g, '')
   if (unknown !== '') return { kind: 'ahead', what: `transactions ${short(unknown)}` }
   return purged === '' ? fine : { kind: 'purged', what: `transactions ${short(purged)}` }
 }
@@ -98,7 +98,7 @@ async function mysqlState(query: Query, info: ServerInfo, gtids: string): Promis
 async function mariadbState(query: Query, gtids: string): Promise<PlaceState> {
   const ours = MariadbGtids.parse(gtids)
   const [row] = await query('SELECT @@GLOBAL.gtid_binlog_pos AS end')
-  const end = MariadbGtids.parse(String(row?.['end'] ?? ''))
+  const end = MariadbGtids.parse(textOf(row?.['end']))
   const unknown = [...ours.domains()].filter(
     ({ domain, number }) => (end.get(domain)?.number ?? 0) < number,
   )
@@ -107,7 +107,7 @@ async function mariadbState(query: Query, gtids: string): Promise<PlaceState> {
     return { kind: 'ahead', what: `transactions up to ${short(names.join(','))}` }
   }
   const [first] = await query('SHOW BINARY LOGS')
-  const start = await gtidsAt(query, String(first?.['Log_name']), fileStart)
+  const start = await gtidsAt(query, textOf(first?.['Log_name']), fileStart)
   return ours.contains(MariadbGtids.parse(start))
     ? fine
     : { kind: 'purged', what: `transactions up to ${short(start)}` }
@@ -126,10 +126,10 @@ async function fileState(
   if (log !== undefined) {
     return Number(log['File_size']) >= offset
       ? fine
-      : { kind: 'ahead', what: `${file} from byte ${String(log['File_size'])} on` }
+      : { kind: 'ahead', what: `${file} from byte ${textOf(log['File_size'])} on` }
   }
   const [first] = logs
-  const isPast = first !== undefined && fileNumber(file) < fileNumber(String(first['Log_name']))
+  const isPast = first !== undefined && fileNumber(file) < fileNumber(textOf(first['Log_name']))
   return { kind: isPast ? 'purged' : 'ahead', what: `binlog file ${file}` }
 }
 

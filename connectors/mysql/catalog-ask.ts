@@ -3,7 +3,7 @@
  * it happens seldom and servers end idle sessions.
  */
 import { binlogEnd } from './binlog-place.ts'
-import { loadTables, type Query } from './catalog.ts'
+import { loadTables, textOf, type Query } from './catalog.ts'
 import { connect, type Target } from './connection.ts'
 import { charsetOf } from './ddl-column.ts'
 import type { CatalogAnswer } from './directory.ts'
@@ -36,6 +36,6 @@ export async function defaultCharset(query: Query, name: TableName): Promise<str
     `SELECT TABLE_COLLATION AS collation FROM information_schema.TABLES
       WHERE TABLE_SCHEMA = ${textLiteral(name.database)} AND TABLE_NAME = ${textLiteral(name.table)}`,
   )
-  const collation = row?.['collation'] ?? null
-  return collation === null ? null : charsetOf(String(collation))
+  const collation = textOf(row?.['collation'])
+  return collation === '' ? null : charsetOf(collation)
 }

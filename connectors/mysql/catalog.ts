@@ -287,7 +287,8 @@ function isOrdered(part: IndexPart, first: IndexPart): boolean {
   )
 }
 
-function textOf(value: unknown): string {
+/** What a result has as text; '' for null. */
+export function textOf(value: unknown): string {
   return typeof value === 'string'
     ? value
     : value instanceof Uint8Array

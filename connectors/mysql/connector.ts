@@ -8,10 +8,12 @@ import type { Problem } from '../../core/connector/problem.ts'
 import { snapshotBeside, type SnapshotBeside } from '../../core/connector/snapshot/beside.ts'
 import type { Position, Source, SourceBatch, SourceConnector } from '../../core/connector/source.ts'
 import { askCatalog } from './catalog-ask.ts'
+import { topicName } from './catalog.ts'
 import { mysqlConfig, policiesOf, serverIdOf, topicOf, type MysqlConfig } from './config.ts'
 import { connect, nameOf, targetOf, type Target } from './connection.ts'
 import { Directory } from './directory.ts'
 import { mysqlError } from './errors.ts'
+import type { StreamPlace } from './place.ts'
 import { atOrAfter, formatPosition, parsePosition } from './position.ts'
 import { loadFacts } from './preflight-facts.ts'
 import { preflightProblems, productProblems } from './preflight.ts'
@@ -91,59 +93,35 @@ class MysqlSource implements Source {
 
   /** The stream with the copy woven in. */
   async *#changes(target: Target, start: Start, signal: AbortSignal): AsyncGenerator<SourceBatch> {
-    const { info, place, memory } = start
-    const policies = policiesOf(this.#config)
-    const directory = new Directory({
-      ...start,
-      policies,
-      before: Object.keys(start.progress.tables),
-      copies: this.#config.snapshot === 'initial',
-      ask: (table, asked) => askCatalog(target, info, table, asked),
-      logger: this.#ctx.logger,
-    })
+    const config = this.#config
+    const directory = this.#directory(target, start)
     // Ended before the copy is: what is woven waits for the stream.
     const streamStop = new AbortController()
-    const stream = streamChanges(
-      {
-        target,
-        from: place,
-        directory,
-        positionAt: (at) =>
-          formatPosition({
-            place: at,
-            snapshot: null,
-            extras: { ...positionExtras(memory, directory.gone) },
-          }),
-        serverId: serverIdOf(this.#config, this.#ctx),
-        serverIdFixed: this.#config.server_id !== undefined,
-        heartbeatMs: this.#config.heartbeat,
-        ctx: this.#ctx,
-      },
+    const stream = this.#stream(
+      target,
+      start,
+      directory,
       AbortSignal.any([signal, streamStop.signal]),
     )
     directory.place = () => stream.place
-    await using reader = new MysqlSnapshotReader({
-      connect: (asked) => connect(target, asked),
-      info,
-      policies,
-      tableOf: (topic) => start.followed.nameOf(topic),
-      placeOf: (position) => parsePosition(position).place,
-      clock: this.#ctx.clock,
-    })
+    await using reader = this.#snapshotReader(target, start)
     const woven: SnapshotBeside = snapshotBeside(
       {
-        stream: watched(stream, directory, (topic) => woven.again(topic), this.#ctx),
-        reader,
-        tables: topicsToCopy(this.#config, start),
-        asked: this.#config.resnapshot,
-        progress: start.progress,
-        position: formatPosition({
-          place,
-          snapshot: null,
-          extras: { ...positionExtras(memory, directory.gone) },
+        stream: watched({
+          stream,
+          directory,
+          announced: new Set(start.tables.map(topicName)),
+          config,
+          ctx: this.#ctx,
+          signal,
+          again: (topic) => woven.again(topic),
         }),
-        join: (position, progress) =>
-          formatPosition({ ...parsePosition(position), snapshot: progress }),
+        reader,
+        tables: topicsToCopy(config, start),
+        asked: config.resnapshot,
+        progress: start.progress,
+        position: positionOf(start.place, start, directory),
+        join: (position, snapshot) => formatPosition({ ...parsePosition(position), snapshot }),
         ctx: this.#ctx,
       },
       signal,
@@ -156,22 +134,81 @@ class MysqlSource implements Source {
       streamStop.abort()
     }
   }
+
+  #directory(target: Target, start: Start): Directory {
+    return new Directory({
+      ...start,
+      policies: policiesOf(this.#config),
+      before: Object.keys(start.progress.tables),
+      copies: this.#config.snapshot === 'initial',
+      ask: (table, signal) => askCatalog(target, start.info, table, signal),
+      logger: this.#ctx.logger,
+    })
+  }
+
+  #stream(target: Target, start: Start, directory: Directory, signal: AbortSignal): ChangeStream {
+    const config = this.#config
+    return streamChanges(
+      {
+        target,
+        from: start.place,
+        directory,
+        positionAt: (place) => positionOf(place, start, directory),
+        policies: policiesOf(config),
+        serverId: serverIdOf(config, this.#ctx),
+        serverIdFixed: config.server_id !== undefined,
+        heartbeatMs: config.heartbeat,
+        ctx: this.#ctx,
+      },
+      signal,
+    )
+  }
+
+  #snapshotReader(target: Target, { info, followed }: Start): MysqlSnapshotReader {
+    return new MysqlSnapshotReader({
+      connect: (signal) => connect(target, signal),
+      info,
+      policies: policiesOf(this.#config),
+      tableOf: (topic) => followed.nameOf(topic),
+      placeOf: (position) => parsePosition(position).place,
+      clock: this.#ctx.clock,
+    })
+  }
+}
+
+/** Of the stream alone: how far the copy is comes to it later. */
+function positionOf(place: StreamPlace, { memory }: Start, { gone }: Directory): Position {
+  return formatPosition({ place, snapshot: null, extras: { ...positionExtras(memory, gone) } })
+}
+
+/** What is done to the stream's batches on their way to the copy. */
+interface Watched {
+  readonly stream: ChangeStream
+  readonly directory: Directory
+  /** Topics whose schema was given. */
+  readonly announced: Set<string>
+  readonly config: MysqlConfig
+  readonly ctx: Context
+  readonly signal: AbortSignal
+  readonly again: (topic: string) => void
 }
 
 /**
  * The stream's batches; before each, the copies that became necessary while it was decoded are asked
  * for, so that no position from then on says that those tables are in the log.
  */
-async function* watched(
-  stream: ChangeStream,
-  directory: Directory,
-  again: (topic: string) => void,
-  ctx: Context,
-): AsyncGenerator<SourceBatch, void, undefined> {
+async function* watched(options: Watched): AsyncGenerator<SourceBatch, void, undefined> {
+  const { stream, directory, announced } = options
   for await (const batch of stream) {
+    directory.checkLeftOut()
     for (const { topic, reason } of directory.takeWanted()) {
-      ctx.logger.warn('a table is copied again', { topic, reason })
-      again(topic)
+      options.ctx.logger.warn('a table is copied again', { topic, reason })
+      if (!announced.has(topic)) {
+        const table = await directory.tableNow(topic, options.signal)
+        if (table !== null) yield announcement(options.config, [table])
+        announced.add(topic)
+      }
+      options.again(topic)
     }
     yield batch
   }

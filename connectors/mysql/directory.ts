@@ -90,6 +90,8 @@ export class Directory implements TableDirectory {
   readonly #gone: Set<string>
   /** What is known of them is from before a change that was not understood. */
   readonly #unsure = new Set<string>()
+  /** Of which rows were left out, for the change that explains them is to come. */
+  readonly #leftOut = new Set<string>()
   /** Maps for which the catalog was asked; asking again would say the same or later things. */
   readonly #asked = new WeakSet<TableMap>()
   #wanted: CopyWanted[] = []
@@ -122,6 +124,23 @@ export class Directory implements TableDirectory {
     const wanted = this.#wanted
     if (wanted.length > 0) this.#wanted = []
     return wanted
+  }
+
+  /** The topic's table as the catalog has it now. Rejects with the driver's error. */
+  async tableNow(topic: string, signal: AbortSignal): Promise<CatalogTable | null> {
+    const name = this.#options.followed.nameOf(topic)
+    return name === null ? null : (await this.#options.ask(name, signal)).table
+  }
+
+  /**
+   * Rows were left out because a change of their table was still to come in the stream; the stream is
+   * past the place where the catalog was read, and it did not come. Throws, for such rows would be lost.
+   */
+  checkLeftOut(): void {
+    for (const topic of this.#leftOut) {
+      const table = this.#memory.get(topic)
+      if (table !== undefined && !this.#isAhead(table)) throw schemaUnknown(topic)
+    }
   }
 
   resolve(map: TableMap): FollowedTable | null | 'lookup' {
@@ -203,6 +222,7 @@ export class Directory implements TableDirectory {
   }
 
   #alter(topic: string, changes: readonly TableChange[]): void {
+    this.#leftOut.delete(topic)
     if (changes.some(({ kind }) => kind === 'otherRows')) {
       this.#want(topic, 'rows came or went that are not in the binlog')
     }
@@ -245,6 +265,7 @@ export class Directory implements TableDirectory {
   #leave(topic: string, how: 'dropped' | 'renamed'): void {
     if (!this.#known.delete(topic)) return
     this.#gone.add(topic)
+    this.#leftOut.delete(topic)
     this.#shapes.delete(topic)
     this.#memory.forget(topic)
     const message =
@@ -264,6 +285,7 @@ export class Directory implements TableDirectory {
   }
 
   #enter(topic: string): void {
+    this.#leftOut.delete(topic)
     this.#known.add(topic)
     this.#gone.delete(topic)
   }
@@ -301,12 +323,9 @@ export class Directory implements TableDirectory {
     const shape = table === undefined ? null : rememberedShape(map, table, this.#options.collations)
     if (shape !== null) return this.#followed(topic, map, shape)
     if (!asked) return 'lookup'
-    if (table !== undefined && !this.#isAhead(table)) {
-      throw new SluiceError('source.mysql.schema_unknown', {
-        message: `The columns of ${topic} in the binlog are not those of the table, and nothing tells what they were.`,
-      })
-    }
+    if (table !== undefined && !this.#isAhead(table)) throw schemaUnknown(topic)
     // The table was changed, or dropped, after these rows; they are not in the log, the copy will be.
+    this.#leftOut.add(topic)
     this.#want(topic, 'its columns at this place of the binlog are not known any more')
     return null
   }
@@ -339,6 +358,12 @@ export class Directory implements TableDirectory {
     if (!followed.foldCase || this.#known.has(topic)) return topic
     return [...this.#known, ...this.#gone].find((known) => followed.isSame(name, known)) ?? topic
   }
+}
+
+function schemaUnknown(topic: string): SluiceError {
+  return new SluiceError('source.mysql.schema_unknown', {
+    message: `The columns of ${topic} in the binlog are not those of the table, and nothing tells what they were.`,
+  })
 }
 
 export function rememberedTable(

@@ -3,7 +3,7 @@
  * a pure function of these facts.
  */
 import { placeState, type PlaceState } from './binlog-place.ts'
-import { loadTables, topicName, type CatalogTable, type Query } from './catalog.ts'
+import { loadTables, textOf, topicName, type CatalogTable, type Query } from './catalog.ts'
 import { isGhost } from './ghost-tables.ts'
 import type { StreamPlace } from './place.ts'
 import { isGranted, loadGrants } from './preflight-grants.ts'
@@ -64,7 +64,7 @@ export async function loadFacts(
   }
   return {
     server,
-    user: quotedUser(String(row?.['user'])),
+    user: quotedUser(textOf(row?.['user'])),
     mayReplicate: isGranted(grants, ['REPLICATION SLAVE', 'SUPER'], null),
     maySeeBinlog,
     tables,

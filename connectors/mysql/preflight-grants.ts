@@ -6,7 +6,7 @@
  *   database = '`' pattern '`'       `_` and `%` stand for one and for any characters, unless a
  *                                    backslash stands before them
  */
-import type { Query } from './catalog.ts'
+import { textOf, type Query } from './catalog.ts'
 import type { Flavour } from './types.ts'
 
 export interface Grant {
@@ -25,14 +25,14 @@ export async function loadGrants(query: Query, flavour: Flavour): Promise<readon
     using === null ? 'SHOW GRANTS' : `SHOW GRANTS FOR CURRENT_USER() USING ${using}`,
   )
   return rows.flatMap((row) => {
-    const grant = parseGrant(String(Object.values(row)[0]))
+    const grant = parseGrant(textOf(Object.values(row)[0]))
     return grant === null ? [] : [grant]
   })
 }
 
 async function activeRoles(query: Query): Promise<string | null> {
   const [row] = await query('SELECT CURRENT_ROLE() AS roles')
-  const roles = String(row?.['roles'] ?? 'NONE')
+  const roles = textOf(row?.['roles'])
   return roles === 'NONE' || roles === '' ? null : roles
 }
 

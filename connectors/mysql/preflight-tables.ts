@@ -23,7 +23,7 @@ export function tableProblems(facts: Facts): readonly Problem[] {
     message: pattern.endsWith('.*')
       ? `There is no table in ${pattern} that ${facts.user} may see.`
       : `There is no table ${pattern}, or ${facts.user} may not see it.`,
-    remedy: `Correct \`tables\`: names are spelled exactly as SHOW TABLES shows them. Or: GRANT SELECT ON ${pattern} TO ${facts.user};`,
+    remedy: `GRANT SELECT ON ${pattern} TO ${facts.user}; or correct \`tables\`: names are spelled exactly as SHOW TABLES shows them.`,
   }))
   for (const table of facts.tables) {
     const { kind } = table.table

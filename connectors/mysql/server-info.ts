@@ -2,7 +2,7 @@
  * Which server this is: flavour, version and what its binlog is like. Read by one statement that
  * needs no privilege; what it means is preflight's business.
  */
-import type { Query } from './catalog.ts'
+import { textOf, type Query } from './catalog.ts'
 import type { Flavour } from './types.ts'
 
 export interface ServerInfo {
@@ -62,7 +62,7 @@ export async function loadServerInfo(query: Query): Promise<ServerInfo> {
   const list = names.map((name) => `'${name}'`).join(', ')
   const rows = await query(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${list})`)
   const values = new Map(
-    rows.map((row) => [String(row['Variable_name']).toLowerCase(), String(row['Value'])]),
+    rows.map((row) => [textOf(row['Variable_name']).toLowerCase(), textOf(row['Value'])]),
   )
   const of = (name: string): string => values.get(name) ?? ''
   const isOn = (name: string): boolean => of(name) === 'ON' || of(name) === '1'

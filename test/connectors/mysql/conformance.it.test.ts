@@ -3,16 +3,16 @@ import { mysql } from '../../../connectors/mysql/connector.ts'
 import { sourceConformance } from '../../conformance/source.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'
 
-for (const { name, start } of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-11.8')) {
-  sourceConformance(name, async () => {
-    const server = await start()
+for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-11.8')) {
+  sourceConformance(starter.name, async () => {
+    const server = await starter.start()
     // A user of its own, by whom the source's sessions are known.
     await server.query(
       `CREATE USER 'sluice'@'%' IDENTIFIED BY 'sluice'; GRANT ALL ON *.* TO 'sluice'@'%';
-       CREATE DATABASE shop;
+       CREATE DATABASE shop; USE shop;
        CREATE TABLE shop.orders (id bigint AUTO_INCREMENT PRIMARY KEY, note text);
        INSERT INTO shop.orders (note) WITH RECURSIVE n (i) AS
-         (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 63) SELECT REPEAT(MD5(i), 60) FROM n`,
+         (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 63) SELECT REPEAT(SHA2(i, 256), 30) FROM n`,
     )
     // Of 2 KB each, so that the first copy is several chunks.
     for (let i = 0; i < 6; i++) {
@@ -23,6 +23,8 @@ for (const { name, start } of await mysqlServers('mysql-9.7', 'mariadb-10.11', '
       config: mysql.config.parse({
         url: server.url.replace('root:mysql', 'sluice:sluice'),
         tables: ['shop.orders'],
+        // A server notices that a reader is gone when it says that it is alive.
+        heartbeat: '1s',
       }),
       topic: 'shop.orders',
       before: 63 * 64,
@@ -32,7 +34,7 @@ for (const { name, start } of await mysqlServers('mysql-9.7', 'mariadb-10.11', '
       },
       count: async () => {
         const [row] = await server.query<{ n: number }>('SELECT COUNT(*) AS n FROM shop.orders')
-        return Number(row!.n)
+        return row!.n
       },
       connected: async () => {
         const rows = await server.query(

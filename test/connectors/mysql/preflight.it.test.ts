@@ -40,12 +40,12 @@ async function cure(server: MysqlServer, found: Awaited<ReturnType<typeof proble
   }
 }
 
-for (const { name, flavour, start } of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
-  describe(`${name}: preflight`, () => {
+for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
+  describe(`${starter.name}: preflight`, () => {
     let server: MysqlServer
     before(async () => {
-      server = await start(
-        flavour === 'mariadb' ? { settings: { 'gtid-strict-mode': 'ON' } } : {},
+      server = await starter.start(
+        starter.flavour === 'mariadb' ? { settings: { 'gtid-strict-mode': 'ON' } } : {},
       )
       await server.query('CREATE DATABASE shop; CREATE DATABASE `odd_name`')
     })
@@ -101,13 +101,15 @@ for (const { name, flavour, start } of await mysqlServers('mysql-9.7', 'mariadb-
     it('privileges by a role count', async () => {
       await server.query(`CREATE ROLE reader; CREATE USER 'roled'@'%' IDENTIFIED BY 'roled'`)
       await server.query(
-        flavour === 'mysql'
+        starter.flavour === 'mysql'
           ? `GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO reader`
           : `GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO reader`,
       )
-      await server.query(`GRANT SELECT, LOCK TABLES ON \`odd\\_name\`.* TO reader; GRANT reader TO 'roled'@'%'`)
       await server.query(
-        flavour === 'mysql'
+        `GRANT SELECT, LOCK TABLES ON \`odd\\_name\`.* TO reader; GRANT reader TO 'roled'@'%'`,
+      )
+      await server.query(
+        starter.flavour === 'mysql'
           ? `SET DEFAULT ROLE reader TO 'roled'@'%'`
           : `SET DEFAULT ROLE reader FOR 'roled'@'%'`,
       )
@@ -120,7 +122,7 @@ for (const { name, flavour, start } of await mysqlServers('mysql-9.7', 'mariadb-
     it('finds what is wrong with the server’s settings, and says what each costs', async () => {
       await server.query(
         `SET GLOBAL binlog_format = 'MIXED'; SET GLOBAL binlog_row_image = 'MINIMAL';
-         SET GLOBAL binlog_row_metadata = '${flavour === 'mysql' ? 'MINIMAL' : 'NO_LOG'}';
+         SET GLOBAL binlog_row_metadata = '${starter.flavour === 'mysql' ? 'MINIMAL' : 'NO_LOG'}';
          SET GLOBAL binlog_expire_logs_seconds = 3600`,
       )
       const found = await problems(server.url, ['shop.good', 'shop.no_key'])
@@ -128,7 +130,7 @@ for (const { name, flavour, start } of await mysqlServers('mysql-9.7', 'mariadb-
       assert.deepEqual(codes(found, 'warning'), ['retention', 'row_image', 'row_metadata'])
       await cure(server, found)
       assert.deepEqual(await problems(server.url, ['shop.good']), [])
-      if (flavour === 'mysql') return
+      if (starter.flavour === 'mysql') return
       await server.query('SET GLOBAL gtid_strict_mode = OFF')
       assert.deepEqual(codes(await problems(server.url, ['shop.good']), 'warning'), ['gtid'])
     })
