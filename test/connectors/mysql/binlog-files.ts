@@ -2,6 +2,7 @@
  * Binlog files for the decoder's tests: their events one by one, a directory that knows the tables, and
  * the fold of what comes out of the decoder, which is what a table holds in the end.
  */
+import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { position, type SourceBatch } from '../../../core/connector/source.ts'
@@ -198,7 +199,14 @@ export async function decodeFile(
   name = 'binlog.000002',
 ): Promise<SourceBatch[]> {
   const batches = await feed(decoder, rotateTo(name))
-  for (const event of eventsOf(file)) batches.push(...(await feed(decoder, event)))
+  let offset = 4
+  for (const event of eventsOf(file)) {
+    const before = decoder.place.offset
+    batches.push(...(await feed(decoder, event)))
+    offset += event.length
+    const { file: fileNow, offset: after } = decoder.place
+    if (fileNow === name && after !== before) assert.equal(after, offset, 'the place in the file')
+  }
   decoder.flush()
   batches.push(...taken(decoder))
   return batches

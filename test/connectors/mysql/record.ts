@@ -76,9 +76,15 @@ async function rememberedTables(
   return Object.fromEntries(
     found.map(({ table, columns, key }) => [
       `shop.${table}`,
-      { columns: columns.map(({ name, type, nullable }) => ({ name, type, nullable })), key },
+      {
+        columns: columns.map(({ name, type }) => ({ name, type })),
+        key,
+        primary: true,
+        charset: null,
+        asOf: null,
+      },
     ]),
-  ) as Recording['remembered']
+  )
 }
 
 /** MariaDB writes them as SQL has them. */
