@@ -75,7 +75,7 @@ export const singleByteTables = [
   'zrG1GsFqovRnM3qPrZ6fS8K/onoihvsmoNVWzbieUa4pXotDS9og+TQGXKWfAbHHklUbMdM7JA==',
 ].join('')
 
-/** Tables of gb18030, gbk, gb2312, big5, euckr, ujis, ujis3, eucjpms, eucjpms3, sjis, cp932, in this order. */
+/** In the order of charset-tables.ts. */
 export const multiByteTables = [
   'X3f5dEE6w16wmNdtCP/rbGYRTmWU4M1jit6sIZPp756uYMeMcLcEm1IiRPz//y1BkyEJ+e6Imto9QJ26n1+/bYp1plvo',
   'YCOcleIlYuBOPpb1iU2dnaL5M1dUmzfCcQTUwQZLFy1+aWEhhs2/1nhs0nrXXJutPrFjX4vxLKHY3V2lLYryllO1ZXlb',

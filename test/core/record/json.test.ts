@@ -12,6 +12,7 @@ import {
 import { BytesBuilder } from '../../../core/record/bytes-builder.ts'
 import { DecimalBuilder } from '../../../core/record/decimal-builder.ts'
 import { ListBuilder } from '../../../core/record/list-builder.ts'
+import { textAt } from '../../../core/record/value.ts'
 import { isoTimestamp, jsonColumn, jsonDefaults, jsonRows } from '../../../core/record/json.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
 import { dateInfinity, dateNegativeInfinity, type LogicalType } from '../../../core/record/types.ts'
@@ -192,6 +193,18 @@ test('times: six digits always, zone only where there is one, every year', () =>
     '"23:59:59.999999"',
     '"24:00:00.000000"',
   ])
+  // MySQL's times are durations: invariant 9, exact values.
+  const durations = numbers('int64', -1, -3_020_399_999_999, 3_020_399_999_999, -86_400_000_000)
+  assert.deepEqual(all({ kind: 'time' }, durations), [
+    '"-00:00:00.000001"',
+    '"-838:59:59.999999"',
+    '"838:59:59.999999"',
+    '"-24:00:00.000000"',
+  ])
+  assert.deepEqual(
+    [0, 1, 2, 3].map((row) => textAt({ kind: 'time' }, durations, row)),
+    ['-00:00:00.000001', '-838:59:59.999999', '838:59:59.999999', '-24:00:00'],
+  )
 })
 
 test('timestamps: what JavaScript reads back is the same millisecond', () => {

@@ -41,7 +41,7 @@ const cases: readonly Case[] = [
   { name: 'timestamptz', type: { kind: 'timestamptz' }, column: "DateTime64(6, 'UTC')", values: [[1, '1970-01-01 00:00:00.000001'], [-1, '1969-12-31 23:59:59.999999'], [-25567 * 86400e6, '1900-01-01 00:00:00.000000'], [-25567 * 86400e6 - 1, null], [120530n * 86_400_000_000n - 1n, '2299-12-31 23:59:59.999999'], [120530n * 86_400_000_000n, null], [Infinity, null], [-Infinity, null]] },
   { name: 'timestamp wide', type: { kind: 'timestamp' }, column: "DateTime64(6, 'UTC')", values: [[1, '1970-01-01 00:00:00.000001'], [int64Max, null], [-9223372036854775807n, null]] },
   { name: 'timestamp as text', type: { kind: 'timestamp' }, column: 'String', config: { timestamps: 'string' }, values: [[Infinity, 'infinity'], [1, '1970-01-01 00:00:00.000001']] },
-  { name: 'time', type: { kind: 'time' }, column: 'Int64', values: [[86_400_000_000, '86400000000'], [1, '1']] },
+  { name: 'time', type: { kind: 'time' }, column: 'Int64', values: [[86_400_000_000, '86400000000'], [1, '1'], [-3_020_399_999_999, '-3020399999999'], [-1, '-1']] },
   { name: 'decimal(4,2)', type: { kind: 'decimal', precision: 4, scale: 2 }, column: 'Decimal(4, 2)', values: [['12.34', '12.34'], ['-99.99', '-99.99'], ['0', '0'], ['NaN', null], ['Infinity', null]] },
   { name: 'decimal(9,0)', type: { kind: 'decimal', precision: 9, scale: 0 }, column: 'Decimal(9, 0)', values: [['-999999999', '-999999999'], ['1000000000', null]] },
   { name: 'decimal(9,2) gone wide', type: { kind: 'decimal', precision: 9, scale: 2 }, column: 'Decimal(9, 2)', values: [['99999999999999999', null], ['-1.25', '-1.25']] },
