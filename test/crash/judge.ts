@@ -7,7 +7,7 @@ import { ChainReader } from '../../core/log/reader.ts'
 import { rowKey } from '../../core/record/key.ts'
 import { textAt } from '../../core/record/value.ts'
 import type { ClickHouse } from '../services/clickhouse.ts'
-import type { PostgresServer } from '../services/postgres.ts'
+import type { CrashColumn } from './source.ts'
 
 /** Rows as texts, each with how often it occurs. */
 export type Bag = Map<string, number>
@@ -35,30 +35,8 @@ export function compare(expected: Bag, actual: Bag): Difference {
   return { missing, extra, examples }
 }
 
-function add(bag: Bag, row: string): void {
+export function add(bag: Bag, row: string): void {
   bag.set(row, (bag.get(row) ?? 0) + 1)
-}
-
-/** The table as the server prints it, in UTC. */
-export async function tableRows(
-  server: PostgresServer,
-  table: string,
-  columns: readonly string[],
-): Promise<Bag> {
-  const client = await server.client()
-  try {
-    await client.query(`SET timezone = 'UTC'`)
-    const list = columns.map((name) => `${name}::text`).join(', ')
-    const { rows } = await client.query<unknown[]>({
-      text: `SELECT ${list} FROM ${table}`,
-      rowMode: 'array',
-    })
-    const bag: Bag = new Map()
-    for (const row of rows) add(bag, JSON.stringify(row))
-    return bag
-  } finally {
-    await client.end()
-  }
 }
 
 export interface FoldedTopic {
@@ -117,7 +95,7 @@ export async function foldTopic(log: Log, chain: string, topic: string): Promise
 export async function liveRows(
   clickhouse: ClickHouse,
   view: string,
-  columns: readonly { readonly name: string; readonly kind: 'text' | 'decimal' | 'timestamptz' }[],
+  columns: readonly CrashColumn[],
 ): Promise<Bag> {
   const list = columns.map(({ name, kind }) =>
     kind === 'text' ? `\`${name}\`` : `toString(\`${name}\`)`,
@@ -128,15 +106,22 @@ export async function liveRows(
   const bag: Bag = new Map()
   for (const { r } of rows) {
     const values = r as (string | null)[]
-    add(bag, JSON.stringify(values.map((value, i) => sourceText(value, columns[i]!.kind))))
+    add(bag, JSON.stringify(values.map((value, i) => sourceText(value, columns[i]!))))
   }
   return bag
 }
 
-function sourceText(value: string | null, kind: 'text' | 'decimal' | 'timestamptz'): string | null {
+function sourceText(value: string | null, { kind, scale = 2 }: CrashColumn): string | null {
   if (value === null || kind === 'text') return value
-  if (kind === 'decimal')
-    return value.includes('.') ? value.padEnd(value.indexOf('.') + 3, '0') : `${value}.00`
-  // 2026-01-01 00:00:00.500000 → 2026-01-01 00:00:00.5+00
-  return `${value.replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')}+00`
+  // ClickHouse prints decimals without the zeros at their end.
+  if (kind === 'decimal') {
+    const [whole, fraction = ''] = value.split('.')
+    return `${whole}.${fraction.padEnd(scale, '0')}`
+  }
+  return timestampText(value) + (kind === 'timestamptz' ? '+00' : '')
+}
+
+/** 2026-01-01 00:00:00.500000 → 2026-01-01 00:00:00.5 */
+export function timestampText(value: string): string {
+  return value.replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')
 }

@@ -3,9 +3,10 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { CrashSource } from './source.ts'
 
 export interface Endpoints {
-  readonly postgres: string
+  readonly source: CrashSource
   readonly clickhouse: string
   readonly hook: string
   readonly secret: string
@@ -13,27 +14,31 @@ export interface Endpoints {
   readonly log: string
 }
 
-const yaml = (log: string): string => `
+function yaml(log: string, { name, schema, yaml, tables }: CrashSource): string {
+  const live = tables.filter((table) => table.live).map((table) => table.name)
+  const named = live.map((table) => `${name}.${schema}.${table}: ${table}`)
+  return `
 version: 1
 name: crash
 log: ${log}
 sources:
-  pg:
-    type: postgres
-    url: \${env.PG_URL}
-    tables: [public.accounts, public.items, public.events]
+  ${name}: ${yaml}
 transforms:
   totals:
     sql: |
       SELECT kind, COUNT(*) AS n, SUM(amount) AS amount, MAX(amount) AS most FROM events GROUP BY kind
 sinks:
-  warehouse: { type: clickhouse, url: \${env.CLICKHOUSE_URL}, from: [accounts, items, totals] }
+  warehouse:
+    type: clickhouse
+    url: \${env.CLICKHOUSE_URL}
+    from: [${live.join(', ')}, totals]
+    tables: { ${named.join(', ')} }
   ledger:
     type: clickhouse
     url: \${env.CLICKHOUSE_URL}
     from: [accounts, events]
     mode: append
-    tables: { pg.public.accounts: accounts_ledger, pg.public.events: events_ledger }
+    tables: { ${name}.${schema}.accounts: accounts_ledger, ${name}.${schema}.events: events_ledger }
   hooks:
     type: webhook
     url: \${env.HOOK_URL}
@@ -43,6 +48,7 @@ sinks:
     allow_private: true
     retry: { base: 20ms }
 `
+}
 
 const root = resolve(import.meta.dirname, '../..')
 
@@ -55,7 +61,7 @@ export class SluiceProcess {
   constructor(folder: string, endpoints: Endpoints) {
     this.#folder = folder
     this.#endpoints = endpoints
-    writeFileSync(join(folder, 'pipeline.yaml'), yaml(endpoints.log))
+    writeFileSync(join(folder, 'pipeline.yaml'), yaml(endpoints.log, endpoints.source))
   }
 
   /** What the processes said, the last 30,000 characters. */
@@ -70,7 +76,7 @@ export class SluiceProcess {
   }
 
   start(failpoints = ''): void {
-    const { postgres, clickhouse, hook, secret } = this.#endpoints
+    const { source, clickhouse, hook, secret } = this.#endpoints
     const child = spawn(
       process.execPath,
       [join(root, 'bin/sluice.ts'), 'run', 'pipeline.yaml', '--plain', '--port', '0'],
@@ -79,7 +85,7 @@ export class SluiceProcess {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {
           ...process.env,
-          PG_URL: postgres,
+          SOURCE_URL: source.url,
           CLICKHOUSE_URL: clickhouse,
           HOOK_URL: hook,
           HOOK_SECRET: secret,

@@ -1,12 +1,14 @@
-/** npm run crash -- --kills 20 --seed 7 [--store directory|s3] [--json] */
+/** npm run crash -- --kills 20 --seed 7 [--source postgres|mysql|mariadb] [--store directory|s3] [--json] */
 import { parseArgs } from 'node:util'
 import { startS3, type S3Server } from '../services/s3.ts'
 import { crashRun, type CrashOptions } from './crash.ts'
+import type { SourceKind } from './source.ts'
 
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '20' },
     seed: { type: 'string', default: String(Date.now() % 100_000) },
+    source: { type: 'string', default: 'postgres' },
     store: { type: 'string', default: 'directory' },
     json: { type: 'boolean', default: false },
   },
@@ -21,6 +23,11 @@ if (values.store !== 'directory' && values.store !== 's3') {
   console.error(`--store takes directory or s3, not "${values.store}"`)
   process.exit(2)
 }
+const source = values.source
+if (source !== 'postgres' && source !== 'mysql' && source !== 'mariadb') {
+  console.error(`--source takes postgres, mysql or mariadb, not "${source}"`)
+  process.exit(2)
+}
 const say = (text: string): void => console.error(text)
 
 /** The server's bucket, as the pipeline file names it and as the judge opens it. */
@@ -32,9 +39,9 @@ function s3Log(server: S3Server): NonNullable<CrashOptions['s3']> {
   return { url, yaml, options: { ...server.options } }
 }
 
-async function run(): Promise<boolean> {
+async function run(kind: SourceKind): Promise<boolean> {
   await using server = values.store === 's3' ? await startS3() : null
-  const options: CrashOptions = { kills, seed, say }
+  const options: CrashOptions = { kills, seed, say, source: kind }
   const result = await crashRun(server === null ? options : { ...options, s3: s3Log(server) })
   if (values.json) console.log(JSON.stringify(result))
   else
@@ -46,4 +53,4 @@ async function run(): Promise<boolean> {
   return result.ok
 }
 
-process.exitCode = (await run()) ? 0 : 1
+process.exitCode = (await run(source)) ? 0 : 1

@@ -1,5 +1,5 @@
 /**
- * The stage of a crash run: a real Postgres with writers on it, a ClickHouse engine, a webhook
+ * The stage of a crash run: a real server with writers on it, a ClickHouse engine, a webhook
  * receiver that fails now and then, a log, and the real command line between them.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,18 +7,20 @@ import { openLog, type Log } from '../../core/log/log.ts'
 import { readHead } from '../../core/log/head.ts'
 import { openStore } from '../../core/store/open.ts'
 import { startClickHouse, type ClickHouse } from '../services/clickhouse.ts'
-import { startPostgres, type PostgresServer } from '../services/postgres.ts'
 import { startReceiver, type Received, type Receiver } from '../services/webhook-receiver.ts'
 import { tempDir, waitFor } from '../support/env.ts'
 import { SluiceProcess } from './pipeline.ts'
 import { seeded, type Random } from './random.ts'
 import { judge, type Verdict } from './verdict.ts'
-import { createTables, runWriter } from './workload.ts'
+import { startSource } from './sources.ts'
+import type { CrashSource, SourceKind } from './source.ts'
 
 export interface StageOptions {
   readonly seed: number
   readonly say: (text: string) => void
-  /** Settings of the Postgres server. */
+  /** `postgres` when absent. */
+  readonly source?: SourceKind
+  /** Settings of the source's server. */
   readonly settings?: Readonly<Record<string, string>>
   /** An S3 server for the log; a local directory when absent. */
   readonly s3?: {
@@ -29,10 +31,9 @@ export interface StageOptions {
 }
 
 const secret = `whsec_${Buffer.from('a secret for the crash test only').toString('base64')}`
-const source = 'crash.source.pg'
 
 interface Servers {
-  readonly postgres: PostgresServer
+  readonly source: CrashSource
   readonly clickhouse: ClickHouse
   readonly receiver: Receiver
   readonly folder: string
@@ -51,8 +52,8 @@ export class Stage implements AsyncDisposable {
     this.#options = options
     this.#servers = servers
     this.#owned = owned
-    this.#writers = [1, 2, 3].map(async (n) =>
-      runWriter(await servers.postgres.client(), options.seed * 10 + n, this.#stop.signal),
+    this.#writers = [1, 2, 3].map((n) =>
+      servers.source.write(options.seed * 10 + n, this.#stop.signal),
     )
     for (const writer of this.#writers) writer.catch(() => {})
   }
@@ -61,24 +62,19 @@ export class Stage implements AsyncDisposable {
     const random = seeded(options.seed + 1)
     await using servers = new AsyncDisposableStack()
     const folder = servers.use(asyncFolder())
-    const settings = { logical_decoding_work_mem: '64kB', ...options.settings }
-    const postgres = servers.use(await startPostgres({ settings }))
+    const source = servers.use(await startSource(options.source ?? 'postgres', options.settings))
     const clickhouse = servers.use(await startClickHouse())
     const receiver = servers.use(await startReceiver({ secret, behaviour: flaky(random) }))
-    await createTables(postgres)
-    return new Stage(
-      options,
-      { postgres, clickhouse, receiver, folder: folder.path },
-      servers.move(),
-    )
+    await source.createTables()
+    return new Stage(options, { source, clickhouse, receiver, folder: folder.path }, servers.move())
   }
 
   /** A process that is not started yet, on the one pipeline. */
   process(): SluiceProcess {
-    const { postgres, clickhouse, receiver, folder } = this.#servers
+    const { source, clickhouse, receiver, folder } = this.#servers
     const log = this.#options.s3?.yaml ?? '{ url: file://./log }'
     const sluice = new SluiceProcess(folder, {
-      postgres: postgres.url,
+      source,
       clickhouse: clickhouse.url,
       hook: receiver.url,
       secret,
@@ -99,8 +95,9 @@ export class Stage implements AsyncDisposable {
   /** Resolves when the log has moved on from where it is now, with new rows. */
   async goesOn(): Promise<void> {
     const end = async (): Promise<number> => {
-      const head = await readHead(await this.#openLog(), source, AbortSignal.timeout(10_000))
-      return head?.topics.get('pg.public.events')?.nextOffset ?? 0
+      const { name, schema } = this.#servers.source
+      const head = await this.#head()
+      return head?.topics.get(`${name}.${schema}.events`)?.nextOffset ?? 0
     }
     const before = await end()
     try {
@@ -119,19 +116,12 @@ export class Stage implements AsyncDisposable {
 
   /** Waits until the log has everything of the source and the sinks everything of the log; then ends the process. */
   async settle(sluice: SluiceProcess): Promise<void> {
-    const { postgres, receiver } = this.#servers
-    const [now] = await postgres.query<{ lsn: string }>(
-      `SELECT pg_current_wal_insert_lsn()::text AS lsn`,
-    )
-    // A last row behind everything else: once it is acknowledged, all before it is in the log.
-    await postgres.query(`INSERT INTO events VALUES ('end', 0)`)
+    const { source, receiver } = this.#servers
+    const isThere = await source.end()
     const arrived = async (): Promise<boolean> => {
       if (!sluice.running) throw new Error(`sluice ended: ${sluice.output}`)
-      const [slot] = await postgres.query<{ behind: boolean }>(
-        `SELECT confirmed_flush_lsn <= $1::pg_lsn AS behind FROM pg_replication_slots`,
-        [now!.lsn],
-      )
-      return slot?.behind === false && (await this.#delivered())
+      const head = await this.#head()
+      return (await isThere(head?.position ?? null)) && (await this.#delivered())
     }
     await waitFor('everything to arrive', arrived, 240_000)
     // Twice in a row, with nothing on its way in between.
@@ -156,18 +146,32 @@ export class Stage implements AsyncDisposable {
   async #delivered(): Promise<boolean> {
     const signal = AbortSignal.timeout(30_000)
     const log = await this.#openLog()
-    for (const sink of ['warehouse', 'ledger', 'hooks']) {
+    const { name, tables } = this.#servers.source
+    const views = tables.filter(({ live }) => live).length + 1
+    for (const [sink, count] of [
+      ['warehouse', views],
+      ['ledger', 2],
+      ['hooks', 1],
+    ] as const) {
       const head = await readHead(log, `crash.sink.${sink}`, signal)
       const notes = head?.notes as { topics?: Record<string, { done: number }> } | null | undefined
       const topics = Object.entries(notes?.topics ?? {})
-      if (topics.length === 0) return false
+      if (topics.length < count) return false
       for (const [topic, { done }] of topics) {
-        const chain = topic.startsWith('pg.') ? source : 'crash.transform.totals'
+        const chain = topic.startsWith(`${name}.`) ? this.#chain : 'crash.transform.totals'
         if ((await readHead(log, chain, signal))?.topics.get(topic)?.nextOffset !== done)
           return false
       }
     }
     return true
+  }
+
+  get #chain(): string {
+    return `crash.source.${this.#servers.source.name}`
+  }
+
+  async #head(): ReturnType<typeof readHead> {
+    return readHead(await this.#openLog(), this.#chain, AbortSignal.timeout(10_000))
   }
 
   async #openLog(): Promise<Log> {

@@ -1,13 +1,13 @@
 /** What a crash run must not have done: lose, double or reorder. See judge.ts for the comparisons. */
 import type { Log } from '../../core/log/log.ts'
 import type { ClickHouse } from '../services/clickhouse.ts'
-import type { PostgresServer } from '../services/postgres.ts'
 import type { Receiver } from '../services/webhook-receiver.ts'
-import { compare, foldTopic, liveRows, tableRows, type Bag, type FoldedTopic } from './judge.ts'
+import { compare, foldTopic, liveRows, type Bag, type FoldedTopic } from './judge.ts'
+import type { CrashSource } from './source.ts'
 
 export interface Parties {
   readonly log: Log
-  readonly postgres: PostgresServer
+  readonly source: CrashSource
   readonly clickhouse: ClickHouse
   readonly receiver: Receiver
   readonly say: (text: string) => void
@@ -19,19 +19,7 @@ export interface Verdict {
   disordered: number
 }
 
-const columns = {
-  accounts: ['id', 'owner', 'balance', 'note', 'updated_at'],
-  items: ['a', 'b', 'qty'],
-  events: ['kind', 'amount', 'at'],
-} as const
-
-export async function judge({
-  log,
-  postgres,
-  clickhouse,
-  receiver,
-  say,
-}: Parties): Promise<Verdict> {
+export async function judge({ log, source, clickhouse, receiver, say }: Parties): Promise<Verdict> {
   const verdict: Verdict = { lost: 0, doubled: 0, disordered: 0 }
   const check = (what: string, expected: Bag, actual: Bag): void => {
     const { missing, extra, examples } = compare(expected, actual)
@@ -41,32 +29,16 @@ export async function judge({
       say(`${what}: ${missing} missing, ${extra} extra\n  ${examples.join('\n  ')}`)
   }
   const folded = new Map<string, FoldedTopic>()
-  for (const [table, names] of Object.entries(columns)) {
-    const topic = await foldTopic(log, 'crash.source.pg', `pg.public.${table}`)
-    folded.set(table, topic)
-    check(`log ${table}`, await tableRows(postgres, table, names), topic.rows)
+  for (const table of source.tables) {
+    const topic = `${source.name}.${source.schema}.${table.name}`
+    const fold = await foldTopic(log, `crash.source.${source.name}`, topic)
+    folded.set(table.name, fold)
+    const truth = await source.rows(table)
+    check(`log ${table.name}`, truth, fold.rows)
+    const view = `${table.name}_live`
+    if (table.live) check(view, truth, await liveRows(clickhouse, view, table.columns))
   }
-  const accounts = await tableRows(postgres, 'accounts', columns.accounts)
-  const items = await tableRows(postgres, 'items', columns.items)
-  const kinds = { balance: 'decimal', updated_at: 'timestamptz' } as const
-  const typed = columns.accounts.map((name) => ({
-    name,
-    kind: (kinds as Record<string, 'decimal' | 'timestamptz'>)[name] ?? ('text' as const),
-  }))
-  check('accounts_live', accounts, await liveRows(clickhouse, 'accounts_live', typed))
-  check(
-    'items_live',
-    items,
-    await liveRows(
-      clickhouse,
-      'items_live',
-      columns.items.map((name) => ({ name, kind: 'text' as const })),
-    ),
-  )
-  const totals = await postgres.query<{ r: string }>(
-    `SELECT json_build_array(kind, count(*)::text, sum(amount)::text, max(amount)::text)::text AS r FROM events GROUP BY kind`,
-  )
-  const expected: Bag = new Map(totals.map(({ r }) => [JSON.stringify(JSON.parse(r)), 1]))
+  const expected = await source.totals()
   const live = ['kind', 'n', 'amount', 'most'].map((name) => ({ name, kind: 'text' as const }))
   check('totals_live', expected, await liveRows(clickhouse, 'totals_live', live))
   await judgeLedger(clickhouse, folded, verdict, say)

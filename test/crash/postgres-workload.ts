@@ -3,13 +3,10 @@
  * then write one large transaction that Postgres streams before it commits.
  */
 import type { Client } from 'pg'
-import type { PostgresServer } from '../services/postgres.ts'
 import { seeded, type Random } from './random.ts'
 
-export const tables = ['public.accounts', 'public.items', 'public.events'] as const
-
 /** accounts: default identity and a large text; items: FULL identity and two key columns; events: no key. */
-const ddl = `
+export const ddl = `
   CREATE TABLE accounts (
     id int PRIMARY KEY, owner text NOT NULL, balance numeric(14,2) NOT NULL,
     note text, updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
@@ -21,10 +18,6 @@ const ddl = `
     FROM generate_series(1, 2000) i;
   INSERT INTO items SELECT 'k' || i % 20, i, i FROM generate_series(1, 500) i;
   INSERT INTO events SELECT 'start', i FROM generate_series(1, 300) i;`
-
-export async function createTables(server: PostgresServer): Promise<void> {
-  await server.query(ddl)
-}
 
 const ids = 3000
 
