@@ -5,8 +5,7 @@
  * MySQL's binlog sender hands a transaction out once it is in the binlog, before the engine commits it,
  * so a snapshot begun after the stream gave a row need not show it. With GTIDs the server is asked to
  * wait: gtid_executed takes a GTID in after its engine commit (MYSQL_BIN_LOG::process_commit_stage_queue).
- * Without, an instant lock of the table waits for the writers that are committing, because they keep
- * their metadata lock until after it. The other way round, what a snapshot shows was in the binlog
+ * Without, commit-locks.ts waits for the commits that are under way. The other way round, what a snapshot shows was in the binlog
  * before its engine commit, so before the end of the binlog that is asked for after the snapshot.
  *
  * MariaDB takes the snapshot of engine and binlog at once and says where (binlog_snapshot_file,
@@ -16,11 +15,12 @@ import type { Clock } from '../../core/connector/context.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { binlogEnd } from './binlog-place.ts'
 import type { Query } from './catalog.ts'
+import { waitForCommits } from './commit-locks.ts'
 import { GtidSet } from './gtid-set.ts'
 import { MariadbGtids } from './mariadb-gtid.ts'
 import { comparePlaces, type StreamPlace } from './place.ts'
 import type { ServerInfo } from './server-info.ts'
-import { quoteTable, textLiteral, type TableName } from './table-pattern.ts'
+import { textLiteral, type TableName } from './table-pattern.ts'
 
 /** A place in the binlog of one server. */
 export interface BinlogEnd {
@@ -53,7 +53,7 @@ export async function beginSnapshot(
   signal: AbortSignal,
 ): Promise<void> {
   if (wait.info.flavour === 'mariadb') return beginAtPlace(query, wait, signal)
-  if (wait.from.gtids === null) await waitForWriters(query, wait)
+  if (wait.from.gtids === null) await waitForWriters(query, wait, signal)
   else await waitForGtids(query, wait.from.gtids, signal)
   await startSnapshot(query)
 }
@@ -74,15 +74,14 @@ async function waitForGtids(query: Query, gtids: string, signal: AbortSignal): P
   }
 }
 
-/**
- * A transaction that keeps the table's lock for long fails this with ER_LOCK_WAIT_TIMEOUT, and it is
- * tried again later: a lock that waits keeps new writers waiting, too.
- */
-async function waitForWriters(query: Query, { info, table, from }: SnapshotWait): Promise<void> {
+/** Without GTIDs a place says nothing about another server. */
+async function waitForWriters(
+  query: Query,
+  { info, table, from, clock }: SnapshotWait,
+  signal: AbortSignal,
+): Promise<void> {
   if (info.identity !== from.server) throw otherServer()
-  await query(`SET SESSION lock_wait_timeout = ${waitSeconds}`)
-  await query(`LOCK TABLES ${quoteTable(table)} READ`)
-  await query('UNLOCK TABLES')
+  await waitForCommits(query, { table, clock }, signal)
 }
 
 async function beginAtPlace(
