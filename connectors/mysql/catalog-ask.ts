@@ -4,6 +4,7 @@
  */
 import { binlogEnd } from './binlog-place.ts'
 import { loadTables, textOf, type Query } from './catalog.ts'
+import { loadDefaults, type Defaults } from './column-defaults.ts'
 import { connect, type Target } from './connection.ts'
 import { charsetOf } from './ddl-column.ts'
 import type { CatalogAnswer } from './directory.ts'
@@ -21,8 +22,11 @@ export async function askCatalog(
   await using session = await connect(target, signal)
   const [found] = await loadTables(session.query, [{ database, table }])
   const charset = await defaultCharset(session.query, { database, table })
-  return { table: found ?? null, charset, asOf: await endOf(session.query, info) }
+  const defaults = found === undefined ? none : await loadDefaults(session.query, found)
+  return { table: found ?? null, defaults, charset, asOf: await endOf(session.query, info) }
 }
+
+const none: Defaults = new Map()
 
 /** Where the binlog ends: what was read of the catalog before is no older than that. */
 export async function endOf(query: Query, info: ServerInfo): Promise<FilePlace> {

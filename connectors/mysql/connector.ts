@@ -129,7 +129,9 @@ class MysqlSource implements Source {
     for (const topic of start.again) woven.again(topic)
     this.#ctx.report({ state: 'running', detail: '' })
     try {
-      yield* woven
+      for await (const batch of woven) {
+        yield { ...batch, changes: batch.changes.map((change) => directory.withDefaults(change)) }
+      }
     } finally {
       streamStop.abort()
     }
@@ -154,7 +156,6 @@ class MysqlSource implements Source {
         from: start.place,
         directory,
         positionAt: (place) => positionOf(place, start, directory),
-        policies: policiesOf(config),
         serverId: serverIdOf(config, this.#ctx),
         serverIdFixed: config.server_id !== undefined,
         heartbeatMs: config.heartbeat,

@@ -9,10 +9,14 @@
  * read into the wrong columns. Rows that nothing fits are left out until then: the copy shows them.
  */
 import type { Logger } from '../../core/connector/context.ts'
+import type { TopicChange } from '../../core/connector/source.ts'
 import { SluiceError } from '../../core/errors/error.ts'
+import type { Column } from '../../core/record/column.ts'
+import type { Schema } from '../../core/record/schema.ts'
 import { fileNumber } from './binlog-place.ts'
 import { topicName, type CatalogTable } from './catalog.ts'
 import type { Collations } from './charsets-catalog.ts'
+import { defaultColumns, type Defaults } from './column-defaults.ts'
 import type { TableChange } from './ddl-alter.ts'
 import { loadDdlParser } from './ddl-column.ts'
 import { readDdl, type Ddl } from './ddl.ts'
@@ -20,6 +24,7 @@ import type { Followed } from './followed.ts'
 import { isNewVersionOf } from './ghost-tables.ts'
 import {
   alteredTable,
+  rememberedTable,
   type FilePlace,
   type RememberedTable,
   type SchemaMemory,
@@ -29,6 +34,7 @@ import type { TableName } from './table-pattern.ts'
 import {
   describedShape,
   followedTable,
+  isSameBody,
   isTable,
   rememberedShape,
   type Shape,
@@ -38,6 +44,7 @@ import type { ValuePolicies } from './types.ts'
 /** What the catalog says of one table now. */
 export interface CatalogAnswer {
   readonly table: CatalogTable | null
+  readonly defaults: Defaults
   /** Of text columns added without one. */
   readonly charset: string | null
   /** The end of the binlog afterwards. */
@@ -50,6 +57,8 @@ export interface DirectoryOptions {
   readonly collations: Collations
   /** The followed tables at the start. */
   readonly tables: readonly CatalogTable[]
+  /** By topic. */
+  readonly defaults: ReadonlyMap<string, Defaults>
   readonly memory: SchemaMemory
   /** Topics that were copied or followed before; their tables may be gone by now. */
   readonly before: Iterable<string>
@@ -83,6 +92,7 @@ export class Directory implements TableDirectory {
   readonly #options: DirectoryOptions
   readonly #memory: SchemaMemory
   readonly #catalog = new Map<string, CatalogTable>()
+  readonly #defaults: Map<string, Defaults>
   readonly #shapes = new Map<string, KnownShape[]>()
   /** Topics that have a table at this place of the stream: one of another name is a new one. */
   readonly #known = new Set<string>()
@@ -90,6 +100,7 @@ export class Directory implements TableDirectory {
   readonly #gone: Set<string>
   /** What is known of them is from before a change that was not understood. */
   readonly #unsure = new Set<string>()
+  readonly #defaultColumns = new WeakMap<Schema, readonly (Column | null)[]>()
   /** Of which rows were left out, for the change that explains them is to come. */
   readonly #leftOut = new Set<string>()
   /** Maps for which the catalog was asked; asking again would say the same or later things. */
@@ -99,6 +110,7 @@ export class Directory implements TableDirectory {
   constructor(options: DirectoryOptions) {
     this.#options = options
     this.#memory = options.memory
+    this.#defaults = new Map(options.defaults)
     this.#gone = new Set(options.gone)
     for (const table of options.tables) {
       const topic = topicName(table)
@@ -130,6 +142,21 @@ export class Directory implements TableDirectory {
   async tableNow(topic: string, signal: AbortSignal): Promise<CatalogTable | null> {
     const name = this.#options.followed.nameOf(topic)
     return name === null ? null : (await this.#options.ask(name, signal)).table
+  }
+
+  /** The change with what rows have that were written before a column was added. */
+  withDefaults(change: TopicChange): TopicChange {
+    if ('truncate' in change || change.unchanged === undefined) return change
+    const table = this.#catalog.get(change.topic)
+    const known = this.#defaults.get(change.topic)
+    if (table === undefined || known === undefined) return change
+    const { schema } = change.batch
+    let made = this.#defaultColumns.get(schema)
+    if (made === undefined) {
+      made = defaultColumns(schema, table, known, this.#options.policies)
+      this.#defaultColumns.set(schema, made)
+    }
+    return { ...change, defaults: made }
   }
 
   /**
@@ -166,6 +193,7 @@ export class Directory implements TableDirectory {
     this.#unsure.delete(topic)
     if (answer.table === null) this.#catalog.delete(topic)
     else this.#catalog.set(topic, answer.table)
+    this.#defaults.set(topic, answer.defaults)
     if (map.names !== null) return
     await loadDdlParser()
     this.remember(topic, answer)
@@ -331,7 +359,9 @@ export class Directory implements TableDirectory {
   }
 
   #followed(topic: string, map: TableMap, shape: Shape): FollowedTable {
-    return followedTable(map, shape, this.#options.policies, topic)
+    const defaults = this.#defaults.get(topic)
+    const known = defaults === undefined ? shape : { ...shape, defaults }
+    return followedTable(map, known, this.#options.policies, topic)
   }
 
   #keep(topic: string, shape: KnownShape): void {
@@ -364,25 +394,4 @@ function schemaUnknown(topic: string): SluiceError {
   return new SluiceError('source.mysql.schema_unknown', {
     message: `The columns of ${topic} in the binlog are not those of the table, and nothing tells what they were.`,
   })
-}
-
-export function rememberedTable(
-  { columns, key, keyIndex }: CatalogTable,
-  charset: string | null,
-  asOf: FilePlace,
-): RememberedTable {
-  return {
-    columns: columns.map(({ name, type }) => ({ name, type })),
-    key,
-    primary: keyIndex === 'PRIMARY',
-    charset,
-    asOf,
-  }
-}
-
-/** Equal but for the table's id, which is new whenever the server opens the table. */
-function isSameBody(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  for (let i = 6; i < a.length; i++) if (a[i] !== b[i]) return false
-  return true
 }

@@ -7,6 +7,7 @@
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { SluiceError } from '../../core/errors/error.ts'
+import type { CatalogTable } from './catalog.ts'
 import { parseColumnType } from './column-types.ts'
 import type { TableChange } from './ddl-alter.ts'
 import type { ColumnDefinition } from './ddl-column.ts'
@@ -41,6 +42,20 @@ export interface RememberedTable {
 
 /** The longest text that is unpacked: a position comes from our own log, but every length has a bound. */
 const unpackedBytesMax = 256 << 20
+
+export function rememberedTable(
+  { columns, key, keyIndex }: CatalogTable,
+  charset: string | null,
+  asOf: FilePlace,
+): RememberedTable {
+  return {
+    columns: columns.map(({ name, type }) => ({ name, type })),
+    key,
+    primary: keyIndex === 'PRIMARY',
+    charset,
+    asOf,
+  }
+}
 
 export class SchemaMemory {
   readonly #tables: Map<string, RememberedTable>

@@ -17,15 +17,15 @@ import { placeNow } from './binlog-place.ts'
 import { defaultCharset, endOf } from './catalog-ask.ts'
 import { topicName, topicSchema, type CatalogTable, type Query } from './catalog.ts'
 import { loadCollations, type Collations } from './charsets-catalog.ts'
+import { loadDefaults, type Defaults } from './column-defaults.ts'
 import { onPurged, policiesOf, type MysqlConfig } from './config.ts'
 import { loadDdlParser } from './ddl-column.ts'
-import { rememberedTable } from './directory.ts'
 import { Followed } from './followed.ts'
 import type { StreamPlace } from './place.ts'
 import type { MysqlPosition } from './position.ts'
 import { preflightProblems, productProblems } from './preflight.ts'
 import { loadFacts, type Facts } from './preflight-facts.ts'
-import { SchemaMemory } from './schema-memory.ts'
+import { rememberedTable, SchemaMemory } from './schema-memory.ts'
 import { loadServerInfo, type ServerInfo } from './server-info.ts'
 import { parseTablePattern } from './table-pattern.ts'
 
@@ -34,6 +34,8 @@ export interface Start {
   readonly info: ServerInfo
   /** The followed tables as they are now. */
   readonly tables: readonly CatalogTable[]
+  /** By topic. */
+  readonly defaults: ReadonlyMap<string, Defaults>
   readonly collations: Collations
   readonly place: StreamPlace
   readonly progress: SnapshotProgress
@@ -84,6 +86,7 @@ export async function begin(
   return {
     info,
     tables,
+    defaults: await tableDefaults(query, tables),
     collations: await loadCollations(query),
     place,
     progress: startProgress(config, followed, tables, after?.snapshot ?? nothingCopied),
@@ -223,6 +226,15 @@ async function startMemory(
     memory.set(topic, rememberedTable(table, await defaultCharset(query, table), asOf))
   }
   return memory
+}
+
+async function tableDefaults(
+  query: Query,
+  tables: readonly CatalogTable[],
+): Promise<ReadonlyMap<string, Defaults>> {
+  const defaults = new Map<string, Defaults>()
+  for (const table of tables) defaults.set(topicName(table), await loadDefaults(query, table))
+  return defaults
 }
 
 /** Every topic with its schema, before the first rows, or none at all. */

@@ -6,6 +6,7 @@
 import { TopicSchema } from '../../core/connector/topic-rows.ts'
 import { topicSchema, type CatalogTable } from './catalog.ts'
 import type { Collations } from './charsets-catalog.ts'
+import type { Defaults } from './column-defaults.ts'
 import { columnReader } from './column-reader.ts'
 import { mysqlTypeOf } from './column-types-wire.ts'
 import { sameName, type RememberedTable } from './schema-memory.ts'
@@ -18,6 +19,7 @@ export interface Shape {
   readonly columns: readonly (MysqlColumn | null)[]
   /** Column names in key order. */
   readonly key: readonly string[]
+  readonly defaults?: Defaults
 }
 
 /** Of a self-describing map. `table`: what the catalog says, today. */
@@ -142,6 +144,7 @@ export function followedTable(
       (column) => column !== null && shape.key.some((name) => sameName(name, column.name)),
     ),
     keyless: shape.key.length === 0,
+    defaults: shape.columns.map((column) => shape.defaults?.get(column?.name ?? '')),
   }
 }
 
@@ -150,4 +153,11 @@ const hiddenType: MysqlType = { kind: 'bytes', fixed: null }
 
 function asCatalogColumn(column: MysqlColumn): CatalogTable['columns'][number] {
   return { ...column, generated: '', invisible: false, declared: '', collation: null }
+}
+
+/** Equal but for the table's id, which is new whenever the server opens the table. */
+export function isSameBody(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 6; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
 }
