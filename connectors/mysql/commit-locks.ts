@@ -51,7 +51,7 @@ export async function waitForCommits(
 async function commitLocks(query: Query): Promise<Set<string> | null> {
   try {
     const rows = await query(commitLocksSql)
-    if (rows.length === 0 || rows.every((row) => row['type'] === 'COMMIT')) return null
+    if (rows.every((row) => row['type'] === 'COMMIT')) return null
     const [lost] = await query(lostLocksSql)
     if (String(lost?.['Value']) !== '0') return null
     return new Set(
