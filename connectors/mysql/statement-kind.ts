@@ -124,17 +124,32 @@ function changed(reader: WordReader, database: string): readonly TableName[] | n
   return namesIn(to < 0 ? rest : rest.slice(0, to), database)
 }
 
+/** After these, and after a comma or a parenthesis, a table may be named. */
+const beforeTables: ReadonlySet<string> = new Set(
+  '( , FROM USING JOIN STRAIGHT_JOIN LOW_PRIORITY IGNORE QUICK LATERAL'.split(' '),
+)
+const notTables: ReadonlySet<string> = new Set(
+  'FROM USING JOIN STRAIGHT_JOIN INNER CROSS LEFT RIGHT NATURAL SELECT LATERAL ( ) ,'.split(' '),
+)
+
 /**
- * Every name among the words that may be a table: more than the statement changes, where it joins
- * tables. A name too many asks for nothing worse than a look at the statement.
+ * The tables named among the words: more than the statement changes, where it joins tables. One too
+ * many stops the stream at a statement that could have been passed over, one too few would lose rows.
  */
 function namesIn(words: readonly Word[], database: string): readonly TableName[] {
   const reader = new WordReader(words)
   const tables: TableName[] = []
+  let expected = true
   while (reader.at < words.length) {
-    const table = reader.table(database)
-    if (table === null) reader.at++
-    else tables.push(table)
+    const { upper } = words[reader.at]!
+    if (expected && !notTables.has(upper)) {
+      const table = reader.table(database)
+      if (table !== null) tables.push(table)
+      expected = false
+      if (table !== null) continue
+    }
+    expected = beforeTables.has(upper)
+    reader.at++
   }
   return tables
 }
