@@ -17,24 +17,35 @@ export interface CharsetDecoder {
   append(source: Uint8Array, start: number, end: number, into: BytesBuilder): void
 }
 
-/** Above this length the call into native code is cheaper than a loop over the bytes. */
-const nativeCheckBytes = 64
+/** Above this length the calls into native code are cheaper than a loop over the bytes. */
+const shortBytes = 48
 
 /** utf8mb4, utf8mb3: copied, once it is sure that they are UTF-8. */
 class Utf8Decoder implements CharsetDecoder {
   append(source: Uint8Array, start: number, end: number, into: BytesBuilder): void {
-    if (end - start > nativeCheckBytes) {
+    if (end - start > shortBytes) {
       if (!isUtf8Bytes(source.subarray(start, end))) throw badCharacters('utf8mb4')
-    } else {
-      let at = start
-      while (at < end && source[at]! < 0x80) at++
-      while (at < end) {
-        const bytes = utf8Length(source, at, end)
-        if (bytes === 0) throw badCharacters('utf8mb4')
-        at += bytes
-      }
+      into.append(source, start, end)
+      return
     }
-    into.append(source, start, end)
+    let to = into.reserve(end - start)
+    const target = into.bytes
+    let bits = 0
+    for (let at = start; at < end; at++) {
+      const byte = source[at]!
+      target[to++] = byte
+      bits |= byte
+    }
+    if (bits >= 0x80) checkUtf8(source, start, end)
+    into.commit(end - start)
+  }
+}
+
+function checkUtf8(source: Uint8Array, start: number, end: number): void {
+  for (let at = start; at < end;) {
+    const bytes = utf8Length(source, at, end)
+    if (bytes === 0) throw badCharacters('utf8mb4')
+    at += bytes
   }
 }
 
@@ -49,9 +60,12 @@ class SingleByteDecoder implements CharsetDecoder {
   readonly #name: string
   /** Four bytes a byte: how many of UTF-8, and these. */
   readonly #utf8 = new Uint8Array(1024)
+  /** Bytes below this one are ASCII; swe7 has letters of its own among them. */
+  readonly #asciiEnd: number
 
   constructor(name: string, table: Uint16Array) {
     this.#name = name
+    this.#asciiEnd = table.subarray(0, 0x80).every((code, byte) => code === byte) ? 0x80 : 0
     for (let byte = 0; byte < 256; byte++) {
       const code = table[byte]!
       if (code === 0 && byte !== 0) continue
@@ -64,8 +78,14 @@ class SingleByteDecoder implements CharsetDecoder {
     const first = into.reserve((end - start) * 3)
     const target = into.bytes
     let to = first
+    const asciiEnd = this.#asciiEnd
     for (let at = start; at < end; at++) {
-      const from = source[at]! * 4
+      const byte = source[at]!
+      if (byte < asciiEnd) {
+        target[to++] = byte
+        continue
+      }
+      const from = byte * 4
       const bytes = utf8[from]!
       target[to++] = utf8[from + 1]!
       if (bytes === 1) continue

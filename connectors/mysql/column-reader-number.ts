@@ -133,7 +133,7 @@ export class Int64Reader implements ColumnReader {
   }
   text(source: Uint8Array, start: number, end: number): void {
     const value = shortInteger(source, start, end)
-    if (!Number.isNaN(value)) return this.builder.append(value)
+    if (value >= 0 || (value < 0 && this.#signed)) return this.builder.append(value)
     const digits = asciiText(source, start, end)
     if (!/^-?\d+$/.test(digits)) throw badText('integer')
     const wide = BigInt(digits)

@@ -43,8 +43,15 @@ export function digitsAt(source: Uint8Array, at: number, digits: number): number
 /** Writes `value` as `digits` decimal digits with leading zeros; returns the place after them. */
 export function writeDigits(into: Uint8Array, at: number, value: number, digits: number): number {
   let rest = value
-  for (let i = at + digits - 1; i >= at; i--) {
+  let i = at + digits - 1
+  for (; rest > 0xffff_ffff; i--) {
     const next = Math.floor(rest / 10)
+    into[i] = ascii.zero + (rest - next * 10)
+    rest = next
+  }
+  // Within 32 bits the division is one of integers, several times as fast.
+  for (; i >= at; i--) {
+    const next = (rest / 10) >>> 0
     into[i] = ascii.zero + (rest - next * 10)
     rest = next
   }

@@ -21,15 +21,26 @@ import { rowsInBinlog, type RowsOf } from '../../support/mysql-binlog.ts'
 import { numberCases } from './type-cases-number.ts'
 import { otherCases } from './type-cases-other.ts'
 import { textCases } from './type-cases-text.ts'
-import { timeCases } from './type-cases-time.ts'
+import { oldFormatCases, timeCases } from './type-cases-time.ts'
 
-const typeCases = [...numberCases, ...timeCases, ...textCases, ...otherCases]
+const typeCases = [...numberCases, ...timeCases, ...textCases, ...otherCases, ...oldFormatCases]
 
 const plain: ValuePolicies = { tinyint1: 'int', zeroDates: 'null' }
 
-for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-11.8')) {
-  const { name } = starter
-  describe(`values on ${name}`, () => {
+/** What the table maps say of their columns: all, or as little as the server can. */
+const modes = [
+  ['mysql-9.7', 'FULL'],
+  ['mysql-9.7', 'MINIMAL'],
+  ['mariadb-10.11', 'FULL'],
+  ['mariadb-11.8', 'FULL'],
+  ['mariadb-11.8', 'NO_LOG'],
+] as const
+const starters = await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-11.8')
+
+for (const [name, metadata] of modes) {
+  const starter = starters.find((each) => each.name === name)
+  if (starter === undefined) continue
+  describe(`values on ${name}, metadata ${metadata}`, () => {
     const cases = typeCases.filter((each) => each.on === undefined || each.on.includes(name))
     let server: MysqlServer
     let client: Connection
@@ -38,7 +49,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
     let rows: readonly RowsOf[]
 
     before(async () => {
-      server = await starter.start()
+      server = await starter.start({ settings: { 'binlog-row-metadata': metadata } })
       client = await server.client()
       await client.query(
         `CREATE DATABASE kinds CHARACTER SET utf8mb4; USE kinds;
@@ -72,6 +83,8 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
         const known = table.columns.find((column) => column.name === 'v')!
         const images = rows.filter(({ map }) => map.table === `t${i}` && map.database === 'kinds')!
         const streamed = wireType(images[0]!, known.type, collations)
+        if (each.codes !== undefined)
+          assert.ok(each.codes.includes(images[0]!.map.columns[1]!.code))
         assert.deepEqual(streamed, known.type, 'the binlog and the catalog say the same type')
         assert.equal(typeName(logicalType(known.type, policies)), each.logical)
         const expected = each.values.map(([, text]) => text)

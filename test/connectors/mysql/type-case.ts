@@ -13,6 +13,8 @@ export interface TypeCase {
   readonly on?: readonly MysqlServerName[]
   readonly policies?: Partial<ValuePolicies>
   readonly isGenerated?: boolean
+  /** Type bytes of which the table map has one. */
+  readonly codes?: readonly number[]
   /** A statement before the table is made. */
   readonly session?: string
 }

@@ -3,6 +3,39 @@ import { mariadb, mysql, none, type TypeCase } from './type-case.ts'
 
 export const otherCases: readonly TypeCase[] = [
   {
+    type: 'JSON',
+    name: 'in the order of the server, numbers as it keeps them',
+    logical: 'json',
+    on: mysql,
+    values: [
+      [`'{"bb": 1.0, "a":[1,2.50, "ü"]}'`, '{"a": [1, 2.5, "ü"], "bb": 1.0}'],
+      [
+        `JSON_ARRAY(CAST('2.50' AS DECIMAL(5, 2)), 18446744073709551615)`,
+        '[2.50, 18446744073709551615]',
+      ],
+      [`'null'`, 'null'],
+      none,
+    ],
+  },
+  {
+    type: 'JSON',
+    name: 'as it was written',
+    logical: 'json',
+    on: mariadb,
+    values: [
+      [`'{"bb": 1.0, "a":[1,2.50, "ü"]}'`, '{"bb": 1.0, "a":[1,2.50, "ü"]}'],
+      [`'null'`, 'null'],
+      none,
+    ],
+  },
+  {
+    type: 'JSON, INDEX multi ((CAST(v AS UNSIGNED ARRAY)))',
+    name: 'with a multi-valued index, whose column is hidden',
+    logical: 'json',
+    on: mysql,
+    values: [[`'[3, 1]'`, '[3, 1]'], none],
+  },
+  {
     type: 'POINT',
     logical: 'bytes',
     values: [

@@ -1,5 +1,6 @@
 /** Dates and times, with values: part of what all-types.it.test.ts runs. */
-import { none, type TypeCase } from './type-case.ts'
+import { mariadb, none, type TypeCase } from './type-case.ts'
+import { wireCodes } from '../../../connectors/mysql/column-types-codes.ts'
 
 export const timeCases: readonly TypeCase[] = [
   {
@@ -152,3 +153,14 @@ export const timeCases: readonly TypeCase[] = [
     }
   }),
 ]
+
+/** MariaDB's formats from before 10.1, which it still writes when it is told to. The last cases of a run. */
+export const oldFormatCases: readonly TypeCase[] = timeCases
+  .filter(({ type, on }) => !type.startsWith('DATE ') && type !== 'DATE' && on === undefined)
+  .map((each) => ({
+    ...each,
+    name: `${each.name ?? ''} in the format of before 10.1`.trim(),
+    on: mariadb,
+    codes: [wireCodes.time, wireCodes.datetime, wireCodes.timestamp],
+    session: `SET sql_mode = '', GLOBAL mysql56_temporal_format = OFF`,
+  }))
