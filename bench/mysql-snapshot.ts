@@ -1,0 +1,128 @@
+/**
+ * P3, its first copy: a MySQL table into the durable log (connector, ingest, commits with fsync), beside
+ * `SELECT *` of the same table by the mysql client into /dev/null. In turns; medians count.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { mysqlConfig } from '../connectors/mysql/config.ts'
+import { mysql } from '../connectors/mysql/connector.ts'
+import { systemClock } from '../core/connector/context.ts'
+import type { SourceConnector } from '../core/connector/source.ts'
+import { openLog } from '../core/log/log.ts'
+import { DirectoryStore } from '../core/store/directory.ts'
+import type { TaskContext } from '../core/task/context.ts'
+import { runIngest } from '../core/task/ingest.ts'
+import type { MysqlServer } from '../test/services/mysql-family.ts'
+import { startMysql } from '../test/services/mysql.ts'
+import type { BenchRow } from './types.ts'
+
+const silent = (): void => {}
+const rowsPerInsert = 50_000
+
+async function load(server: MysqlServer, rows: number): Promise<void> {
+  await server.query(`CREATE DATABASE bench;
+    CREATE TABLE bench.bench (id bigint PRIMARY KEY, account_id int, amount decimal(12,2), note text,
+      created_at datetime(6), updated_at datetime(6))`)
+  for (let from = 0; from < rows; from += rowsPerInsert) {
+    await server.query(`SET SESSION sql_log_bin = 0, SESSION cte_max_recursion_depth = ${rowsPerInsert};
+      INSERT INTO bench.bench
+        WITH RECURSIVE r (n) AS (SELECT ${from + 1} UNION ALL SELECT n + 1 FROM r WHERE n < ${from + rowsPerInsert})
+        SELECT n, n % 100000, (n * 37 % 1000000) / 100, SUBSTR(REPEAT(SHA2(n, 256), 2), 1, 120),
+          TIMESTAMPADD(MICROSECOND, n * 1234567, '2026-01-01'), NOW(6) FROM r`)
+  }
+  await server.query('ANALYZE TABLE bench.bench')
+}
+
+/**
+ * Seconds from the start of the task until every row is in a commit in the folder: with preflight and
+ * the start of the stream, without the probe of a store that is used for the first time.
+ */
+async function copyIntoLog(server: MysqlServer, rows: number): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const stop = new AbortController()
+  let startMs = 0
+  let endMs = 0
+  try {
+    const log = await openLog(new DirectoryStore(join(folder, 'log')), { signal: stop.signal })
+    let durable = 0
+    const ctx: TaskContext = {
+      pipeline: 'bench',
+      name: 'my',
+      clock: systemClock,
+      random: Math.random,
+      logger: { debug: silent, info: silent, warn: silent, error: silent },
+      metrics: { count: silent, gauge: silent, observe: silent },
+      report: silent,
+      log,
+      writer: 'bench',
+      progress: (count) => {
+        durable += count
+        if (durable < rows || endMs !== 0) return
+        endMs = performance.now()
+        stop.abort()
+      },
+      trouble: silent,
+    }
+    const task = {
+      connector: mysql as SourceConnector<unknown>,
+      config: mysqlConfig.parse({ url: server.url, tables: ['bench.bench'] }),
+      flush: { bytesMax: 4 << 20, intervalMs: 20, intervalMsMax: 1000 },
+      openBytesMax: 32 << 20,
+      stateDir: join(folder, 'state'),
+    }
+    startMs = performance.now()
+    await runIngest(task, ctx, stop.signal)
+  } catch (error) {
+    if (!stop.signal.aborted) throw error
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return (endMs - startMs) / 1000
+}
+
+async function selectAll(server: MysqlServer): Promise<number> {
+  const sql = 'SELECT * FROM bench.bench'
+  const { command, args, env } = server.program('client', '--quick', '-e', sql)
+  const startMs = performance.now()
+  await promisify(execFile)('sh', ['-c', 'exec "$0" "$@" > /dev/null', command, ...args], { env })
+  return (performance.now() - startMs) / 1000
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!
+}
+
+export const bench = {
+  id: 'P3',
+  what: 'first copy of a MySQL table into the durable log',
+  async run({ quick }: { readonly quick: boolean }): Promise<readonly BenchRow[]> {
+    const rows = quick ? 1_000_000 : 2_000_000
+    await using server = await startMysql({ settings: { 'innodb-buffer-pool-size': '1G' } })
+    await load(server, rows)
+    // The first touch of memory and of the table is slow on both sides.
+    await selectAll(server)
+    await copyIntoLog(server, rows)
+    const ours: number[] = []
+    const limit: number[] = []
+    for (let round = 0; round < 3; round++) {
+      ours.push(await copyIntoLog(server, rows))
+      limit.push(await selectAll(server))
+    }
+    const [own, best] = [rows / median(ours), rows / median(limit)]
+    const goal = 0.5
+    return [
+      {
+        what: 'copy into the log, against SELECT * by the mysql client to null',
+        unit: 'rows/s',
+        ours: Math.round(own),
+        limit: Math.round(best),
+        ratio: own / best,
+        goal,
+        met: own / best >= goal,
+      },
+    ]
+  },
+}
