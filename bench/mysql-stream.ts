@@ -1,0 +1,241 @@
+/**
+ * P3: a MySQL change stream into the durable log (connector, ingest, commits with fsync), beside what
+ * people look at it with today, `mysqlbinlog -v` reading from the server and writing to /dev/null, and
+ * beside a drain of the same bytes that looks at nothing. All three read the same binlog in turns; the
+ * median of the rounds counts.
+ *
+ * The load: inserts and a tenth as many updates of 200-byte rows, 1000 a transaction, waiting in the
+ * server's binlog before the clock starts.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BinlogDump } from '../connectors/mysql/binlog-dump.ts'
+import { placeNow } from '../connectors/mysql/binlog-place.ts'
+import { connect, targetOf } from '../connectors/mysql/connection.ts'
+import { mysql } from '../connectors/mysql/connector.ts'
+import type { StreamPlace } from '../connectors/mysql/place.ts'
+import { formatPosition } from '../connectors/mysql/position.ts'
+import { loadServerInfo } from '../connectors/mysql/server-info.ts'
+import { systemClock } from '../core/connector/context.ts'
+import { Secret } from '../core/connector/secret.ts'
+import type { SourceConnector } from '../core/connector/source.ts'
+import { openLog } from '../core/log/log.ts'
+import { DirectoryStore } from '../core/store/directory.ts'
+import type { TaskContext } from '../core/task/context.ts'
+import { runIngest } from '../core/task/ingest.ts'
+import type { MysqlServer } from '../test/services/mysql-family.ts'
+import { startMysql } from '../test/services/mysql.ts'
+import type { BenchRow } from './types.ts'
+
+const rowsPerTransaction = 1000
+const silent = (): void => {}
+const never = new AbortController().signal
+
+interface Load {
+  readonly server: MysqlServer
+  readonly rows: number
+  /** Before the first of them. */
+  readonly from: StreamPlace
+}
+
+async function load(server: MysqlServer, transactions: number): Promise<Load> {
+  const session = await server.client()
+  await session.query(`
+    CREATE DATABASE bench; USE bench;
+    CREATE TABLE bench (id bigint PRIMARY KEY, account_id int, amount decimal(12,2), note text,
+      created_at datetime(6), updated_at datetime(6));
+    CREATE TABLE thousand (n int PRIMARY KEY);
+    INSERT INTO thousand WITH RECURSIVE r (n) AS
+      (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 1000) SELECT n FROM r;
+    FLUSH BINARY LOGS`)
+  const from = await placeOf(server)
+  for (let t = 0; t < transactions; t++) {
+    const id = `(${t} * 1000 + n)`
+    await session.query(
+      `INSERT INTO bench SELECT ${id}, ${id} % 100000, (${id} * 37 % 1000000) / 100,
+         SUBSTR(REPEAT(SHA2(${id}, 256), 2), 1, 120),
+         TIMESTAMPADD(MICROSECOND, ${id} * 1234567, '2026-01-01'), NOW(6) FROM thousand`,
+    )
+  }
+  const updates = transactions / 10
+  for (let t = 0; t < updates; t++) {
+    await session.query(
+      `UPDATE bench SET amount = amount + 1, updated_at = NOW(6)
+        WHERE id BETWEEN ${t * 10_000 + 1} AND ${t * 10_000 + rowsPerTransaction}`,
+    )
+  }
+  return { server, rows: (transactions + updates) * rowsPerTransaction, from }
+}
+
+async function placeOf(server: MysqlServer): Promise<StreamPlace> {
+  await using session = await connect(target(server), never)
+  const place = await placeNow(session.query, await loadServerInfo(session.query))
+  if (place === null) throw new Error('the server writes no binlog')
+  return place
+}
+
+function target(server: MysqlServer) {
+  return targetOf(new Secret(server.url), { compress: false })
+}
+
+/** The source as it is, but begun before the load where nothing is committed yet. */
+function connectorFrom(place: StreamPlace): SourceConnector<unknown> {
+  const connector = mysql as SourceConnector<unknown>
+  return {
+    ...connector,
+    open: async (config, ctx) => {
+      const source = await connector.open(config, ctx)
+      const start = formatPosition({ place, snapshot: null, extras: {} })
+      return {
+        read: (after, signal) => source.read(after ?? start, signal),
+        ack: (position) => source.ack(position),
+        [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+      }
+    },
+  }
+}
+
+/** Seconds from the request of the stream until every row is in a commit in the folder. */
+async function ingest(load: Load): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const stop = new AbortController()
+  try {
+    const log = await openLog(new DirectoryStore(join(folder, 'log')), { signal: stop.signal })
+    let startMs = 0
+    let durable = 0
+    const ctx: TaskContext = {
+      pipeline: 'bench',
+      name: 'my',
+      clock: systemClock,
+      random: Math.random,
+      logger: { debug: silent, info: silent, warn: silent, error: silent },
+      metrics: { count: silent, gauge: silent, observe: silent },
+      report: ({ state }) => {
+        if (state === 'running' && startMs === 0) startMs = performance.now()
+      },
+      log,
+      writer: 'bench',
+      progress: (rows) => {
+        durable += rows
+        if (durable >= load.rows) stop.abort()
+      },
+      trouble: silent,
+    }
+    const task = {
+      connector: connectorFrom(load.from),
+      config: mysql.config.parse({
+        url: load.server.url,
+        tables: ['bench.bench'],
+        snapshot: 'never',
+      }),
+      flush: { bytesMax: 4 << 20, intervalMs: 20, intervalMsMax: 1000 },
+      openBytesMax: 32 << 20,
+      stateDir: join(folder, 'state'),
+    }
+    let endMs = 0
+    stop.signal.addEventListener('abort', () => (endMs = performance.now()))
+    await runIngest(task, ctx, stop.signal)
+    if (durable < load.rows) throw new Error(`only ${durable} of ${load.rows} rows became durable`)
+    return (endMs - startMs) / 1000
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+    // The peak is to be that of one pipeline: the log of this round, with its cache, is not part of the next.
+    globalThis.gc?.()
+  }
+}
+
+/** Reads `bytesWanted` and looks at nothing; with Infinity, until nothing comes for a second. */
+async function drain(
+  { server, from }: Load,
+  bytesWanted: number,
+): Promise<{ readonly bytes: number; readonly seconds: number }> {
+  const options = { serverId: 4_000_000_001, heartbeatMs: 60_000, clock: systemClock }
+  await using dump = await BinlogDump.open({ target: target(server), from, ...options }, never)
+  const startMs = performance.now()
+  let bytes = 0
+  let lastMs = startMs
+  while (bytes < bytesWanted) {
+    const chunk = dump.socket.take()
+    if (chunk !== null) {
+      bytes += chunk.length
+      lastMs = performance.now()
+    } else if (bytesWanted !== Infinity) await dump.socket.wait()
+    else if (performance.now() - lastMs > 1000) break
+    else await sleep(5)
+  }
+  return { bytes, seconds: (lastMs - startMs) / 1000 }
+}
+
+async function mysqlbinlog({ server, from }: Load): Promise<number> {
+  const words = ['--read-from-remote-server', '--to-last-log', '-v', from.file]
+  const { command, args, env } = server.program('binlog', ...words)
+  const startMs = performance.now()
+  const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const [code] = (await once(child, 'exit')) as [number | null]
+  if (code !== 0) throw new Error(`mysqlbinlog ended with ${code}`)
+  return (performance.now() - startMs) / 1000
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[sorted.length >> 1]!
+}
+
+async function run({ quick }: { readonly quick: boolean }): Promise<readonly BenchRow[]> {
+  await using server = await startMysql({ settings: { 'innodb-buffer-pool-size': '512M' } })
+  const backlog = await load(server, quick ? 200 : 2000)
+  // The first round warms up code, memory and the server's cache, and says how many bytes there are.
+  const { bytes } = await drain(backlog, Infinity)
+  await ingest(backlog)
+  const ours: number[] = []
+  const lazy: number[] = []
+  const tool: number[] = []
+  for (let round = 0; round < (quick ? 3 : 5); round++) {
+    ours.push(await ingest(backlog))
+    lazy.push((await drain(backlog, bytes)).seconds)
+    tool.push(await mysqlbinlog(backlog))
+  }
+  const rate = (seconds: readonly number[]): number => Math.round(backlog.rows / median(seconds))
+  const peakMb = process.resourceUsage().maxRSS / 1024
+  const [rated, drained, listed] = [rate(ours), rate(lazy), rate(tool)]
+  const ratio = rated / listed
+  return [
+    {
+      what: 'MySQL stream to durable log, limit: mysqlbinlog -v to null',
+      unit: 'rows/s',
+      ours: rated,
+      limit: listed,
+      ratio,
+      goal: 0.5,
+      met: ratio >= 0.5,
+    },
+    {
+      what: 'MySQL stream to durable log, limit: lazy socket drain',
+      unit: 'rows/s',
+      ours: rated,
+      limit: drained,
+      ratio: rated / drained,
+      goal: null,
+      met: true,
+    },
+    {
+      what: 'peak memory of the process',
+      unit: 'MB',
+      ours: Math.round(peakMb),
+      limit: 256,
+      ratio: peakMb / 256,
+      goal: 1,
+      met: peakMb <= 256,
+    },
+  ]
+}
+
+export const bench = {
+  id: 'P3',
+  what: 'MySQL change stream to durable log',
+  run,
+}
