@@ -146,6 +146,7 @@ const usualCollations: Readonly<Record<string, string>> = {
   83: 'utf8mb3',
   224: 'utf8mb4',
   255: 'utf8mb4',
+  2304: 'utf8mb4',
 }
 
 export function placeOf(recorded: Pick<Recording, 'flavour' | 'gtids'>, file = ''): StreamPlace {
