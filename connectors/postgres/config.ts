@@ -35,7 +35,7 @@ export const postgresConfig = z.strictObject({
     .min(1)
     .meta({
       description:
-        'Tables to follow: schema.table, schema.* for all tables of a schema, or table for public.table. Names are spelled exactly as the server stores them. A table added later is copied at the next start.',
+        'Tables to follow: schema.table, schema.* for all tables of a schema, or table for public.table. Names are spelled exactly as the server stores them. A table added later is copied beside the running stream.',
       examples: [['public.orders', 'public.customers'], ['sales.*']],
     }),
   slot: z
@@ -61,6 +61,14 @@ export const postgresConfig = z.strictObject({
     description:
       'initial: copy the tables first, then follow the changes. never: only changes, from the slot’s position on.',
   }),
+  resnapshot: z
+    .record(z.string(), z.string().min(1))
+    .default({})
+    .meta({
+      description:
+        'Tables to copy again, as schema.table, each with any text, such as a date or a ticket. A text that was not there before empties the topic and copies the table once.',
+      examples: [{ 'public.orders': '2027-03-01' }],
+    }),
   heartbeat: durationText(
     'How often a quiet database gets a logical message, so that the slot can let go of WAL that other databases of the server write. 0s = never.',
   ).prefault('60s'),

@@ -6,13 +6,16 @@
 import type { Client, ClientConfig } from 'pg'
 import type { Context } from '../../core/connector/context.ts'
 import type { Problem } from '../../core/connector/problem.ts'
+import { nothingCopied } from '../../core/connector/snapshot/progress.ts'
 import type { Position, Source, SourceBatch, SourceConnector } from '../../core/connector/source.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { postgresConfig, sourceNames, type PostgresConfig, type SourceNames } from './config.ts'
+import { CommitLog } from './commit-log.ts'
 import { clientConfig, connect } from './connection.ts'
 import { postgresError } from './errors.ts'
+import { followBeside } from './follow-beside.ts'
 import { end } from './generation.ts'
-import { formatPosition, parsePosition, atOrAfter } from './position.ts'
+import { formatPosition, parsePosition, atOrAfter, type PgPosition } from './position.ts'
 import { preflightProblems } from './preflight.ts'
 import { loadFacts } from './preflight-facts.ts'
 import { watchSlot } from './slot-watch.ts'
@@ -112,8 +115,7 @@ class PostgresSource implements Source {
       } finally {
         await run[Symbol.asyncDispose]()
       }
-      const again = yield* this.#follow(config, run, place, signal)
-      place = { lsn: again.lsn, snapshot: again.progress }
+      place = yield* this.#follow(config, run, place, signal)
     }
   }
 
@@ -130,34 +132,18 @@ class PostgresSource implements Source {
     })
   }
 
-  /** The change stream, until it turns out that a table has to be copied anew; see CopyAgain. */
+  /**
+   * The change stream, until it turns out that a table has to be copied anew (CopyAgain), or until the
+   * tables that are copied beside it are in the log; returns where to go on from.
+   */
   async *#follow(
     config: ClientConfig,
     run: SourceRun,
-    { lsn, snapshot }: { readonly lsn: bigint; readonly snapshot: SnapshotProgress | null },
+    place: PgPosition,
     signal: AbortSignal,
-  ): AsyncGenerator<SourceBatch, { readonly lsn: bigint; readonly progress: SnapshotProgress }> {
-    const filter = snapshot === null ? null : filterOf(run, snapshot)
-    const until = snapshot === null ? 0n : filterEnd(snapshot)
-    const last = snapshot === null ? null : settled(snapshot)
-    const positionAt = (at: bigint): Position =>
-      formatPosition({ lsn: at, snapshot: at >= until ? last : snapshot })
-    const stream = streamChanges(
-      {
-        client: config,
-        slot: this.#names.slot,
-        publication: this.#names.publication,
-        tables: run.tables,
-        types: run.types,
-        after: lsn,
-        acknowledged: this.#durable,
-        positionAt,
-        filter,
-        ctx: this.#ctx,
-      },
-      signal,
-    )
-    const beside = new AbortController()
+  ): AsyncGenerator<SourceBatch, PgPosition> {
+    const { snapshot } = place
+    const stop = new AbortController()
     const watching = watchSlot(
       {
         client: config,
@@ -165,29 +151,86 @@ class PostgresSource implements Source {
         heartbeatMs: this.#config.heartbeat,
         ctx: this.#ctx,
       },
-      AbortSignal.any([beside.signal, signal]),
+      AbortSignal.any([stop.signal, signal]),
     )
     const open = new Set<string>()
-    let reached = lsn
+    let reached = place
     try {
-      this.#stream = stream
       this.#ctx.report({ state: 'running', detail: '' })
-      for await (const batch of stream) {
+      for await (const batch of this.#batches(config, run, place, signal)) {
         yield batch
         note(open, batch)
-        if (batch.position !== null) reached = parsePosition(batch.position).lsn
+        if (batch.position !== null) reached = parsePosition(batch.position)
       }
     } catch (error) {
       if (!(error instanceof CopyAgain) || snapshot === null) throw error
       this.#ctx.logger.warn(error.message, { tableOid: error.tableOid })
       for (const id of open) yield abortOf(id)
-      return { lsn: reached, progress: copyAgain(snapshot, error.tableOid) }
+      return { ...reached, snapshot: copyAgain(snapshot, error.tableOid) }
     } finally {
       this.#stream = null
-      beside.abort()
+      stop.abort()
       await watching
     }
-    throw new SluiceError('internal.bug', { message: 'The change stream ended by itself.' })
+    return reached
+  }
+
+  /** Ends by itself only where tables were copied beside the stream, and are. */
+  async *#batches(
+    config: ClientConfig,
+    run: SourceRun,
+    { lsn, snapshot, beside = nothingCopied }: PgPosition,
+    signal: AbortSignal,
+  ): AsyncGenerator<SourceBatch, void, undefined> {
+    const filter = snapshot === null ? null : filterOf(run, snapshot)
+    const until = snapshot === null ? 0n : filterEnd(snapshot)
+    const last = snapshot === null ? null : settled(snapshot)
+    const isAlone = run.plan.tables.length === 0
+    const positionAt = (at: bigint): Position => {
+      const copied = at >= until ? last : snapshot
+      return formatPosition({ lsn: at, snapshot: copied, ...(isAlone ? { beside } : {}) })
+    }
+    const stop = new AbortController()
+    const commits = isAlone ? null : new CommitLog()
+    const { publication } = this.#names
+    const stream = streamChanges(
+      {
+        client: config,
+        slot: this.#names.slot,
+        publication,
+        tables: run.tables,
+        types: run.types,
+        after: lsn,
+        acknowledged: this.#durable,
+        positionAt,
+        filter,
+        commits,
+        streaming: isAlone,
+        ctx: this.#ctx,
+      },
+      AbortSignal.any([stop.signal, signal]),
+    )
+    this.#stream = stream
+    if (commits === null) {
+      yield* stream
+      throw new SluiceError('internal.bug', { message: 'The change stream ended by itself.' })
+    }
+    const { types, plan } = run
+    yield* followBeside(
+      {
+        stream,
+        stop,
+        position: positionAt(lsn),
+        commits,
+        client: config,
+        publication,
+        types,
+        plan,
+        asked: this.#config.resnapshot,
+        ctx: this.#ctx,
+      },
+      signal,
+    )
   }
 }
 

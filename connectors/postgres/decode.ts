@@ -22,6 +22,7 @@
  */
 import type { Position, SourceBatch } from '../../core/connector/source.ts'
 import { SluiceError } from '../../core/errors/error.ts'
+import type { CommitLog } from './commit-log.ts'
 import {
   bigintAt,
   int32At,
@@ -49,6 +50,8 @@ export interface DecoderOptions {
   /** The position to commit with everything before an LSN. */
   readonly positionAt: (lsn: bigint) => Position
   readonly filter: RowFilter | null
+  /** Hears of each transaction that the stream brings whole; see CommitLog. */
+  readonly commits?: CommitLog | null
 }
 
 export class Decoder {
@@ -63,6 +66,7 @@ export class Decoder {
   readonly #after: bigint
   readonly #positionAt: (lsn: bigint) => Position
   readonly #filter: RowFilter | null
+  readonly #commits: CommitLog | null
   readonly #rows = new RowChanges()
   readonly #whole = new TableWriters()
   readonly #streamed = new TableWriters()
@@ -85,6 +89,7 @@ export class Decoder {
     this.#after = options.after
     this.#positionAt = options.positionAt
     this.#filter = options.filter
+    this.#commits = options.commits ?? null
     this.#lsn = options.after
     this.#handedOut = options.after
   }
@@ -192,6 +197,7 @@ export class Decoder {
     }
     this.#into = null
     const after = bigintAt(source, at + 9)
+    this.#commits?.committed(this.#xid, after)
     if (after > this.#lsn) this.#lsn = after
     if (this.#parted) {
       const changes = this.#whole.gathered.take()

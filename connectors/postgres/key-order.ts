@@ -95,12 +95,32 @@ export function orderSql(order: KeyOrder): string {
 
 /** `("a", convert_to(…)) > ('1'::int8, convert_to(…))`: the rows after `key`, texts as the server printed. */
 export function afterKeySql(order: KeyOrder, key: readonly string[]): string {
-  const last = order.map((column, i) =>
-    column.native
-      ? `${quoteLiteral(key[i]!)}::${column.typeSql}`
-      : `convert_to(${quoteLiteral(key[i]!)}, 'UTF8')`,
-  )
-  return `(${orderSql(order)}) > (${last.join(', ')})`
+  return `(${orderSql(order)}) > (${placeSql(order, key)})`
+}
+
+/** The rows up to `key`. */
+export function upToKeySql(order: KeyOrder, key: readonly string[]): string {
+  return `(${orderSql(order)}) <= (${placeSql(order, key)})`
+}
+
+/** The rows of these keys; at least one. */
+export function ofKeysSql(order: KeyOrder, keys: readonly (readonly string[])[]): string {
+  return `(${orderSql(order)}) IN (${keys.map((key) => `(${placeSql(order, key)})`).join(', ')})`
+}
+
+function placeSql(order: KeyOrder, key: readonly string[]): string {
+  return order
+    .map((column, i) =>
+      column.native
+        ? `${quoteLiteral(key[i]!)}::${column.typeSql}`
+        : `convert_to(${quoteLiteral(key[i]!)}, 'UTF8')`,
+    )
+    .join(', ')
+}
+
+/** The key's texts as the server prints them: `concat("a"), concat("b")`. */
+export function keyTextsSql(order: KeyOrder): string {
+  return order.map(({ name }, i) => `concat(${quoteIdent(name)}) AS k${i}`).join(', ')
 }
 
 /**

@@ -1,11 +1,12 @@
 /**
  * Positions of this source: how far the stream is, and how far the first copy of the tables is.
  *
- *   position = JSON {"lsn": "X/Y"} or {"lsn": "X/Y", "snapshot": SnapshotProgress}
+ *   position = JSON {"lsn": "X/Y" [, "snapshot": SnapshotProgress] [, "beside": progress of the copy beside the stream]}
  */
 import { SluiceError } from '../../core/errors/error.ts'
 import { position, type Position } from '../../core/connector/source.ts'
 import { formatLsn, parseLsn } from './lsn.ts'
+import type { SnapshotProgress as BesideProgress } from '../../core/connector/snapshot/progress.ts'
 import type { SnapshotProgress } from './snapshot-progress.ts'
 
 export interface PgPosition {
@@ -13,18 +14,30 @@ export interface PgPosition {
   readonly lsn: bigint
   /** null when the tables were never to be copied. */
   readonly snapshot: SnapshotProgress | null
+  /** Tables that were added later or copied again. */
+  readonly beside?: BesideProgress
 }
 
-export function formatPosition({ lsn, snapshot }: PgPosition): Position {
-  const content = snapshot === null ? { lsn: formatLsn(lsn) } : { lsn: formatLsn(lsn), snapshot }
-  return position(JSON.stringify(content))
+export function formatPosition({ lsn, snapshot, beside }: PgPosition): Position {
+  return position(
+    JSON.stringify({
+      lsn: formatLsn(lsn),
+      ...(snapshot === null ? {} : { snapshot }),
+      ...(beside === undefined || beside.steps === 0 ? {} : { beside }),
+    }),
+  )
 }
 
 /** Throws `internal.bug`: a position comes from our own log, and from nowhere else. */
 export function parsePosition(text: Position): PgPosition {
   try {
-    const content = JSON.parse(text) as { lsn: string; snapshot?: SnapshotProgress }
-    return { lsn: parseLsn(content.lsn), snapshot: content.snapshot ?? null }
+    const content = JSON.parse(text) as {
+      lsn: string
+      snapshot?: SnapshotProgress
+      beside?: BesideProgress
+    }
+    const { lsn, snapshot = null, beside } = content
+    return { lsn: parseLsn(lsn), snapshot, ...(beside === undefined ? {} : { beside }) }
   } catch (cause) {
     throw new SluiceError('internal.bug', {
       message: 'The position in the log is not one of a PostgreSQL source.',
@@ -40,7 +53,11 @@ export function parsePosition(text: Position): PgPosition {
 export function atOrAfter(a: Position, b: Position): boolean {
   const left = parsePosition(a)
   const right = parsePosition(b)
-  return left.lsn >= right.lsn && stepsOf(left) >= stepsOf(right)
+  return (
+    left.lsn >= right.lsn &&
+    stepsOf(left) >= stepsOf(right) &&
+    (left.beside?.steps ?? 0) >= (right.beside?.steps ?? 0)
+  )
 }
 
 function stepsOf({ snapshot }: PgPosition): number {

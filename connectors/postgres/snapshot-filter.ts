@@ -18,11 +18,11 @@ interface FilteredTable {
 }
 
 /** Visibility under one database snapshot, of 32-bit transaction ids. */
-class Visibility {
+export class Visibility {
   readonly #xmin: bigint
   readonly #xmax: bigint
   readonly #inProgress: ReadonlySet<bigint>
-  constructor(generation: Generation) {
+  constructor(generation: Pick<Generation, 'xmin' | 'xmax' | 'xip'>) {
     this.#xmin = BigInt(generation.xmin)
     this.#xmax = BigInt(generation.xmax)
     this.#inProgress = new Set(generation.xip.map(BigInt))

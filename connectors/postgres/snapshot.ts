@@ -93,11 +93,10 @@ export async function* copyTables(
  * lock, the copy would miss every row, so that is looked for.
  */
 async function lockTable(job: CopyJob, reader: Client, known: TableInfo): Promise<LockedTable> {
-  const name = `${known.kind === 'table' ? 'ONLY ' : ''}${quoteTable(known)}`
   await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   await reader.query(`SET TRANSACTION SNAPSHOT '${job.snapshot.name}'`)
   try {
-    await reader.query(`LOCK TABLE ${name} IN ACCESS SHARE MODE`)
+    await reader.query(`LOCK TABLE ${fromSql(known)} IN ACCESS SHARE MODE`)
   } catch (error) {
     if ((error as { code?: string }).code === '42P01') throw tableChanged(known, error)
     throw error
@@ -157,7 +156,10 @@ export function compareOf(schema: Schema, order: KeyOrder): KeyCompare {
 }
 
 /** The publication's row filter (PostgreSQL 15): the stream leaves those rows out, so must the copy. */
-async function rowFilterOf(job: CopyJob, table: TableInfo): Promise<string | null> {
+export async function rowFilterOf(
+  job: Pick<CopyJob, 'control' | 'publication'>,
+  table: TableInfo,
+): Promise<string | null> {
   const { rows } = await job.control.query<{ filter: string | null }>(
     `SELECT to_jsonb(p) ->> 'rowfilter' AS filter FROM pg_publication_tables p
       WHERE p.pubname = $1 AND p.schemaname = $2 AND p.tablename = $3`,
@@ -229,19 +231,28 @@ function copySql(
   { table, order, rowFilter }: LockedTable,
   after: readonly string[] | null,
 ): string {
-  const columns = table.columns.map((column) => quoteIdent(column.name)).join(', ')
-  // Children of plain inheritance are tables of their own; partitions are not.
-  const from = `${table.kind === 'table' ? 'ONLY ' : ''}${quoteTable(table)}`
-  const conditions = [
-    ...(rowFilter === null ? [] : [`(${rowFilter})`]),
-    ...(after === null ? [] : [afterKeySql(order, after)]),
-  ]
-  const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
+  const where = after === null ? [] : [afterKeySql(order, after)]
   const orderBy = order.length === 0 ? '' : ` ORDER BY ${orderSql(order)}`
-  return `COPY (SELECT ${columns} FROM ${from}${where}${orderBy}) TO STDOUT`
+  return `COPY (${selectSql(table, rowFilter, where)}${orderBy}) TO STDOUT`
 }
 
-function snapshotBatch(schema: Schema, parser: CopyParser, timeUs: number): Batch {
+/** The table's rows, every published column, that the publication sends and `where` admits. */
+export function selectSql(
+  table: TableInfo,
+  rowFilter: string | null,
+  where: readonly string[],
+): string {
+  const columns = table.columns.map((column) => quoteIdent(column.name)).join(', ')
+  const conditions = rowFilter === null ? where : [`(${rowFilter})`, ...where]
+  return `SELECT ${columns} FROM ${fromSql(table)}${conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`}`
+}
+
+/** Children of plain inheritance are tables of their own; partitions are not. */
+export function fromSql(table: TableInfo): string {
+  return `${table.kind === 'table' ? 'ONLY ' : ''}${quoteTable(table)}`
+}
+
+export function snapshotBatch(schema: Schema, parser: CopyParser, timeUs: number): Batch {
   const { rows } = parser
   const weights = new Int32Array(rows).fill(1)
   const ops = new Uint8Array(rows).fill(Op.snapshot)

@@ -4,11 +4,13 @@
  */
 import type { Client, ClientConfig } from 'pg'
 import type { Context } from '../../core/connector/context.ts'
+import { nothingCopied as noneBeside } from '../../core/connector/snapshot/progress.ts'
 import type { Problem } from '../../core/connector/problem.ts'
 import type { SourceBatch } from '../../core/connector/source.ts'
 import { codes } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { emptyBatch } from '../../core/record/batch-ops.ts'
+import { askedAtFirst, planBeside, type BesidePlan } from './beside-plan.ts'
 import { loadTables, topicName, topicSchema, TypeCatalog, type TableInfo } from './catalog.ts'
 import type { PostgresConfig, SourceNames } from './config.ts'
 import { end, holdSnapshot, type ExportedSnapshot } from './generation.ts'
@@ -39,6 +41,8 @@ export class SourceRun implements AsyncDisposable {
   tables: readonly TableInfo[] = []
   /** How keys compare, by oid, of the tables that were read under more than one generation. */
   compares: ReadonlyMap<number, KeyCompare> = new Map()
+  /** What is copied beside the stream. */
+  plan: BesidePlan = { progress: noneBeside, tables: [], topics: new Set(), again: [] }
   readonly #options: RunOptions
 
   constructor(options: RunOptions) {
@@ -64,8 +68,18 @@ export class SourceRun implements AsyncDisposable {
     yield this.#announcement()
     if (place === null) return yield* this.#first(facts)
     const before = source.snapshot === 'never' ? place.snapshot : (place.snapshot ?? nothingCopied)
+    this.plan = await planBeside(
+      { ...place, snapshot: before },
+      {
+        tables: this.tables,
+        added,
+        asked: source.resnapshot,
+        snapshot: source.snapshot,
+        orderOf: (table) => loadKeyOrder(control, table),
+      },
+    )
     const snapshot = yield* this.#rest({ lsn: place.lsn, snapshot: before }, added)
-    return { lsn: place.lsn, snapshot }
+    return { lsn: place.lsn, snapshot, beside: this.plan.progress }
   }
 
   /** Every topic with its schema, before the first copy brings them one after the other, or nothing at all. */
@@ -115,9 +129,12 @@ export class SourceRun implements AsyncDisposable {
     const slot = await createSlot(config, names.slot, control, ctx, signal)
     const lsn = parseLsn(slot.consistentPoint)
     try {
-      if (source.snapshot === 'never') return { lsn, snapshot: null }
+      const orderOf = (table: TableInfo) => loadKeyOrder(control, table)
+      const progress = await askedAtFirst(this.tables, source.resnapshot, orderOf)
+      this.plan = { ...this.plan, progress }
+      if (source.snapshot === 'never') return { lsn, snapshot: null, beside: progress }
       const snapshot = yield* this.#copy(this.tables, { lsn, snapshot: nothingCopied }, slot)
-      return { lsn, snapshot }
+      return { lsn, snapshot, beside: progress }
     } finally {
       await slot[Symbol.asyncDispose]()
     }
@@ -131,8 +148,11 @@ export class SourceRun implements AsyncDisposable {
     const { control, ctx, signal, source } = this.#options
     if (snapshot === null) return null
     let progress = await this.#compareKeys(this.#voided(snapshot, added))
+    const { topics } = this.plan
     for (;;) {
-      const wanted = tablesToCopy(this.tables, progress)
+      const wanted = tablesToCopy(this.tables, progress).filter(
+        (table) => !topics.has(topicName(table)),
+      )
       const todo =
         source.snapshot === 'never'
           ? wanted.filter((table) => progress.tables[topicName(table)] !== undefined)
@@ -163,6 +183,10 @@ export class SourceRun implements AsyncDisposable {
       })
       progress = withoutRows(progress, topic, { oid, key: [] })
     }
+    for (const topic of this.plan.again) {
+      const oid = followed.get(topic)
+      if (oid !== undefined) progress = withoutRows(progress, topic, { oid, key: [] })
+    }
     return progress
   }
 
@@ -175,7 +199,8 @@ export class SourceRun implements AsyncDisposable {
     const snapshot = await holdSnapshot(config, exported, signal)
     try {
       const publication = names.publication
-      const positionAt = (state: SnapshotProgress) => formatPosition({ lsn, snapshot: state })
+      const positionAt = (state: SnapshotProgress) =>
+        formatPosition({ lsn, snapshot: state, beside: this.plan.progress })
       const job = { config, control, types: this.types, publication, snapshot, positionAt }
       return yield* copyTables({ ...job, ctx, signal }, tables, progress)
     } finally {

@@ -8,6 +8,7 @@ import type { Context } from '../../core/connector/context.ts'
 import type { Position, SourceBatch } from '../../core/connector/source.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { TableInfo, TypeCatalog } from './catalog.ts'
+import type { CommitLog } from './commit-log.ts'
 import { connect } from './connection.ts'
 import { Decoder } from './decode.ts'
 import { postgresError } from './errors.ts'
@@ -30,6 +31,7 @@ export interface StreamOptions {
   /** The position to commit together with everything before an LSN. Called with rising LSNs. */
   readonly positionAt: (lsn: bigint) => Position
   readonly filter: RowFilter | null
+  readonly commits?: CommitLog | null
   /** Large transactions before their commit, where the server can; true when absent. */
   readonly streaming?: boolean
   readonly ctx: Pick<Context, 'clock' | 'logger'>

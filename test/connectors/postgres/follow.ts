@@ -124,12 +124,18 @@ export class Follower implements AsyncDisposable {
   }
 
   #isAt(position: Position, goal: bigint): boolean {
-    const { lsn, snapshot } = parsePosition(position)
+    const { lsn, snapshot, beside } = parsePosition(position)
     if (lsn < goal || snapshot === null) return lsn >= goal
+    const copied = new Set(Object.keys(snapshot.done))
+    for (const [topic, { upTo, waiting }] of Object.entries(beside?.tables ?? {})) {
+      // A table that is void and not followed any more stays so.
+      if (upTo === undefined && waiting === undefined) copied.add(topic)
+      else if (this.tables.includes(topic)) return false
+    }
     // A table without ranges is one that is void, and to be copied anew if it is still followed.
-    const begun = Object.values(snapshot.tables).filter(({ ranges }) => ranges.length > 0)
-    const complete = Object.keys(snapshot.done).length + begun.filter(isComplete).length
-    return begun.every(isComplete) && complete >= this.tables.length
+    const begun = Object.entries(snapshot.tables).filter(([, { ranges }]) => ranges.length > 0)
+    for (const [topic] of begun) copied.add(topic)
+    return begun.every(([, table]) => isComplete(table)) && copied.size >= this.tables.length
   }
 
   /** Forgets everything since the last position; the next read is that of a new process. */

@@ -1,0 +1,313 @@
+/**
+ * Chunks of a table for the copy beside the stream (core/connector/snapshot/beside.ts), for tables that
+ * are added later and those that are copied again. Each chunk is one COPY of a range of the key's index
+ * in a REPEATABLE READ transaction of its own; docs/decisions/0007-snapshot-beside-stream.md says why
+ * chunks and stream join exactly.
+ */
+import type { Client, ClientConfig } from 'pg'
+import type { Context } from '../../core/connector/context.ts'
+import {
+  SnapshotTableChanged,
+  type Chunk,
+  type ChunkRows,
+  type KeyText,
+  type SnapshotReader,
+  type SnapshotTable,
+} from '../../core/connector/snapshot/reader.ts'
+import type { Position } from '../../core/connector/source.ts'
+import type { Batch } from '../../core/record/batch.ts'
+import { textAt } from '../../core/record/value.ts'
+import {
+  loadTables,
+  topicSchema,
+  type TableInfo,
+  type TableName,
+  type TypeCatalog,
+} from './catalog.ts'
+import type { CommitLog } from './commit-log.ts'
+import { connect, destroy } from './connection.ts'
+import { copyOut } from './copy.ts'
+import { CopyParser } from './copy-parser.ts'
+import { postgresError } from './errors.ts'
+import { end } from './generation.ts'
+import type { KeyCompare } from './key-compare.ts'
+import {
+  afterKeySql,
+  keyTextsSql,
+  loadKeyOrder,
+  ofKeysSql,
+  orderNames,
+  orderSql,
+  upToKeySql,
+  type KeyOrder,
+} from './key-order.ts'
+import { parseLsn } from './lsn.ts'
+import { parsePosition } from './position.ts'
+import { openTransactionsEnded } from './publication.ts'
+import { oldTransactions } from './slot.ts'
+import { compareOf, fromSql, rowFilterOf, selectSql, snapshotBatch } from './snapshot.ts'
+import { Visibility } from './snapshot-filter.ts'
+import { valueDecoder } from './values.ts'
+
+/** What a chunk is to hold, by the planner's guess of a row. */
+const chunkBytes = 4 << 20
+const chunkRowsMin = 1000
+const chunkRowsMax = 200_000
+const visiblePollMs = 5
+
+export interface SnapshotReaderOptions {
+  readonly client: ClientConfig
+  readonly publication: string
+  readonly types: TypeCatalog
+  /** The table of a topic, by name. */
+  readonly tables: ReadonlyMap<string, TableName>
+  /** What the stream brings; see CommitLog. */
+  readonly commits: CommitLog
+  readonly ctx: Pick<Context, 'clock' | 'report'>
+}
+
+/** A table as it was described, with how its keys compare. */
+interface Described {
+  readonly info: TableInfo
+  readonly order: KeyOrder
+  readonly compare: KeyCompare
+}
+
+/** Whether the table can be read in ranges of its key: every column is in the order of its index. */
+export function hasRanges(order: KeyOrder): boolean {
+  return order.length > 0 && order.every(({ native }) => native)
+}
+
+interface Seen {
+  readonly snapshot: string
+  readonly lsn: string
+  readonly time_us: string
+}
+
+/** The WAL position is read after the snapshot was taken, by the same statement. */
+const seenQuery = `
+  SELECT pg_current_snapshot()::text AS snapshot, pg_current_wal_insert_lsn()::text AS lsn,
+         trunc(extract(epoch FROM now()) * 1000000)::int8::text AS time_us`
+
+export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
+  readonly #options: SnapshotReaderOptions
+  readonly #described = new Map<string, Described>()
+  #idle: Client[] = []
+  /** When no transaction is left that was open before this reader began. */
+  #started: Promise<void> | null = null
+
+  constructor(options: SnapshotReaderOptions) {
+    this.#options = options
+  }
+
+  async describe(topic: string, signal: AbortSignal): Promise<SnapshotTable | null> {
+    return this.#with(`look at the table of ${topic}`, signal, async (client) => {
+      const described = await this.#describe(client, topic)
+      if (described === null) return null
+      this.#described.set(topic, described)
+      return { topic, id: String(described.info.oid), key: orderNames(described.order) }
+    })
+  }
+
+  async split(
+    table: SnapshotTable,
+    after: KeyText | null,
+    signal: AbortSignal,
+  ): Promise<KeyText | null> {
+    const { info, order } = this.#of(table)
+    const where = after === null ? '' : ` WHERE ${afterKeySql(order, after)}`
+    const query = `SELECT ${keyTextsSql(order)} FROM ${fromSql(info)}${where}
+      ORDER BY ${orderSql(order)} OFFSET ${chunkRows(info) - 1} LIMIT 1`
+    return this.#with(`read table ${table.topic}`, signal, async (client) => {
+      await client.query('BEGIN READ ONLY; SET LOCAL enable_sort = off; SET LOCAL jit = off')
+      const { rows } = await client.query<Record<string, string>>(query)
+      await client.query('COMMIT')
+      const [row] = rows
+      return row === undefined ? null : order.map((_, i) => row[`k${i}`]!)
+    })
+  }
+
+  async read(
+    table: SnapshotTable,
+    rows: ChunkRows,
+    from: Position,
+    signal: AbortSignal,
+  ): Promise<Chunk> {
+    // A table that was published a moment ago: what open transactions did to it before is not sent.
+    this.#started ??= this.#openEnded(signal)
+    await this.#started
+    const { lsn } = parsePosition(from)
+    return this.#with(`read table ${table.topic}`, signal, async (client) => {
+      for (;;) {
+        const seen = await this.#begin(client, table)
+        if (this.#shows(seen, lsn)) return this.#chunk(client, table, rows, seen, signal)
+        await client.query('ROLLBACK')
+        await this.#options.ctx.clock.sleep(visiblePollMs, signal)
+      }
+    })
+  }
+
+  isUpTo(table: SnapshotTable, batch: Batch, rows: Int32Array, upTo: KeyText): Uint8Array {
+    const { compare } = this.#of(table)
+    const { key, fields } = batch.schema
+    const places = new Uint8Array(rows.length)
+    for (let i = 0; i < rows.length; i++) {
+      const texts = key.map((field) =>
+        textAt(fields[field]!.type, batch.columns[field]!, rows[i]!)!,
+      )
+      if (compare(texts, upTo) <= 0) places[i] = 1
+    }
+    return places
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const idle = this.#idle
+    this.#idle = []
+    await Promise.all(idle.map(end))
+  }
+
+  #of({ topic }: SnapshotTable): Described {
+    const described = this.#described.get(topic)
+    if (described === undefined) throw new SnapshotTableChanged(topic)
+    return described
+  }
+
+  async #describe(client: Client, topic: string): Promise<Described | null> {
+    const { tables, types, publication } = this.#options
+    const name = tables.get(topic)
+    const [info] = name === undefined ? [] : await loadTables(client, [name], publication)
+    if (info === undefined) return null
+    await types.load(
+      client,
+      info.columns.map((column) => column.typeOid),
+    )
+    const order = await loadKeyOrder(client, info)
+    return { info, order, compare: compareOf(topicSchema(info, types), order) }
+  }
+
+  /**
+   * A snapshot, and the lock that was there before it: TRUNCATE and rewrites, which older snapshots would
+   * see as an empty table, cannot come in between.
+   */
+  async #begin(client: Client, table: SnapshotTable): Promise<Seen> {
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    try {
+      await client.query(`LOCK TABLE ${fromSql(this.#of(table).info)} IN ACCESS SHARE MODE`)
+    } catch (error) {
+      if ((error as { code?: string }).code !== '42P01') throw error
+      await client.query('ROLLBACK')
+      throw new SnapshotTableChanged(table.topic, error)
+    }
+    const { rows } = await client.query<Seen>(seenQuery)
+    return rows[0]!
+  }
+
+  /** Whether the snapshot shows all that the stream brought up to `lsn`. */
+  #shows({ snapshot }: Seen, lsn: bigint): boolean {
+    const [xmin = '', xmax = '', xip = ''] = snapshot.split(':')
+    const visibility = new Visibility({ xmin, xmax, xip: xip === '' ? [] : xip.split(',') })
+    return this.#options.commits.isShown(visibility, lsn)
+  }
+
+  async #chunk(
+    client: Client,
+    table: SnapshotTable,
+    rows: ChunkRows,
+    seen: Seen,
+    signal: AbortSignal,
+  ): Promise<Chunk> {
+    const now = await this.#describe(client, table.topic)
+    const isSame =
+      now !== null &&
+      String(now.info.oid) === table.id &&
+      orderNames(now.order).join('\n') === table.key.join('\n')
+    if (!isSame) {
+      await client.query('ROLLBACK')
+      throw new SnapshotTableChanged(table.topic)
+    }
+    const { info, order } = now
+    const { types, publication } = this.#options
+    const rowFilter = await rowFilterOf({ control: client, publication }, info)
+    await client.query('SET LOCAL jit = off; SET LOCAL enable_seqscan = off')
+    const schema = topicSchema(info, types)
+    const parser = new CopyParser(schema.fields.map((field) => valueDecoder(field.type)))
+    const feed = (source: Uint8Array, from: number, to: number): void =>
+      parser.feed(source, from, to)
+    const select = selectSql(info, rowFilter, conditionsOf(order, rows))
+    for await (const _ of copyOut(client, `COPY (${select}) TO STDOUT`, feed, signal));
+    parser.finish()
+    await client.query('COMMIT')
+    const batch = snapshotBatch(schema, parser, Number(seen.time_us))
+    await flush(client)
+    const end = parseLsn(seen.lsn)
+    return {
+      batches: batch.rows === 0 ? [] : [batch],
+      // All that the snapshot shows wrote its commit before the position was read.
+      isPassed: (position) => parsePosition(position).lsn >= end,
+    }
+  }
+
+  async #openEnded(signal: AbortSignal): Promise<void> {
+    const { ctx } = this.#options
+    await this.#with('wait for open transactions', signal, async (client) => {
+      await openTransactionsEnded(client, ctx.clock, signal, async () => {
+        const what = await oldTransactions(client)
+        ctx.report({
+          state: 'snapshotting',
+          detail: `waiting for transactions to end: ${what}`,
+        })
+      })
+    }).catch((error: unknown) => {
+      this.#started = null
+      throw error
+    })
+  }
+
+  /** `work` with a session of its own, which is kept for the next when nothing went wrong. */
+  async #with<T>(
+    what: string,
+    signal: AbortSignal,
+    work: (client: Client) => Promise<T>,
+  ): Promise<T> {
+    let client: Client | null = null
+    try {
+      client = this.#idle.pop() ?? (await connect(this.#options.client, signal))
+      const result = await work(client)
+      this.#idle.push(client)
+      return result
+    } catch (error) {
+      if (error instanceof SnapshotTableChanged && client !== null) this.#idle.push(client)
+      else if (client !== null) destroy(client)
+      signal.throwIfAborted()
+      throw postgresError(error, what)
+    }
+  }
+}
+
+function conditionsOf(order: KeyOrder, rows: ChunkRows): string[] {
+  if ('keys' in rows) return [ofKeysSql(order, rows.keys)]
+  const { after, upTo } = rows
+  return [
+    ...(after === null ? [] : [afterKeySql(order, after)]),
+    ...(upTo === null ? [] : [upToKeySql(order, upTo)]),
+  ]
+}
+
+/** How many rows a chunk has, by what the planner knows of the table. */
+function chunkRows({ rowsEstimate, pagesEstimate }: TableInfo): number {
+  const rowBytes = rowsEstimate > 0 ? (pagesEstimate * 8192) / rowsEstimate : 200
+  return Math.round(
+    Math.min(chunkRowsMax, Math.max(chunkRowsMin, chunkBytes / Math.max(1, rowBytes))),
+  )
+}
+
+/**
+ * Makes what the snapshot showed durable on the server: a transaction that committed with
+ * synchronous_commit off is visible before it is on disk. It also is what the stream passes next, so
+ * that an idle server shows that the chunk is passed.
+ */
+async function flush(client: Client): Promise<void> {
+  await client.query(
+    "BEGIN; SET LOCAL synchronous_commit = 'local'; SELECT pg_logical_emit_message(true, 'sluice.flush', ''); COMMIT",
+  )
+}
