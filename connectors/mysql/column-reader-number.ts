@@ -189,7 +189,7 @@ const powersOfTen = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1
  * 15 digits without an exponent take one exact division (Clinger, "How to read floating point numbers
  * accurately", 1990); what is longer goes through the engine's own correctly rounded reading.
  */
-export function doubleOf(source: Uint8Array, start: number, end: number): number {
+function doubleOf(source: Uint8Array, start: number, end: number): number {
   const negative = source[start] === ascii.minus
   let at = negative ? start + 1 : start
   let value = 0

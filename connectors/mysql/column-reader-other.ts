@@ -139,7 +139,8 @@ function unpacked(source: Uint8Array, at: number, end: number, into: Uint8Array)
  * MariaDB's UUID. Those of versions 1 to 5 lie with their parts in reverse (node, sequence, time-high,
  * time-mid, time-low), so that version 1 sorts by time; all others lie as they are written. Which it
  * is shows in two bytes: a reversed one has the variant's bit in place 6 and its version, 1 to 5, in
- * place 8 (MariaDB 10.11 and 11.8, plugin/type_uuid/sql_type_uuid.h: rec_need_swap).
+ * place 8 (MariaDB 10.11 and 11.8, plugin/type_uuid/sql_type_uuid.h: rec_need_swap). Columns made
+ * before 10.11.5 have all in reverse, versions 6 and 7 too: the same two bytes show it.
  */
 export class UuidReader implements ColumnReader {
   readonly builder = new Fixed16Builder()

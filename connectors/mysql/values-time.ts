@@ -25,7 +25,7 @@ export function zeroDate(): SluiceError {
 }
 
 /** What stands for µs where the text is none: the caller throws; never a value that a clock has. */
-export const noTime = NaN
+const noTime = NaN
 
 const fractionScale = Float64Array.of(1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1)
 
@@ -58,10 +58,6 @@ export function fractionUs(source: Uint8Array, at: number, bytes: number): numbe
   let value = 0
   for (let i = at; i < at + bytes; i++) value = value * 256 + source[i]!
   return value * unitUs[bytes]!
-}
-
-export function unitOfFraction(bytes: number): number {
-  return unitUs[bytes]!
 }
 
 /** A date or date and time taken apart, reused from value to value. */

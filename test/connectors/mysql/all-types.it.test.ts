@@ -12,7 +12,7 @@ import { loadCollations, type Collations } from '../../../connectors/mysql/chars
 import { columnReader, selectSql } from '../../../connectors/mysql/column-reader.ts'
 import { logicalType } from '../../../connectors/mysql/column-types.ts'
 import { mysqlTypeOf } from '../../../connectors/mysql/column-types-wire.ts'
-import type { MysqlType, ValuePolicies } from '../../../connectors/mysql/types.ts'
+import type { ColumnReader, MysqlType, ValuePolicies } from '../../../connectors/mysql/types.ts'
 import { typeName } from '../../../core/record/types.ts'
 import { textAt } from '../../../core/record/value.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'
@@ -120,13 +120,24 @@ function fromBinlog(
     from += 5
     if (isNull) reader.appendNull()
     else {
-      assert.equal(reader.skip(source, from, end), reader.binlog(source, from, end))
-      from = reader.skip(source, from, end)
+      const next = reader.skip(source, from, end)
+      assert.equal(reader.binlog(source, from, end), next)
+      if (next - from < 100)
+        refusesParts(columnReader(type, map.columns[1]!, policies), source, from, next)
+      from = next
     }
     rows++
   }
   const column = reader.builder.finish()
   return Array.from({ length: rows }, (_, row) => textAt(logicalType(type, policies), column, row))
+}
+
+/** A value that is cut short anywhere is no value. */
+function refusesParts(reader: ColumnReader, source: Uint8Array, from: number, next: number): void {
+  for (let end = from; end < next; end++) {
+    assert.throws(() => reader.binlog(source, from, end), { code: 'source.mysql.protocol' })
+    assert.throws(() => reader.skip(source, from, end), { code: 'source.mysql.protocol' })
+  }
 }
 
 async function fromCopy(
