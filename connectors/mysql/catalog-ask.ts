@@ -20,13 +20,35 @@ export async function askCatalog(
   signal: AbortSignal,
 ): Promise<CatalogAnswer> {
   await using session = await connect(target, signal)
-  const [found] = await loadTables(session.query, [{ database, table }])
-  const charset = await defaultCharset(session.query, { database, table })
-  const defaults = found === undefined ? none : await loadDefaults(session.query, found)
-  return { table: found ?? null, defaults, charset, asOf: await endOf(session.query, info) }
+  const { query } = session
+  return await unchanging(async () => {
+    const [found] = await loadTables(query, [{ database, table }])
+    const charset = await defaultCharset(query, { database, table })
+    const defaults = found === undefined ? none : await loadDefaults(query, found)
+    return { table: found ?? null, defaults, charset, asOf: await endOf(query, info) }
+  })
 }
 
 const none: Defaults = new Map()
+
+/** ER_NO_SUCH_TABLE, ER_BAD_FIELD_ERROR, ER_BAD_DB_ERROR, ER_TABLE_DEF_CHANGED. */
+const changed: ReadonlySet<unknown> = new Set([1146, 1054, 1049, 1412])
+const attemptsMax = 10
+
+/**
+ * What several statements say about tables, as if no table was changed between them: begun anew when
+ * one was. Throws the driver's error where that never ends.
+ */
+export async function unchanging<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask()
+    } catch (error) {
+      const number = error instanceof Error && 'errno' in error ? error.errno : 0
+      if (!changed.has(number) || attempt === attemptsMax) throw error
+    }
+  }
+}
 
 /** Where the binlog ends: what was read of the catalog before is no older than that. */
 export async function endOf(query: Query, info: ServerInfo): Promise<FilePlace> {

@@ -7,7 +7,7 @@ import type { Context } from '../../core/connector/context.ts'
 import type { Problem } from '../../core/connector/problem.ts'
 import { snapshotBeside, type SnapshotBeside } from '../../core/connector/snapshot/beside.ts'
 import type { Position, Source, SourceBatch, SourceConnector } from '../../core/connector/source.ts'
-import { askCatalog } from './catalog-ask.ts'
+import { askCatalog, unchanging } from './catalog-ask.ts'
 import { topicName } from './catalog.ts'
 import { mysqlConfig, policiesOf, serverIdOf, topicOf, type MysqlConfig } from './config.ts'
 import { connect, nameOf, targetOf, type Target } from './connection.ts'
@@ -41,7 +41,7 @@ async function check(config: MysqlConfig, ctx: Context): Promise<readonly Proble
     const refused = productProblems(server)
     if (refused.length > 0) return refused
     const wanted = { server, patterns: config.tables, after: null }
-    return preflightProblems(await loadFacts(session.query, wanted))
+    return preflightProblems(await unchanging(() => loadFacts(session.query, wanted)))
   } catch (error) {
     throw mysqlError(error, `check source ${ctx.name} at ${nameOf(target)}`)
   }
@@ -88,7 +88,7 @@ class MysqlSource implements Source {
   async #begin(target: Target, after: Position | null, signal: AbortSignal): Promise<Start> {
     await using session = await connect(target, signal)
     const position = after === null ? null : parsePosition(after)
-    return await begin(session.query, this.#config, this.#ctx, position)
+    return await unchanging(() => begin(session.query, this.#config, this.#ctx, position))
   }
 
   /** The stream with the copy woven in. */

@@ -1,0 +1,141 @@
+/**
+ * A reader of the whole source as ingest is one: applies what comes to a Fold, and can crash at any
+ * batch and go on from the last position, as a new process would. Fails where a row comes twice.
+ */
+import assert from 'node:assert/strict'
+import { mysql } from '../../../connectors/mysql/connector.ts'
+import { systemClock, type Context } from '../../../core/connector/context.ts'
+import type { Position, Source, SourceBatch } from '../../../core/connector/source.ts'
+import { Op } from '../../../core/record/batch.ts'
+import { textAt } from '../../../core/record/value.ts'
+import type { MysqlServer } from '../../services/mysql-family.ts'
+import { Fold } from '../postgres/fold.ts'
+
+export interface LogLine {
+  readonly level: string
+  readonly message: string
+  readonly fields: object
+}
+
+export class Follower implements AsyncDisposable {
+  readonly fold = new Fold()
+  readonly lines: LogLine[] = []
+  position: Position | null = null
+  crashes = 0
+  /** May be changed between a crash and the next read, as the pipeline file may. */
+  config: Readonly<Record<string, unknown>>
+  #source: Source | null = null
+  #reader: AsyncIterator<SourceBatch> | null = null
+  #stop = new AbortController()
+  readonly #context: Context
+
+  constructor(config: Readonly<Record<string, unknown>>) {
+    this.config = { heartbeat: '1s', ...config }
+    const log =
+      (level: string) =>
+      (message: string, fields = {}): void =>
+        void this.lines.push({ level, message, fields })
+    this.#context = {
+      pipeline: 'test',
+      name: 'follower',
+      clock: systemClock,
+      random: Math.random,
+      logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
+      metrics: { count: () => {}, gauge: () => {}, observe: () => {} },
+      report: () => {},
+    }
+  }
+
+  async next(): Promise<SourceBatch> {
+    const reader = this.#reader ?? (await this.#open())
+    const result = await reader.next()
+    assert.ok(result.done !== true, 'a source ends only by abort or error')
+    const batch = result.value
+    this.#refuseDoubles(batch)
+    this.fold.apply(batch)
+    if (batch.position !== null) {
+      if (this.position !== null) {
+        assert.ok(
+          mysql.atOrAfter(batch.position, this.position),
+          `${batch.position} after ${this.position}`,
+        )
+      }
+      this.position = batch.position
+    }
+    return batch
+  }
+
+  /** A row that is inserted or copied must not be there: an append-only reader would have it twice. */
+  #refuseDoubles(batch: SourceBatch): void {
+    if (batch.transaction !== null) return
+    for (const change of batch.changes) {
+      if ('truncate' in change || change.batch.schema.changelog !== 'upsert') continue
+      const { schema, columns, ops, rows } = change.batch
+      const known = this.fold.topics.get(change.topic)
+      for (let row = 0; row < rows; row++) {
+        if (ops[row] !== Op.snapshot) continue
+        const key = schema.key.map((field) =>
+          textAt(schema.fields[field]!.type, columns[field]!, row),
+        )
+        assert.ok(!known?.has(JSON.stringify(key)), `${change.topic} ${key.join(',')} twice`)
+      }
+    }
+  }
+
+  /** Reads on until a row with this key, written now, has come, and every copy that was begun is done. */
+  async catchUp(server: MysqlServer, marker: number): Promise<void> {
+    await server.query(`INSERT INTO shop.marker VALUES (${marker})`)
+    const key = JSON.stringify([String(marker)])
+    for (let i = 0; i < 20_000; i++) {
+      if (this.fold.topics.get('shop.marker')?.has(key) === true && this.#isCopied()) return
+      await this.next()
+    }
+    assert.fail('the source never came to where it should')
+  }
+
+  #isCopied(): boolean {
+    const { snapshot } = JSON.parse(this.position!) as {
+      snapshot: { tables: Record<string, { id: string; upTo?: unknown; asked?: string }> }
+    }
+    const wanted = (this.config['resnapshot'] ?? {}) as Readonly<Record<string, string>>
+    return Object.entries(snapshot.tables).every(
+      ([topic, { id, upTo, asked }]) =>
+        id === '' || (upTo === undefined && (asked === wanted[topic] || !(topic in wanted))),
+    )
+  }
+
+  /** Forgets everything since the last position; the next read is that of a new process. */
+  async crash(): Promise<void> {
+    const source = this.#source
+    this.#stop.abort()
+    this.#reader = null
+    this.#source = null
+    this.#stop = new AbortController()
+    this.fold.forgetStaged()
+    this.crashes++
+    await source?.[Symbol.asyncDispose]()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.crash()
+  }
+
+  async #open(): Promise<AsyncIterator<SourceBatch>> {
+    this.#source = await mysql.open(mysql.config.parse(this.config), this.#context)
+    this.#reader = this.#source.read(this.position, this.#stop.signal)[Symbol.asyncIterator]()
+    return this.#reader
+  }
+}
+
+/** The rows of a table as the server prints them, in the form of `Fold.sorted`. */
+export async function rowsOf(server: MysqlServer, table: string): Promise<string[]> {
+  const [database, name] = table.split('.')
+  const columns = await server.query<{ name: string }>(
+    `SELECT COLUMN_NAME AS name FROM information_schema.COLUMNS
+      WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`,
+    [database!, name!],
+  )
+  const texts = columns.map((column, i) => `CAST(\`${column.name}\` AS CHAR) AS c${i}`).join(', ')
+  const rows = await server.query<Record<string, string | null>>(`SELECT ${texts} FROM ${table}`)
+  return rows.map((row) => JSON.stringify(Object.values(row))).sort()
+}
