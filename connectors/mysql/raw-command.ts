@@ -1,8 +1,12 @@
 /**
- * A command whose answer is read as bytes and not by the driver, which would make an object of every
- * row and cannot be stopped in the middle of what it has read: the change stream and the rows of the
- * first copy. The driver opens and authenticates the connection and queues the command like its own;
- * when its turn comes, the socket's bytes come here until `release`.
+ * A command whose answer is read as bytes and not by the driver: the change stream and the rows of the
+ * first copy. The driver opens and authenticates the connection and queues the command like its own; when
+ * its turn comes, the socket's bytes come here until `release`.
+ *
+ * Not for the time that the driver's packets take (measured: 300,000 small events cost 21–57 ms of
+ * processor here and 27–64 ms through them), but because a reader in the middle of a chunk has to stand
+ * still while a table is asked about, an unread rest has to be bounded, and its compressed
+ * connections unpack ahead of whoever reads.
  */
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../core/connector/context.ts'

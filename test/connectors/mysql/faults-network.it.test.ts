@@ -13,7 +13,7 @@ import { Ledger, ledgerTable, prepareLedger, write } from './ledger.ts'
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-11.8')) {
   describe(`the network to ${starter.name}`, () => {
     it('connections that are cut, slow, or silent, and a reader that does not pull', async () => {
-      await using server = await starter.start()
+      await using server = await starter.start({ settings: { 'net-write-timeout': '2' } })
       await prepareLedger(server)
       await using proxy = await startTcpProxy(server.port)
       await using ledger = new Ledger(server.url.replace(String(server.port), String(proxy.port)))
@@ -30,8 +30,9 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
       assert.ok(ledger.retried.length >= 3)
       const before = ledger.retried.length
       ledger.paused = true
-      await write(server, 100_000, 60, { rows: 20, noteBytes: 2000 })
-      await sleep(3500)
+      // More than all buffers on the way hold: the server waits to write, longer than it would by itself.
+      await write(server, 100_000, 60, { rows: 20, noteBytes: 20_000 })
+      await sleep(4500)
       assert.deepEqual(ledger.retried.slice(before), [], 'not pulling is no silence')
       ledger.paused = false
       await ledger.check(server)

@@ -68,3 +68,40 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
     })
   })
 }
+
+for (const starter of await mysqlServers('mysql-9.7')) {
+  describe(`${starter.name} without GTIDs`, () => {
+    const settings = { 'gtid-mode': 'OFF', 'enforce-gtid-consistency': 'OFF' }
+
+    it('is followed by file and offset, through a crash and over the ends of files', async () => {
+      await using server = await starter.start({
+        settings: { ...settings, 'max-binlog-size': '4096' },
+      })
+      await prepareLedger(server)
+      await using ledger = new Ledger(server.url)
+      await ledger.start(server)
+      await write(server, 0, 30)
+      for (const id of await dumpThreads(server)) await server.query(`KILL ${id}`)
+      await write(server, 1000, 30)
+      await ledger.check(server)
+      await write(server, 2000, 10, { rows: 100 })
+      await server.kill()
+      await server.restart()
+      await write(server, 10_000, 10)
+      await ledger.check(server)
+      assert.ok(ledger.retried.length > 1)
+    })
+
+    it('is not taken for another one that answers at its address', async () => {
+      await using first = await starter.start({ settings })
+      await using second = await starter.start({ settings })
+      for (const server of [first, second]) await prepareLedger(server)
+      await using ledger = new Ledger(first.url)
+      await ledger.start(first)
+      ledger.url = second.url
+      await first.kill()
+      await waitFor('the source to stop', () => ledger.stopped !== null)
+      assert.equal(ledger.stopped?.code, 'source.mysql.other_server')
+    })
+  })
+}
