@@ -268,7 +268,7 @@ export class Decoder {
   #tableMap(source: Uint8Array, at: number, end: number): void {
     if (!this.#groups.isOpen) throw protocolError('comes outside a transaction', EventType.tableMap)
     if (this.#groups.isKnown) return
-    this.lookup = this.#tables.map(source, at, end, this.#format.tableIdBytes)
+    this.lookup = this.#tables.map(source, at, end, this.#format)
   }
 
   #rows(source: Uint8Array, at: number, end: number, type: number): void {

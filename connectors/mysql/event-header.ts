@@ -58,10 +58,17 @@ export interface EventFormat {
   readonly serverVersion: string
   /** Table ids have 4 bytes where the post-header of their events has 6 (before 5.1.4). */
   readonly tableIdBytes: 4 | 6
+  /** Written by MariaDB, whose table maps count other columns as text than MySQL's. */
+  readonly isMariadb: boolean
 }
 
 /** Until the first format event. */
-export const noFormat: EventFormat = { checksums: false, serverVersion: '', tableIdBytes: 6 }
+export const noFormat: EventFormat = {
+  checksums: false,
+  serverVersion: '',
+  tableIdBytes: 6,
+  isMariadb: false,
+}
 
 export function parseFormat(source: Uint8Array, start: number, end: number): EventFormat {
   const at = start + headerBytes
@@ -85,7 +92,8 @@ export function parseFormat(source: Uint8Array, start: number, end: number): Eve
     throw protocolError(`names checksum algorithm ${algorithm}`, EventType.formatDescription)
   }
   const tableIdBytes = source[lengths + EventType.tableMap - 1] === 6 ? 4 : 6
-  return { checksums: algorithm === 1, serverVersion, tableIdBytes }
+  const isMariadb = serverVersion.includes('MariaDB')
+  return { checksums: algorithm === 1, serverVersion, tableIdBytes, isMariadb }
 }
 
 /** The algorithm's byte came with MySQL 5.6.1 and MariaDB 5.3. */

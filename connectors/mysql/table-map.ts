@@ -24,6 +24,7 @@
  * has 1 to 11. Options of other kinds are passed over: later versions may add some.
  */
 import { wireCodes } from './column-types-codes.ts'
+import type { EventFormat } from './event-header.ts'
 import { EventType, PackedReader, protocolError, uint16At, uint32At, uint48At } from './events.ts'
 import type { TableMap } from './table-directory.ts'
 import type { WireColumn } from './types.ts'
@@ -44,7 +45,7 @@ export function parseTableMap(
   source: Uint8Array,
   start: number,
   end: number,
-  tableIdBytes: 4 | 6,
+  { tableIdBytes, isMariadb }: Pick<EventFormat, 'tableIdBytes' | 'isMariadb'>,
 ): TableMap {
   const reader = new PackedReader(source, start, end, type)
   reader.skip(tableIdBytes + 2)
@@ -63,7 +64,7 @@ export function parseTableMap(
     table,
     columns,
     nullable,
-    ...readOptions(reader, source, columns),
+    ...readOptions(reader, source, columns, isMariadb ? isMariadbText : isMysqlText),
     body: source.slice(start, end),
   }
 }
@@ -130,6 +131,7 @@ function readOptions(
   reader: PackedReader,
   source: Uint8Array,
   columns: readonly WireColumn[],
+  isText: (column: WireColumn) => boolean,
 ): Options {
   let unsigned: boolean[] | null = null
   let names: string[] | null = null
@@ -260,6 +262,7 @@ function isNumeric({ code }: WireColumn): boolean {
   return numeric.has(code)
 }
 
+/** On both servers. */
 const text: ReadonlySet<number> = new Set([
   wireCodes.varchar,
   wireCodes.varcharCompressed,
@@ -269,8 +272,14 @@ const text: ReadonlySet<number> = new Set([
   wireCodes.blobCompressed,
 ])
 
-function isText({ code }: WireColumn): boolean {
-  return text.has(code)
+/** With vectors (9.0 and on), which are of the binary character set; JSON and geometries are not text. */
+function isMysqlText({ code }: WireColumn): boolean {
+  return text.has(code) || code === wireCodes.vector
+}
+
+/** With geometries, which are blobs there. */
+function isMariadbText({ code }: WireColumn): boolean {
+  return text.has(code) || code === wireCodes.geometry
 }
 
 function isLabelled({ code }: WireColumn): boolean {

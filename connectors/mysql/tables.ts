@@ -3,6 +3,7 @@
  * those that are followed. A server maps its tables anew in every statement, nearly always with the same
  * bytes, which are then not read again. Hot: one `rows` an event.
  */
+import type { EventFormat } from './event-header.ts'
 import { protocolError } from './events.ts'
 import { unpackMariadb } from './mariadb-events.ts'
 import type { Output } from './output.ts'
@@ -59,9 +60,9 @@ export class Tables {
   }
 
   /** A TABLE_MAP event; the table to be loaded first, if any. */
-  map(source: Uint8Array, at: number, end: number, tableIdBytes: 4 | 6): TableMap | null {
-    if (end - at < 8) return parseTableMap(source, at, end, tableIdBytes)
-    const known = this.#mapped.get(tableIdAt(source, at, tableIdBytes))
+  map(source: Uint8Array, at: number, end: number, format: EventFormat): TableMap | null {
+    if (end - at < 8) return parseTableMap(source, at, end, format)
+    const known = this.#mapped.get(tableIdAt(source, at, format.tableIdBytes))
     if (
       known !== undefined &&
       known.asOf === this.#asOf &&
@@ -70,7 +71,7 @@ export class Tables {
       known.statement = this.#statement
       return null
     }
-    return this.#resolve(parseTableMap(source, at, end, tableIdBytes))
+    return this.#resolve(parseTableMap(source, at, end, format))
   }
 
   /** After the table was loaded; the same if it has to be loaded once more. */

@@ -109,14 +109,11 @@ async function byZongji(server: MysqlServer, file: string): Promise<string[]> {
   return lines
 }
 
-for (const { name, start, flavour } of await mysqlServers(
-  'mysql-9.7',
-  'mariadb-10.11',
-  'mariadb-11.8',
-)) {
+for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-11.8')) {
+  const { name, flavour } = starter
   test(`${name}: the same changes as zongji reads, seed ${seed}`, async () => {
     const settings = { 'binlog-row-image': 'FULL', 'binlog-row-metadata': 'FULL' }
-    await using server = await start({ settings })
+    await using server = await starter.start({ settings })
     const client = await server.client()
     await client.query(create)
     await client.query('FLUSH BINARY LOGS')
