@@ -47,7 +47,7 @@ function rowsInFile(source: Uint8Array): RowsOf[] {
     const end = bodyEnd(source, at, eventEnd, format.checksums)
     const start = at + headerBytes
     if (type === EventType.tableMap) {
-      const map = parseTableMap(source, start, end, format.tableIdBytes)
+      const map = parseTableMap(source, start, end, format)
       maps.set(map.tableId, map)
     }
     if (rowsKindOf(type) === null) continue
