@@ -5,7 +5,7 @@ export function badCharacters(charset: string): SluiceError {
   return new SluiceError('source.mysql.value', {
     message: `A text in the character set ${charset} holds bytes for which the set has no character.`,
     remedy:
-      'Correct the value on the server, and snapshot the table again; nothing was lost, the stream stops in front of the row.',
+      'Correct the value on the server; then leave the table out of `tables` and take it in again, which copies it anew and passes over the row that the binlog already has.',
   })
 }
 

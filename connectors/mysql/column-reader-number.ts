@@ -215,13 +215,21 @@ function doubleOf(source: Uint8Array, start: number, end: number): number {
   return /^-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$/.test(text) ? Number(text) : NaN
 }
 
-/** year: 1901 to 2155, and the year 0 that stands for a wrong one. */
+/**
+ * year: 1901 to 2155, and the year 0 that stands for a wrong one. MariaDB's year(2) has only the last two
+ * digits for every reader, though it keeps the same byte.
+ */
 export class YearReader implements ColumnReader {
   readonly builder = new Int32Builder()
+  readonly #twoDigits: boolean
+  constructor(twoDigits: boolean) {
+    this.#twoDigits = twoDigits
+  }
   binlog(source: Uint8Array, at: number, end: number): number {
     if (at >= end) throw badImage('year')
     const since1900 = source[at]!
-    this.builder.append(since1900 === 0 ? 0 : 1900 + since1900)
+    if (this.#twoDigits) this.builder.append(since1900 % 100)
+    else this.builder.append(since1900 === 0 ? 0 : 1900 + since1900)
     return at + 1
   }
   skip(_source: Uint8Array, at: number, end: number): number {

@@ -69,7 +69,8 @@ export function columnReader(
     case 'bit':
       return type.bits === 1 ? new BoolReader(true) : new BitReader(type.bits)
     case 'year':
-      return new YearReader()
+    case 'year2':
+      return new YearReader(type.kind === 'year2')
     case 'date':
       return temporalReader('date', 0, wire, policies)
     case 'time':

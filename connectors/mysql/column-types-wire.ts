@@ -46,7 +46,7 @@ export function mysqlTypeOf(wire: WireColumn, details: WireDetails): MysqlType {
     case wireCodes.bit:
       return { kind: 'bit', bits: bitsOf(wire) }
     case wireCodes.year:
-      return { kind: 'year' }
+      return hint?.kind === 'year2' ? hint : { kind: 'year' }
     case wireCodes.date:
     case wireCodes.newDate:
       return { kind: 'date' }

@@ -24,6 +24,7 @@ export function logicalType(type: MysqlType, policies: ValuePolicies): LogicalTy
     case 'bit':
       return { kind: type.bits === 1 ? 'bool' : 'uint64' }
     case 'year':
+    case 'year2':
       return { kind: 'int16' }
     case 'date':
     case 'datetime':
@@ -114,9 +115,10 @@ export function parseColumnType(columnType: string, facts: ColumnFacts): MysqlTy
     case 'decimal':
     case 'numeric':
       return { kind: 'decimal', precision: first ?? 10, scale: second ?? 0 }
+    case 'year':
+      return { kind: first === 2 ? 'year2' : 'year' }
     case 'float':
     case 'double':
-    case 'year':
     case 'date':
     case 'json':
     case 'vector':

@@ -105,6 +105,8 @@ function kindOf(column: CatalogColumn, policies: ValuePolicies): KeyKind | null 
       return textKind(type.charset, column.collation)
     case 'enum':
       return hasSureLabels(type.labels) ? 'label' : null
+    // Its bytes are in the order of the years, which two digits do not tell.
+    case 'year2':
     case 'set':
     case 'json':
     case 'geometry':

@@ -25,8 +25,8 @@ export type MysqlType =
   | { readonly kind: 'bytes'; readonly fixed: number | null }
   /** The labels in order, as text. */
   | { readonly kind: 'enum' | 'set'; readonly labels: readonly string[] }
-  /** MariaDB's own; a MySQL server has none of them. */
-  | { readonly kind: 'uuid' | 'inet4' | 'inet6' }
+  /** MariaDB's own; a MySQL server has none of them. `year2`: year(2), whose value is 0 to 99. */
+  | { readonly kind: 'uuid' | 'inet4' | 'inet6' | 'year2' }
   /** A type this version does not know: read as exact text in the first copy, refused in the stream. */
   | { readonly kind: 'unknown'; readonly name: string }
 

@@ -1,5 +1,5 @@
 /** Numbers, bits and years, with values: part of what all-types.it.test.ts runs. */
-import { mysql, none, type TypeCase } from './type-case.ts'
+import { mariadb, mysql, none, type TypeCase } from './type-case.ts'
 
 export const numberCases: readonly TypeCase[] = [
   {
@@ -246,6 +246,12 @@ export const numberCases: readonly TypeCase[] = [
       ['0', '0'],
       none,
     ],
+  },
+  {
+    type: 'YEAR(2)',
+    logical: 'int16',
+    on: mariadb,
+    values: [['99', '99'], ['0', '0'], ["'0000'", '0'], ['5', '5'], ['70', '70'], none],
   },
   {
     type: 'YEAR',

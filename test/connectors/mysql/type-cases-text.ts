@@ -74,6 +74,17 @@ export const textCases: readonly TypeCase[] = [
     logical: 'text',
     values: [["'a'", 'a'], ["'a  '", 'a'], ["''", ''], text('漢字'), none],
   },
+  ...['utf16', 'utf16le', 'utf32', 'ucs2', 'gbk', 'latin1'].map((charset): TypeCase => ({
+    type: `CHAR(4) CHARACTER SET ${charset}`,
+    name: 'padding is left out',
+    logical: 'text',
+    values: [
+      ["'a '", 'a'],
+      ["''", ''],
+      ["' a'", ' a'],
+      ["'abcd'", 'abcd'],
+    ],
+  })),
   {
     type: 'CHAR(255) CHARACTER SET utf8mb4',
     name: '1020 bytes',

@@ -25,6 +25,8 @@ test('COLUMN_TYPE as MySQL 8 to 9.7 and MariaDB write it', () => {
     ['double unsigned', { kind: 'double' }],
     ['bit(64)', { kind: 'bit', bits: 64 }],
     ['year(4)', { kind: 'year' }],
+    ['year', { kind: 'year' }],
+    ['year(2)', { kind: 'year2' }],
     ['time(3) /* mariadb-5.3 */', { kind: 'time', fraction: 3 }],
     ['datetime', { kind: 'datetime', fraction: 0 }],
     ['timestamp(6)', { kind: 'timestamp', fraction: 6 }],
