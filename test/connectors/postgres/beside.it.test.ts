@@ -15,7 +15,8 @@ import { dropSlots } from './slots.ts'
 const rows = 20_000
 /** 12 KB that do not compress: TOASTed, and not sent again when they do not change. */
 const large = `(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 400))`
-const filler = `repeat(md5(random()::text), 8)`
+/** A chunk is about 3,000 rows. */
+const filler = `repeat(md5(random()::text), 40)`
 
 interface Workload {
   readonly table: string
@@ -138,6 +139,7 @@ for (const version of await postgresMajors(18, 14)) {
         let others = 0
         const copied = async (): Promise<void> => {
           await follower.crash()
+          let untilCrash = 2
           for (let quiet = 0; quiet < 20;) {
             const batch = await follower.next()
             const { beside } = parsePosition(follower.position!)
@@ -149,9 +151,10 @@ for (const version of await postgresMajors(18, 14)) {
               )
             if (!isOver && batch.changes.some(({ topic }) => topic === 'public.kept')) others++
             quiet = isOver ? quiet + 1 : 0
-            if (crashes < 8 && random(12) === 0) {
+            if (crashes < 8 && untilCrash-- === 0) {
               await follower.crash()
               crashes++
+              untilCrash = random(6)
             }
           }
         }

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import type { RowsChange, SourceBatch, TopicChange } from '../../../core/connector/source.ts'
+import { Op } from '../../../core/record/batch.ts'
 import { bitAt } from '../../../core/record/bitmap.ts'
 import type { Schema } from '../../../core/record/schema.ts'
 import { textAt } from '../../../core/record/value.ts'
@@ -114,7 +115,7 @@ export class Fold {
   }
 
   #applyRows(change: RowsChange): void {
-    const { schema, weights } = change.batch
+    const { schema, weights, ops } = change.batch
     const rows = this.topics.get(change.topic) ?? new Map<string, Row>()
     this.topics.set(change.topic, rows)
     this.#newest.set(change.topic, schema)
@@ -126,6 +127,8 @@ export class Fold {
       const known = rows.get(key)
       this.rows++
       if (weights[i] === 1) {
+        const appears = ops[i] === Op.insert || ops[i] === Op.snapshot
+        if (keyed && appears) assert.equal(known, undefined, `a row comes twice: ${key}`)
         rows.set(key, { schema, row, copies: keyed ? 1 : (known?.copies ?? 0) + 1 })
         continue
       }
