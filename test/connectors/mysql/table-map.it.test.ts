@@ -83,11 +83,11 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
       const tables = [...common, ...special]
       const maps = await mapsOf(server, tables)
       assert.equal(maps.length, tables.length)
-      const collations = await server.query<{ id: number; name: string }>(
+      const collations = await server.query<{ id: string | number; name: string }>(
         'SELECT ID AS id, COLLATION_NAME AS name FROM information_schema.COLLATIONS',
       )
       const uca = await server
-        .query<{ id: number; name: string }>(
+        .query<{ id: string | number; name: string }>(
           'SELECT ID AS id, FULL_COLLATION_NAME AS name FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY',
         )
         .catch(() => [])
