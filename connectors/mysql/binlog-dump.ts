@@ -62,6 +62,23 @@ export class BinlogDump implements AsyncDisposable {
 
   /** Connects and asks; the answer, be it an error, comes with the first bytes. Aborted: the connection is cut. */
   static async open(options: DumpOptions, signal: AbortSignal): Promise<BinlogDump> {
+    // Until events are asked for nobody promises signs of life.
+    const late = new AbortController()
+    const opened = new AbortController()
+    const limitMs = options.target.timeoutMs * 2
+    const watching = options.clock.sleep(limitMs, opened.signal).then(
+      () => late.abort(openedTooLate(options.target, limitMs)),
+      () => {},
+    )
+    try {
+      return await BinlogDump.#open(options, AbortSignal.any([signal, late.signal]))
+    } finally {
+      opened.abort()
+      await watching
+    }
+  }
+
+  static async #open(options: DumpOptions, signal: AbortSignal): Promise<BinlogDump> {
     const { target, from, clock } = options
     const session = await connect(target, signal)
     try {
@@ -96,6 +113,12 @@ export class BinlogDump implements AsyncDisposable {
     this.#session.destroy()
     await this.#session[Symbol.asyncDispose]()
   }
+}
+
+function openedTooLate(target: Target, limitMs: number): SluiceError {
+  return new SluiceError('source.mysql.silent', {
+    message: `${nameOf(target)} did not answer within ${Math.round(limitMs / 1000)} s.`,
+  })
 }
 
 /** Checks the flavour too: a server rewrites GTIDs for a replica of the other one. */

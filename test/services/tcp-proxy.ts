@@ -17,6 +17,8 @@ export interface TcpProxy extends AsyncDisposable {
   resume(): void
   /** Each chunk towards the client waits so long. */
   latencyMs: number
+  /** Of what a server says on one connection so much arrives, and then nothing more. */
+  passBytes: number
   /** Where new connections go. */
   target: number
 }
@@ -42,7 +44,11 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       })
     }
     client.on('data', (bytes) => void pass(client, server, bytes, 0))
-    server.on('data', (bytes) => void pass(server, client, bytes, proxy.latencyMs))
+    let passed = 0
+    server.on('data', (bytes) => {
+      passed += bytes.length
+      if (passed <= proxy.passBytes) void pass(server, client, bytes, proxy.latencyMs)
+    })
     if (stalled) pause(pair)
   })
   /** Chunks stay in order: the next is not read before this one is written. */
@@ -60,6 +66,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     port: 0,
     target,
     latencyMs: 0,
+    passBytes: Infinity,
     get open() {
       return pairs.size
     },

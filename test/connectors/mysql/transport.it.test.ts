@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { BinlogDump } from '../../../connectors/mysql/binlog-dump.ts'
 import { connect, targetOf, type Session } from '../../../connectors/mysql/connection.ts'
 import { mysqlError } from '../../../connectors/mysql/errors.ts'
 import { errorMarker, errorPacket } from '../../../connectors/mysql/packets.ts'
@@ -11,6 +12,7 @@ import { systemClock } from '../../../core/connector/context.ts'
 import { Secret } from '../../../core/connector/secret.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'
+import { startTcpProxy } from '../../services/tcp-proxy.ts'
 import { makeAuthority, makeCertificate } from '../../support/certificates.ts'
 import { tempDir } from '../../support/env.ts'
 
@@ -186,6 +188,26 @@ for (const starter of servers) {
       setTimeout(() => late.abort(), 50)
       await assert.rejects(waiting)
       assert.equal(await codeOf(session.query('SELECT 1')), 'source.mysql.connection')
+    })
+
+    it('of a stream that stall before it begins are given up', async () => {
+      await using proxy = await startTcpProxy(server.port)
+      const url = `mysql://root:mysql@127.0.0.1:${proxy.port}?connect-timeout=1`
+      const openDump = async (): Promise<void> => {
+        const target = targetOf(new Secret(url), { compress: false })
+        const place = { gtids: '', server: '', file: '', offset: 4 }
+        const from = { flavour: starter.flavour, ...place }
+        const options = { serverId: 4_000_000_000, heartbeatMs: 60_000, clock: systemClock }
+        await using dump = await BinlogDump.open({ target, from, ...options }, never)
+        assert.notEqual(dump.served, '')
+      }
+      // In the middle of the greeting, and in that of an answer.
+      proxy.passBytes = 20
+      assert.equal(await codeOf(openDump()), 'source.mysql.connection')
+      proxy.passBytes = 400
+      assert.equal(await codeOf(openDump()), 'source.mysql.silent')
+      proxy.passBytes = Infinity
+      await openDump()
     })
 
     it('that the server ended say so at the next statement', async () => {
