@@ -1,15 +1,15 @@
 /**
  * What columns hold where nobody said it: rows inserted under binlog_row_image=MINIMAL leave such
  * columns out, and ALTER TABLE … ADD COLUMN gives it to all rows without sending one. Asked of the
- * server, which alone knows how it prints a default: DEFAULT(c) of a row that an outer join made up.
- * Expressions are left out: their values are in the image, for they differ from row to row.
+ * server, which alone knows how it prints a default: DEFAULT(c) of a row that an outer join made up, or,
+ * where c is NOT NULL and so NULL in such a row, of any row of the table. Expressions are left out: their values are in the image, for they differ from row to row.
  */
 import type { Column } from '../../core/record/column.ts'
 import { sameType } from '../../core/record/types.ts'
 import type { Schema } from '../../core/record/schema.ts'
 import { textOf, type CatalogTable, type Query } from './catalog.ts'
 import { columnReader, selectSql } from './column-reader.ts'
-import { logicalType } from './column-types.ts'
+import { isUtf8, logicalType } from './column-types.ts'
 import { quoteName, quoteTable, textLiteral } from './table-pattern.ts'
 import type { MysqlColumn, MysqlType, ValuePolicies } from './types.ts'
 
@@ -26,24 +26,70 @@ export async function loadDefaults(query: Query, table: CatalogTable): Promise<D
   for (const column of table.columns) {
     const row = declared.get(column.name)
     if (row === undefined || column.generated !== '') continue
-    const text = row['literal'] === null ? null : textOf(row['literal'])
+    const literal = row['literal'] === null ? null : textOf(row['literal'])
     if (/auto_increment|DEFAULT_GENERATED/i.test(textOf(row['extra']))) continue
-    if (text === null || (text === 'NULL' && column.nullable)) {
+    if (literal === null || (literal === 'NULL' && column.nullable)) {
       // A NOT NULL column without one: what servers take that are not strict.
       const implicit = column.nullable ? null : implicitDefault(column.type)
       if (implicit !== undefined) defaults.set(column.name, implicit)
-    } else if (row['isExpression'] !== '1') asked.push(column)
+    } else if (row['isExpression'] !== '1') {
+      asked.push(column)
+      const text = column.nullable ? undefined : plainText(column.type, literal)
+      if (text !== undefined) defaults.set(column.name, text)
+    }
   }
-  if (asked.length === 0) return defaults
-  const values = asked.map((column, i) => `${defaultSql(column)} AS c${i}`).join(', ')
-  const [row] = await query(
-    `SELECT ${values} FROM (SELECT 1 AS one) AS o LEFT JOIN ${quoteTable(table)} ON FALSE`,
+  const outer = `(SELECT 1 AS one) AS o LEFT JOIN ${quoteTable(table)} ON FALSE`
+  await evaluate(
+    query,
+    asked.filter(({ nullable }) => nullable),
+    outer,
+    defaults,
   )
-  for (const [i, { name }] of asked.entries()) {
-    const hex = row?.[`c${i}`] ?? null
+  const any = `${quoteTable(table)} LIMIT 1`
+  await evaluate(
+    query,
+    asked.filter(({ nullable }) => !nullable),
+    any,
+    defaults,
+  )
+  return defaults
+}
+
+async function evaluate(
+  query: Query,
+  columns: readonly MysqlColumn[],
+  from: string,
+  defaults: Map<string, Uint8Array | null>,
+): Promise<void> {
+  if (columns.length === 0) return
+  const values = columns.map((column, i) => `${defaultSql(column)} AS c${i}`).join(', ')
+  const [row] = await query(`SELECT ${values} FROM ${from}`)
+  if (row === undefined) return
+  for (const [i, { name }] of columns.entries()) {
+    const hex = row[`c${i}`] ?? null
     defaults.set(name, hex === null ? null : Buffer.from(textOf(hex), 'hex'))
   }
-  return defaults
+}
+
+/** The literal of a NOT NULL column in an empty table, where its text is the value's on every server. */
+function plainText(type: MysqlType, literal: string): Uint8Array | undefined {
+  const quoted = /^'((?:[^'\\]|'')*)'$/.exec(literal)?.[1]?.replaceAll("''", "'")
+  const text = quoted ?? literal
+  switch (type.kind) {
+    case 'int':
+    case 'decimal':
+    case 'year':
+    case 'date':
+    case 'datetime':
+    case 'time':
+    case 'enum':
+    case 'set':
+      return Buffer.from(text)
+    case 'text':
+      return isUtf8(type.charset) ? Buffer.from(text) : undefined
+    default:
+      return undefined
+  }
 }
 
 /** MariaDB writes literals as such, and everything else as the expression it is; MySQL marks expressions in EXTRA. */
