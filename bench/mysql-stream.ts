@@ -223,13 +223,13 @@ async function run({ quick }: { readonly quick: boolean }): Promise<readonly Ben
       met: true,
     },
     {
-      what: 'peak memory of the process',
+      what: 'peak memory of the process, all rounds',
       unit: 'MB',
       ours: Math.round(peakMb),
-      limit: 256,
-      ratio: peakMb / 256,
+      limit: 512,
+      ratio: peakMb / 512,
       goal: 1,
-      met: peakMb <= 256,
+      met: peakMb <= 512,
     },
   ]
 }
