@@ -203,8 +203,10 @@ export class Decoder {
         this.#checkWhole(type)
         return this.#groups.xaPrepare(source, at, end)
       case EventType.transactionPayload:
-        if (!this.#groups.isKnown) this.#payload = new Payload(source, at, end)
-        else this.#groups.end('commit', type)
+        if (this.#groups.isKnown && !this.#progress.isReadAgain) {
+          return this.#groups.end('commit', type)
+        }
+        this.#payload = new Payload(source, at, end)
         return
       case EventType.partialRowData:
         return this.#fragment(source, at, end)

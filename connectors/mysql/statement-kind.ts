@@ -78,7 +78,7 @@ const changes: ReadonlySet<string> = new Set(['INSERT', 'REPLACE', 'UPDATE', 'DE
 function rowsOf(reader: WordReader, database: string): StatementKind {
   const first = reader.words[0]!.upper
   if (first === 'CREATE') return createSelect(reader, database)
-  if (first === 'LOAD') return { kind: 'rows', tables: loaded(reader, database) }
+  if (first === 'LOAD') return loaded(reader, database)
   if (first === 'SELECT' || first === 'DO' || first === 'CALL')
     return { kind: 'rows', tables: null }
   if (first === 'WITH') {
@@ -101,10 +101,13 @@ function createSelect(reader: WordReader, database: string): StatementKind {
   return { kind: 'rows', tables: table === null ? null : [table] }
 }
 
-function loaded(reader: WordReader, database: string): readonly TableName[] | null {
+/** LOAD INDEX changes no rows. */
+function loaded(reader: WordReader, database: string): StatementKind {
+  reader.take('LOAD')
+  if (!reader.takeOne('DATA', 'XML')) return other
   reader.at = reader.words.findIndex(({ upper }) => upper === 'TABLE') + 1
   const table = reader.at === 0 ? null : reader.table(database)
-  return table === null ? null : [table]
+  return { kind: 'rows', tables: table === null ? null : [table] }
 }
 
 const manners = ['LOW_PRIORITY', 'DELAYED', 'HIGH_PRIORITY', 'QUICK', 'IGNORE'] as const

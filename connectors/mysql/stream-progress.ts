@@ -65,6 +65,11 @@ export class StreamProgress {
     return this.#set !== null || this.#domains !== null
   }
 
+  /** What comes was read before; among it may be prepared XA transactions, which are not in the log. */
+  get isReadAgain(): boolean {
+    return !this.#isBack
+  }
+
   place(): StreamPlace {
     const place = {
       flavour: this.#flavour,
@@ -103,6 +108,8 @@ export class StreamProgress {
     if (this.#fileNow === '') return
     const now = { file: this.#fileNow, offset: this.#offsetNow }
     const place = { file: this.#file, offset: this.#offset }
+    // On another server than before, only a transaction that is not known says that it is back.
+    if (!this.#isBack && this.#from.file === '') return
     // Files of another series (log_bin was renamed) come after; so does whatever there is on a new server.
     const order = comparePlaces(now, place) ?? 1
     if (order < 0) return

@@ -95,6 +95,13 @@ export const recordings: readonly Recipe[] = [
   },
   { ...usual('mysql-9.7-xa', 'mysql-9.7', full), changes: xaChanges },
   {
+    ...usual('mysql-9.7-xa-compressed', 'mysql-9.7', {
+      ...full,
+      'binlog-transaction-compression': 'ON',
+    }),
+    changes: xaChanges,
+  },
+  {
     ...usual('mysql-9.7-savepoints', 'mysql-9.7', {
       ...full,
       'gtid-mode': 'OFF',
