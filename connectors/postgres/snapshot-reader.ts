@@ -6,6 +6,7 @@
  */
 import type { Client, ClientConfig } from 'pg'
 import type { Context } from '../../core/connector/context.ts'
+import { Semaphore } from '../../core/connector/semaphore.ts'
 import {
   SnapshotTableChanged,
   type Chunk,
@@ -92,6 +93,7 @@ const seenQuery = `
 export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
   readonly #options: SnapshotReaderOptions
   readonly #described = new Map<string, Described>()
+  readonly #seeing = new Semaphore(1)
   #idle: Client[] = []
   /** When no transaction is left that was open before this reader began. */
   #started: Promise<void> | null = null
@@ -139,8 +141,8 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
     const { lsn } = parsePosition(from)
     return this.#with(`read table ${table.topic}`, signal, async (client) => {
       for (;;) {
-        const seen = await this.#begin(client, table)
-        if (this.#shows(seen, lsn)) return this.#chunk(client, table, rows, seen, signal)
+        const seen = await this.#begin(client, table, lsn, signal)
+        if (seen !== null) return this.#chunk(client, table, rows, seen, signal)
         await client.query('ROLLBACK')
         await this.#options.ctx.clock.sleep(visiblePollMs, signal)
       }
@@ -189,7 +191,12 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
    * A snapshot, and the lock that was there before it: TRUNCATE and rewrites, which older snapshots would
    * see as an empty table, cannot come in between.
    */
-  async #begin(client: Client, table: SnapshotTable): Promise<Seen> {
+  async #begin(
+    client: Client,
+    table: SnapshotTable,
+    lsn: bigint,
+    signal: AbortSignal,
+  ): Promise<Seen | null> {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
     try {
       await client.query(`LOCK TABLE ${fromSql(this.#of(table).info)} IN ACCESS SHARE MODE`)
@@ -198,15 +205,24 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
       await client.query('ROLLBACK')
       throw new SnapshotTableChanged(table.topic, error)
     }
-    const { rows } = await client.query<Seen>(seenQuery)
-    return rows[0]!
+    return this.#see(client, lsn, signal)
   }
 
-  /** Whether the snapshot shows all that the stream brought up to `lsn`. */
-  #shows({ snapshot }: Seen, lsn: bigint): boolean {
-    const [xmin = '', xmax = '', xip = ''] = snapshot.split(':')
-    const visibility = new Visibility({ xmin, xmax, xip: xip === '' ? [] : xip.split(',') })
-    return this.#options.commits.isShown(visibility, lsn)
+  /**
+   * The session's snapshot; null when it does not show all that the stream brought up to `lsn`. Only one
+   * is taken at a time: the commit log forgets what one snapshot shows, so that the next one asked about
+   * must not be an older one.
+   */
+  async #see(client: Client, lsn: bigint, signal: AbortSignal): Promise<Seen | null> {
+    await this.#seeing.acquire(signal)
+    try {
+      const { rows } = await client.query<Seen>(seenQuery)
+      const [xmin = '', xmax = '', xip = ''] = rows[0]!.snapshot.split(':')
+      const visibility = new Visibility({ xmin, xmax, xip: xip === '' ? [] : xip.split(',') })
+      return this.#options.commits.isShown(visibility, lsn) ? rows[0]! : null
+    } finally {
+      this.#seeing.release()
+    }
   }
 
   async #chunk(
@@ -252,6 +268,8 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
     await this.#with('wait for open transactions', signal, async (client) => {
       await openTransactionsEnded(client, ctx.clock, signal, async () => {
         const what = await oldTransactions(client)
+        // Only so that what the stream brings meanwhile need not be remembered.
+        await this.#see(client, 0n, signal)
         ctx.report({
           state: 'snapshotting',
           detail: `waiting for transactions to end: ${what}`,
