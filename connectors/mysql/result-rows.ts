@@ -13,15 +13,21 @@ import { makeBatch, Op, type Batch } from '../../core/record/batch.ts'
 import type { Column } from '../../core/record/column.ts'
 import type { Schema } from '../../core/record/schema.ts'
 import type { ColumnReader } from './types.ts'
+import { namedError, type RowsRead } from './values-error.ts'
 
 export class ResultRows {
   /** Since the last `take`. */
   rows = 0
   readonly #readers: readonly ColumnReader[]
+  readonly #of: Pick<RowsRead, 'topic' | 'schema'> | null
 
-  /** A reader for each column of the result set, in its order. */
-  constructor(readers: readonly ColumnReader[]) {
+  /** A reader for each column of the result set, in its order. `of`: what errors of values name. */
+  constructor(
+    readers: readonly ColumnReader[],
+    of: Pick<RowsRead, 'topic' | 'schema'> | null = null,
+  ) {
     this.#readers = readers
+    this.#of = of
   }
 
   /** About the bytes of the rows gathered. */
@@ -33,6 +39,15 @@ export class ResultRows {
 
   /** Reads the row source[start, end). Throws `source.mysql.protocol`, or what a value's reader throws. */
   row(source: Uint8Array, start: number, end: number): void {
+    try {
+      this.#read(source, start, end)
+    } catch (error) {
+      if (this.#of === null) throw error
+      throw namedError(error, { ...this.#of, readers: this.#readers, rows: this.rows })
+    }
+  }
+
+  #read(source: Uint8Array, start: number, end: number): void {
     const readers = this.#readers
     let at = start
     for (let i = 0; i < readers.length; i++) {

@@ -224,7 +224,7 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
     const { clock } = this.#options
     const isRange = !('keys' in rows)
     const batches: Batch[] = []
-    const read = new ResultRows(source.readers())
+    const read = new ResultRows(source.readers(), { topic, schema: source.schema })
     for (const part of isRange ? [rows] : keyGroups(rows.keys)) {
       for await (const _ of resultRows(session, source.rowsSql(part), read, { clock, signal })) {
         if (read.byteLength < batchBytes) continue

@@ -21,6 +21,7 @@ import type { PartialJson } from './partial-json.ts'
 import type { RowsHead } from './rows-event.ts'
 import type { FollowedTable } from './table-directory.ts'
 import type { ColumnReader } from './types.ts'
+import { namedError } from './values-error.ts'
 
 /** In `#starts`: the value is null, the image has no such column. */
 const isNull = -1
@@ -79,6 +80,20 @@ export class TableWriter {
     }
     this.#type = type
     this.#timeUs = timeUs
+    try {
+      this.#images(head, headSource, rows)
+    } catch (error) {
+      const { topic, rows: whole, decoders } = this.rows
+      const named = { topic: topic.topic, schema: topic.schema, readers: decoders, rows: whole }
+      throw namedError(error, named)
+    }
+  }
+
+  #images(
+    head: RowsHead,
+    headSource: Uint8Array,
+    rows: { readonly source: Uint8Array; readonly at: number; readonly end: number },
+  ): void {
     const { source, end } = rows
     let { at } = rows
     if (head.kind === 'write') {

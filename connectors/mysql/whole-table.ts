@@ -118,7 +118,7 @@ class LockedWhole implements WholeTable {
       const now = await lock(session.query)
       if (now.source !== source) throw new SnapshotTableChanged(topic)
     }
-    const rows = new ResultRows(source.readers())
+    const rows = new ResultRows(source.readers(), { topic, schema: source.schema })
     for await (const _ of resultRows(session, source.rowsSql(null), rows, { clock, signal })) {
       if (rows.byteLength >= batchBytes) yield rows.take(source.schema, timeUs)
     }

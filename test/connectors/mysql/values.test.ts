@@ -5,7 +5,9 @@ import { columnReader, selectSql } from '../../../connectors/mysql/column-reader
 import { isNullable, logicalType, parseColumnType } from '../../../connectors/mysql/column-types.ts'
 import { wireCodes } from '../../../connectors/mysql/column-types-codes.ts'
 import { mysqlTypeOf, type WireDetails } from '../../../connectors/mysql/column-types-wire.ts'
+import { ResultRows } from '../../../connectors/mysql/result-rows.ts'
 import type { MysqlType, ValuePolicies } from '../../../connectors/mysql/types.ts'
+import { makeSchema } from '../../../core/record/schema.ts'
 import { typeName } from '../../../core/record/types.ts'
 import { textAt } from '../../../core/record/value.ts'
 
@@ -186,4 +188,32 @@ test('a type that is not known: text in the copy, refused in the stream', () => 
 test('a character set that is not known is named', () => {
   const type: MysqlType = { kind: 'text', charset: 'klingon' }
   assert.throws(() => columnReader(type, null, stop), /klingon/)
+})
+
+test('an error of a value names the table and the column, never the value', () => {
+  const fields = ['id', 'made_on', 'name'].map((name) => ({
+    name,
+    type: { kind: 'text' as const },
+    nullable: true,
+  }))
+  const types: readonly MysqlType[] = [
+    { kind: 'int', bytes: 4, unsigned: false, displayOne: false },
+    { kind: 'date' },
+    { kind: 'text', charset: 'utf8mb4' },
+  ]
+  const readers = types.map((type) => columnReader(type, null, stop))
+  const schema = makeSchema(fields, [0], 'upsert')
+  const rows = new ResultRows(readers, { topic: 'shop.orders', schema })
+  const read = (...values: string[]): void => {
+    const row = Buffer.concat(
+      values.flatMap((value) => [Buffer.from([value.length]), Buffer.from(value)]),
+    )
+    rows.row(row, 0, row.length)
+  }
+  read('1', '2020-01-31', 'a')
+  assert.throws(() => read('2', '2020-00-00', 'b'), {
+    code: 'source.mysql.zero_date',
+    message: /^shop\.orders, column made_on: (?!.*2020)/,
+    remedy: /zero_dates/,
+  })
 })
