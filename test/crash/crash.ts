@@ -59,10 +59,18 @@ async function killing(sluice: SluiceProcess, { kills, seed, say }: CrashOptions
   for (let kill = 1; kill <= kills; kill++) {
     const failpoint = kill % 2 === 0 ? random.pick(failpoints) : null
     sluice.start(failpoint === null ? '' : `${failpoint}=${1 + random.int(4)}`)
-    // A failpoint that is not reached in time is a kill at a random time after all.
     const patience = new AbortController()
-    const waited = sleep(failpoint === null ? 400 + random.int(2500) : 4000, undefined, patience)
-    await Promise.race([waited.catch(() => {}), sluice.ended()])
+    const pause = (ms: number): Promise<void> =>
+      sleep(ms, undefined, patience).then(
+        () => {},
+        () => {},
+      )
+    // Most kills at a random time come while it works; on a busy machine its start alone takes seconds.
+    const works = failpoint === null && random.chance(0.75) ? sluice.reads : Promise.resolve()
+    const working = Promise.race([works, pause(8000)])
+    // A failpoint that is not reached in time is a kill at a random time after all.
+    const waited = working.then(() => pause(failpoint === null ? 50 + random.int(2500) : 4000))
+    await Promise.race([waited, sluice.ended()])
     patience.abort()
     const { code } = await sluice.kill('SIGKILL')
     if (code !== null) throw new Error(`sluice ended by itself with exit code ${code}`)

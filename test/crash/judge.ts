@@ -21,18 +21,36 @@ export interface Difference {
 }
 
 export function compare(expected: Bag, actual: Bag): Difference {
-  let missing = 0
-  let extra = 0
-  const examples: string[] = []
+  const missing: string[] = []
+  const extra: string[] = []
   for (const row of new Set([...expected.keys(), ...actual.keys()])) {
     const difference = (actual.get(row) ?? 0) - (expected.get(row) ?? 0)
-    if (difference < 0) missing -= difference
-    if (difference > 0) extra += difference
-    if (difference !== 0 && examples.length < 5) {
-      examples.push(`${difference > 0 ? '+' : ''}${difference} ${row.slice(0, 160)}`)
-    }
+    for (let i = 0; i < -difference; i++) missing.push(row)
+    for (let i = 0; i < difference; i++) extra.push(row)
   }
-  return { missing, extra, examples }
+  const examples = missing.slice(0, 5).map((row) => differenceTo(row, extra))
+  for (const row of extra.slice(0, Math.max(0, 5 - examples.length))) examples.push(`+ ${row}`)
+  return {
+    missing: missing.length,
+    extra: extra.length,
+    examples: examples.map((text) => text.slice(0, 300)),
+  }
+}
+
+/** Against the row of the same first value, which is most of a key, only the values that differ. */
+function differenceTo(row: string, others: readonly string[]): string {
+  const values = JSON.parse(row) as unknown[]
+  for (const other of others) {
+    const there = JSON.parse(other) as unknown[]
+    if (there[0] !== values[0]) continue
+    const differing = values.flatMap((value, i) =>
+      value === there[i]
+        ? []
+        : [`value ${i}: ${JSON.stringify(value)} became ${JSON.stringify(there[i])}`],
+    )
+    return `${JSON.stringify(values[0])} ${differing.join(', ')}`
+  }
+  return `- ${row}`
 }
 
 export function add(bag: Bag, row: string): void {
@@ -91,7 +109,7 @@ export async function foldTopic(log: Log, chain: string, topic: string): Promise
   return { rows, nextOffset, changes }
 }
 
-/** The live view with its values as the source prints them. */
+/** The live view with its values as the source prints them; a topic that never had a row has none. */
 export async function liveRows(
   clickhouse: ClickHouse,
   view: string,
@@ -100,6 +118,8 @@ export async function liveRows(
   const list = columns.map(({ name, kind }) =>
     kind === 'text' ? `\`${name}\`` : `toString(\`${name}\`)`,
   )
+  const [made] = await clickhouse.query(`EXISTS VIEW ${view}`)
+  if (Number(made?.['result']) === 0) return new Map()
   const rows = await clickhouse.query(
     `SELECT [${list.map((e) => `toNullable(toString(${e}))`).join(', ')}] AS r FROM ${view}`,
   )

@@ -22,7 +22,7 @@ export const ddl: readonly string[] = [
     ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`,
 ]
 
-export const ids = 6000
+export const ids = 12_000
 
 /** What is there before the first start: several chunks of accounts. */
 export async function fillTables(client: Connection): Promise<void> {

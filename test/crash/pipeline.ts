@@ -57,6 +57,8 @@ export class SluiceProcess {
   readonly #endpoints: Endpoints
   #child: ChildProcess | null = null
   #output = ''
+  /** Resolves when the process that was started last reads from its source. */
+  #reads = Promise.resolve()
 
   constructor(folder: string, endpoints: Endpoints) {
     this.#folder = folder
@@ -67,6 +69,10 @@ export class SluiceProcess {
   /** What the processes said, the last 30,000 characters. */
   get output(): string {
     return this.#output
+  }
+  /** Resolves when the process that was started last has reached its source. */
+  get reads(): Promise<void> {
+    return this.#reads
   }
   get pid(): number {
     return this.#child?.pid ?? 0
@@ -93,11 +99,16 @@ export class SluiceProcess {
         },
       },
     )
-    for (const pipe of [child.stdout, child.stderr]) {
-      pipe.on('data', (chunk: Buffer) => {
-        this.#output = (this.#output + chunk.toString()).slice(-30_000)
-      })
-    }
+    let said = ''
+    this.#reads = new Promise((resolve) => {
+      for (const pipe of [child.stdout, child.stderr]) {
+        pipe.on('data', (chunk: Buffer) => {
+          this.#output = (this.#output + chunk.toString()).slice(-30_000)
+          if (said.length < 30_000) said += chunk.toString()
+          if (/ingest \S+ {2}(?:connected|running|snapshotting)/.test(said)) resolve()
+        })
+      }
+    })
     this.#child = child
   }
 
