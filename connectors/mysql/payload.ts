@@ -75,6 +75,8 @@ export class Payload {
 
   #open(packed: Uint8Array, length: number): void {
     this.#stream = createZstdDecompress({ chunkSize: pieceBytes })
+    // It fails while nobody waits for a piece, too; `more` then throws what it failed with.
+    this.#stream.on('error', () => {})
     this.#pieces = this.#stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
     this.#stream.end(packed)
     this.#left = length

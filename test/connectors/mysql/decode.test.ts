@@ -246,6 +246,41 @@ test('a compressed transaction that is cut short, or says a wrong length, is ref
   }
 })
 
+test('a large compressed transaction that is broken in its middle is refused, however late it is asked for', async () => {
+  const rows = Array.from({ length: 3000 }, (_, i): Row => [
+    i,
+    `${String(i % 7)}${'x'.repeat(240)}`,
+  ])
+  const many = Array.from({ length: 8 }, () => [tableMap(), writeRows(rows)]).flat()
+  const whole = payload([query('BEGIN'), ...many, xid])
+  const batches = await run(begun(), [gtid(1), whole])
+  assert.equal(rowsOf(batches).length, 24_000)
+  for (const place of [40, whole.length >> 1, whole.length - 3]) {
+    const broken = Buffer.from(whole)
+    broken[place]! ^= 0xff
+    const decoder = begun()
+    await feed(decoder, gtid(1))
+    decoder.event(broken, 0, broken.length)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await assert.rejects(
+      async () => {
+        while (decoder.standing) {
+          await decoder.unpacking?.more(new AbortController().signal)
+          decoder.resume()
+          taken(decoder)
+        }
+      },
+      { code: 'source.mysql.protocol' },
+      `byte ${place}`,
+    )
+  }
+  const decoder = begun()
+  await feed(decoder, gtid(1))
+  decoder.event(whole, 0, whole.length)
+  const reason = new Error('stopped')
+  await assert.rejects(decoder.unpacking!.more(AbortSignal.abort(reason)), reason)
+})
+
 test('MariaDB: a rows event in fragments', async () => {
   const from: StreamPlace = { ...start, flavour: 'mariadb' }
   const whole = writeRows([

@@ -1,5 +1,5 @@
 /**
- * Binlog files recorded from real servers (record.ts): what the decoder makes of them, folded, is what
+ * Binlog files recorded from real servers (test/fixtures/mysql/record.ts): what the decoder makes of them, folded, is what
  * the server's tables held in the end. Attacks invariants 3 (transactions whole), 5 (nothing vanishes)
  * and 9 (exact values).
  */

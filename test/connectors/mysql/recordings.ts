@@ -1,4 +1,4 @@
-/** Which binlog files are recorded, from which server under which settings (record.ts). */
+/** Which binlog files are recorded, from which server under which settings (test/fixtures/mysql/record.ts). */
 import { changes, followedTables, large, mixed, savepoints, tables } from './workload.ts'
 
 export interface Recipe {
