@@ -107,15 +107,18 @@ class MysqlSource implements Source {
     await using reader = this.#snapshotReader(target, start)
     const woven: SnapshotBeside = snapshotBeside(
       {
-        stream: watched({
-          stream,
-          directory,
-          announced: new Set(start.tables.map(topicName)),
-          config,
-          ctx: this.#ctx,
-          signal,
-          again: (topic) => woven.again(topic),
-        }),
+        stream: stoppedEarly(
+          watched({
+            stream,
+            directory,
+            announced: new Set(start.tables.map(topicName)),
+            config,
+            ctx: this.#ctx,
+            signal,
+            again: (topic) => woven.again(topic),
+          }),
+          streamStop,
+        ),
         reader,
         tables: topicsToCopy(config, start),
         asked: config.resnapshot,
@@ -212,5 +215,26 @@ async function* watched(options: Watched): AsyncGenerator<SourceBatch, void, und
       options.again(topic)
     }
     yield batch
+  }
+}
+
+/**
+ * A generator that waits for the server ends only after its next batch, which an idle server does not
+ * send: whoever ends the reading early, be it because a table cannot be read, ends that wait first.
+ */
+function stoppedEarly(
+  stream: AsyncIterable<SourceBatch>,
+  stop: AbortController,
+): AsyncIterable<SourceBatch> {
+  const iterator = stream[Symbol.asyncIterator]()
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: () => iterator.next(),
+      return: async () => {
+        stop.abort()
+        await iterator.return?.().catch(() => {})
+        return { done: true, value: undefined }
+      },
+    }),
   }
 }
