@@ -295,6 +295,8 @@ export class Copying implements AsyncDisposable {
     const { topic, rows } = copy
     if (copy.wantsAnew) return
     this.#copies.delete(topic)
+    // Another table has its place now; nothing else may come to say so while the source is idle.
+    this.#background.ring()
     this.#options.ctx.logger.info('the table is copied', { topic, rows })
     if (this.isDone) this.#options.ctx.report({ state: 'running', detail: '' })
   }
