@@ -160,5 +160,3 @@ function joinEdits(
   }
   return out.size === 0 ? null : out
 }
-
-export type { Edits, Marks }
