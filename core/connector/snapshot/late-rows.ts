@@ -6,8 +6,9 @@
  * Why the chunk's row has a value that no late change sent: its database snapshot shows the key's row
  * as it is after some of these changes, and none of them gave the value another one. That does not
  * hold for an edit of a value (nobody knows how many of the edits the snapshot shows), nor for a row
- * that came from another key with values unsent (nobody knows whether the snapshot shows that row, or
- * an older one of the key): of such a key the state is unknown, and it has to be read by itself.
+ * that came from another key, with values unsent, where another row of this key went before (nobody
+ * knows which of the two the snapshot shows): of such a key the state is unknown, and it has to be read
+ * by itself.
  */
 import { bitAt } from '../../record/bitmap.ts'
 import { rowKey } from '../../record/key.ts'
@@ -90,23 +91,20 @@ export class LateRows {
         key,
         piece.batch.weights[row]! < 0
           ? gone
-          : this.#append(
-              place,
-              row,
-              this.#restsOn(key, piece, change.previous?.[rows[row]!] ?? -1, row),
-            ),
+          : this.#append(place, row, this.#restsOn(key, piece, row)),
       )
     }
     if (this.#bytes > this.#compactAtBytes) this.#compact()
   }
 
-  /** What the row rests on. `moved`: the row of its old key in its change, −1 = it had this key before. */
-  #restsOn(key: string, piece: RowsChange, moved: number, row: number): number | 'unknown' {
+  /**
+   * What the row rests on. One that came from another key has nothing of the key before it but, in the
+   * chunk, itself: a row of the key that went in between leaves `gone` here.
+   */
+  #restsOn(key: string, piece: RowsChange, row: number): number | 'unknown' {
     if (!hasUnchanged(piece.unchanged, row)) return complete
     const before = this.#states.get(key) ?? chunkRow
-    if (moved >= 0 || this.#states.get(key) === gone || this.#states.get(key) === unknown) {
-      return 'unknown'
-    }
+    if (before === gone || this.#states.get(key) === unknown) return 'unknown'
     const edited = piece.edits?.some((edits) => edits?.has(row) === true) === true
     return edited && !this.#isKnown(piece, row, before) ? 'unknown' : before
   }
