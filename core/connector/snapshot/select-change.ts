@@ -10,7 +10,6 @@ import { sameType } from '../../record/types.ts'
 import type { RowsChange, ValueEdit } from '../source.ts'
 
 type Marks = readonly (Uint8Array | null)[]
-type Edits = readonly (ReadonlyMap<number, ValueEdit> | null)[]
 
 /**
  * The rows named, in rising order. A row whose old key's row is not among them says of none: where it
