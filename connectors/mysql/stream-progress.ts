@@ -49,7 +49,9 @@ export class StreamProgress {
     this.#domains = gtids !== null && from.flavour === 'mariadb' ? MariadbGtids.parse(gtids) : null
     for (const xa of from.prepared ?? []) this.#prepared.set(xa.xid, xa)
     const oldest = from.prepared?.[0]
-    this.#isBack = oldest === undefined
+    // The dump command has four bytes for an offset: beyond, the file is read again from its start.
+    const isNamed = from.gtids !== null || from.offset <= offsetMax
+    this.#isBack = oldest === undefined && isNamed
     if (oldest !== undefined && this.#domains !== null) {
       const begun = MariadbGtids.parse(oldest.gtids ?? '')
       for (const last of this.#domains.domains()) {
@@ -210,5 +212,6 @@ export class StreamProgress {
   }
 }
 
+const offsetMax = 0xffff_ffff
 const two31 = 2 ** 31
 const two32 = 2 ** 32

@@ -5,6 +5,7 @@ import { nameOf, targetOf } from '../../../connectors/mysql/connection.ts'
 import { mysqlError } from '../../../connectors/mysql/errors.ts'
 import { commandPacket, errorPacket } from '../../../connectors/mysql/packets.ts'
 import { markTaken, replicaId } from '../../../connectors/mysql/replica-ids.ts'
+import { StreamProgress } from '../../../connectors/mysql/stream-progress.ts'
 import { watchSilence } from '../../../connectors/mysql/watchdog.ts'
 import { Secret } from '../../../core/connector/secret.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
@@ -207,5 +208,31 @@ describe('ids of replicas', () => {
     const drawn = [0.5, 0.5, 0.9999999999]
     const next = replicaId(wanted, () => drawn.shift()!)
     assert.ok(next > 0x8000_0000 && next <= 0xffff_ffff && next !== 0xc000_0000)
+  })
+})
+
+describe('a place beyond 4 GiB without GTIDs', () => {
+  it('is reached from the start of its file, with all before it known and nothing after it', () => {
+    const file = 'binlog.000001'
+    const offset = 4_400_021_423
+    const from = { flavour: 'mysql', gtids: null, server: 's', file, offset } as const
+    const progress = new StreamProgress(from)
+    const [format, anonymous, rows, rotate] = [15, 34, 30, 4]
+    progress.rotate(file, 4)
+    progress.advance(format, 122, 126)
+    progress.advance(anonymous, 100, 226)
+    assert.equal(progress.beginPlain(100), true)
+    for (let at = 226; at < offset;) {
+      const bytes = Math.min(40_000_000, offset - at)
+      at += bytes
+      progress.advance(rows, bytes, at % 2 ** 32)
+    }
+    progress.finish()
+    assert.deepEqual(progress.place(), from)
+    progress.advance(rotate, 44, (offset + 44) % 2 ** 32)
+    progress.rotate('binlog.000002', 4)
+    progress.advance(format, 122, 126)
+    progress.advance(anonymous, 100, 226)
+    assert.equal(progress.beginPlain(100), false)
   })
 })
