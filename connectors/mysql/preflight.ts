@@ -117,7 +117,7 @@ function formatProblems(server: ServerInfo): Problem[] {
     problems.push(
       warning(
         'source.mysql.row_image',
-        `binlog_row_image is ${server.rowImage}: updates leave columns out, which Sluice takes from the rows it has in its own state; that costs disk space and a look-up per update.`,
+        `binlog_row_image is ${server.rowImage}: updates leave columns out, which Sluice takes from the rows it has in its own state; that costs disk space and a look-up per update.${server.flavour === 'mariadb' ? ' MariaDB leaves out what a REPLACE resets, too, and nobody can tell that from what did not change.' : ''}`,
         `SET GLOBAL binlog_row_image = 'FULL'; or leave it, if the binlog’s size matters more.`,
       ),
     )
