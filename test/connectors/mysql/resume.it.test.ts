@@ -107,12 +107,12 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
         const changing = change(server)
         try {
           const running = Promise.race([changing, writing])
-          let done = false
+          const state = { done: false }
           void running.then(
-            () => (done = true),
-            () => (done = true),
+            () => (state.done = true),
+            () => (state.done = true),
           )
-          while (!done) {
+          while (!state.done) {
             for (let i = 1 + random(6); i > 0; i--) await follower.next()
             if (follower.position !== null && follower.crashes < 30) await follower.crash()
           }
