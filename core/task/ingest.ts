@@ -30,8 +30,11 @@ export interface IngestTask {
 
 /** A position without rows is committed at most this often, so that an idle source can forget its log. */
 const heartbeatMs = 60_000
-/** Rows kept in memory to fill unchanged values from; those not there are asked of the disk. */
-const unchangedBytesMax = 32 << 20
+/**
+ * Rows kept in memory to fill unchanged values from; those not there are asked of the disk, at half the
+ * speed. Used only by sources that leave values out.
+ */
+const unchangedBytesMax = 64 << 20
 
 export async function runIngest(
   task: IngestTask,
