@@ -30,11 +30,6 @@ export interface IngestTask {
 
 /** A position without rows is committed at most this often, so that an idle source can forget its log. */
 const heartbeatMs = 60_000
-/**
- * Rows kept in memory to fill unchanged values from; those not there are asked of the disk, at half the
- * speed. Used only by sources that leave values out.
- */
-const unchangedBytesMax = 64 << 20
 
 export async function runIngest(
   task: IngestTask,
@@ -45,7 +40,7 @@ export async function runIngest(
   const chain = chainName(ctx.pipeline, 'ingest', ctx.name)
   await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
   await using source = await task.connector.open(task.config, ctx)
-  const bytesMax = Math.min(unchangedBytesMax, task.openBytesMax)
+  const bytesMax = task.openBytesMax
   await using unchanged = new Unchanged(ctx.log, { chain, folder: task.stateDir, bytesMax })
   const ingest = new Ingest(task, ctx, writer, source, unchanged)
   await ingest.run(signal)

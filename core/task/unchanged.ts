@@ -37,7 +37,10 @@ export interface UnchangedOptions {
   readonly chain: string
   /** The row memory's; made at the first unchanged value. */
   readonly folder: string
-  /** Memory for rows of open transactions, and once more for rows behind the last commit. */
+  /**
+   * Memory for remembered rows of open transactions, and twice as much for rows behind the last
+   * commit: the disk, which is asked for the others, is half as fast.
+   */
   readonly bytesMax: number
 }
 
@@ -60,7 +63,7 @@ export class Unchanged implements AsyncDisposable {
   constructor(log: Log, options: UnchangedOptions) {
     this.#log = log
     this.#options = options
-    this.#recent = new RecentRows(options.bytesMax)
+    this.#recent = new RecentRows(options.bytesMax * 2)
   }
 
   /** The batch without unchanged slots; remembers its rows where the topic is remembered. */
