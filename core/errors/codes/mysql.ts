@@ -71,7 +71,7 @@ export const mysqlCodes = {
     cause:
       'The log holds changes that the server does not have: it was restored from a backup, lost the end of its binlog in a crash, or is another server.',
     remedy:
-      'Connect to the server that has them, or set on_purged: resnapshot to copy the tables again as they are now.',
+      'Connect to the server that has them, or start with an empty log (another log.url or pipeline name), so that the tables are copied again as they are now.',
   },
   'source.mysql.binlog_off': {
     fault: 'config',
@@ -82,14 +82,14 @@ export const mysqlCodes = {
     fault: 'config',
     cause: 'The server cannot read its own binlog at the place asked for.',
     remedy:
-      'See the server’s error log; if the binlog is damaged, its changes are lost: set on_purged: resnapshot to copy the tables again.',
+      'See the server’s error log; if the binlog is damaged, its changes are lost: purge the damaged files and set on_purged: resnapshot to copy the tables again.',
   },
   'source.mysql.other_server': {
     fault: 'config',
     cause:
       'The url leads to another server than before, and without GTIDs a place in one server’s binlog means nothing on another.',
     remedy:
-      'Connect to the server that was read before, or set on_purged: resnapshot to copy the tables again from this one. gtid_mode=ON makes servers interchangeable.',
+      'Connect to the server that was read before, or start with an empty log (another log.url or pipeline name). gtid_mode=ON makes servers interchangeable.',
   },
   'source.mysql.server': {
     fault: 'config',
