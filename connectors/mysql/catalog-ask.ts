@@ -4,7 +4,7 @@
  */
 import { binlogEnd } from './binlog-place.ts'
 import { loadTables, textOf, type Query } from './catalog.ts'
-import { loadDefaults, type Defaults } from './column-defaults.ts'
+import { loadDefaults, noDefaults } from './column-defaults.ts'
 import { connect, type Target } from './connection.ts'
 import { charsetOf } from './ddl-column.ts'
 import type { CatalogAnswer } from './directory.ts'
@@ -24,12 +24,10 @@ export async function askCatalog(
   return await unchanging(async () => {
     const [found] = await loadTables(query, [{ database, table }])
     const charset = await defaultCharset(query, { database, table })
-    const defaults = found === undefined ? none : await loadDefaults(query, found)
+    const defaults = found === undefined ? noDefaults : await loadDefaults(query, found)
     return { table: found ?? null, defaults, charset, asOf: await endOf(query, info) }
   })
 }
-
-const none: Defaults = new Map()
 
 /** ER_NO_SUCH_TABLE, ER_BAD_FIELD_ERROR, ER_BAD_DB_ERROR, ER_TABLE_DEF_CHANGED. */
 const changed: ReadonlySet<unknown> = new Set([1146, 1054, 1049, 1412])

@@ -177,6 +177,8 @@ export class Directory implements TableDirectory {
     if (known !== undefined) return known.followed
     if (!this.#known.has(topic)) this.#appeared(topic, [])
     const asked = this.#asked.has(map)
+    // Rows of a table that was empty when it was asked: now one may say what the catalog could not.
+    if (!asked && this.#defaults.get(topic)?.incomplete === true) return 'lookup'
     const followed =
       map.names === null
         ? this.#remembered(topic, map, asked)

@@ -144,7 +144,7 @@ export function followedTable(
       (column) => column !== null && shape.key.some((name) => sameName(name, column.name)),
     ),
     keyless: shape.key.length === 0,
-    defaults: shape.columns.map((column) => shape.defaults?.get(column?.name ?? '')),
+    defaults: shape.columns.map((column) => shape.defaults?.known.get(column?.name ?? '')),
   }
 }
 

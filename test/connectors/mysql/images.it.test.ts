@@ -41,7 +41,9 @@ const create = `CREATE DATABASE shop; USE shop;
     price decimal(12,3) DEFAULT 1.5, name varchar(50) CHARACTER SET latin1 DEFAULT 'ü', body longtext,
     doc json, day date DEFAULT '2020-02-29', kind enum('a','b,c') NOT NULL DEFAULT 'b,c',
     big bigint unsigned DEFAULT 18446744073709551615);
-  CREATE TABLE pairs (a varchar(20) COLLATE utf8mb4_general_ci, b int, note text, n int, PRIMARY KEY (a, b)) CHARSET utf8mb4`
+  CREATE TABLE pairs (a varchar(20) COLLATE utf8mb4_general_ci, b int, note text, n int, PRIMARY KEY (a, b)) CHARSET utf8mb4;
+  CREATE TABLE blank (id int PRIMARY KEY, l varchar(5) CHARACTER SET latin1 NOT NULL DEFAULT 'é', b bit(10) NOT NULL DEFAULT b'101',
+    f float NOT NULL DEFAULT 0.1234567, t timestamp NOT NULL DEFAULT '2020-01-01', v varchar(9) NOT NULL DEFAULT 'it''s') CHARSET utf8mb4`
 
 const doc = `'{"a": 1, "b": [1, 2, {"c": "${'x'.repeat(60)}"}], "d": "${'y'.repeat(80)}", "n": 12.5}'`
 
@@ -69,6 +71,8 @@ const changes: readonly string[] = [
   `UPDATE docs SET body = 'back' WHERE id % 38 = 0`,
   `REPLACE INTO docs (id, n) VALUES (1, 5), (1002, 5)`,
   `INSERT INTO docs (id, n) VALUES (2, 1) ON DUPLICATE KEY UPDATE n = n + 100`,
+  `INSERT INTO blank (id) VALUES (1), (2)`,
+  `UPDATE blank SET id = 3 WHERE id = 2`,
   `UPDATE pairs SET n = n + 1`,
   `UPDATE IGNORE pairs SET a = 'moved' WHERE b % 4 = 0`,
   `UPDATE IGNORE pairs SET a = 'K1' WHERE a = 'k1'`,
@@ -131,6 +135,12 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
             const rows = await rowsOf(server, `shop.${table}`)
             fold.assertRows(`my.shop.${table}`, rows)
           }
+          // Every value but the key is a default, of a table that was empty.
+          const blank = ['é', '5', '0.1234567', '2020-01-01 00:00:00+00', "it's"]
+          fold.assertRows(
+            'my.shop.blank',
+            ['1', '3'].map((id) => JSON.stringify([id, ...blank])),
+          )
           assert.equal(failure, null)
           stop.abort()
           await running
