@@ -47,16 +47,30 @@ const offsetMax = 0xffff_ffff
 /** MariaDB 10's GTID events; below it the server would translate them for old replicas. */
 const mariadbCapability = 4
 const hostName = 'sluice'
+/** How long the end of a dump may take at the server. */
+const endTimeoutMs = 1000
 
 export class BinlogDump implements AsyncDisposable {
   /** Whose binlog it is: server_uuid, or MariaDB's server_id. */
   readonly served: string
+  readonly #options: DumpOptions
+  readonly #signal: AbortSignal
   readonly #session: Session
+  /** The server's number of the session. */
+  readonly #thread: string
   readonly #command: RawCommand
 
-  private constructor(served: string, session: Session, command: RawCommand) {
+  private constructor(
+    { served, thread }: Served,
+    [options, signal]: [DumpOptions, AbortSignal],
+    session: Session,
+    command: RawCommand,
+  ) {
     this.served = served
+    this.#options = options
+    this.#signal = signal
     this.#session = session
+    this.#thread = thread
     this.#command = command
   }
 
@@ -82,8 +96,8 @@ export class BinlogDump implements AsyncDisposable {
     const { target, from, clock } = options
     const session = await connect(target, signal)
     try {
-      const served = await serverOf(session, from)
-      if (from.gtids === null && from.server !== '' && served !== from.server) {
+      const server = await serverOf(session, from)
+      if (from.gtids === null && from.server !== '' && server.served !== from.server) {
         throw new SluiceError('source.mysql.other_server', {
           message: `${nameOf(target)} is not the server whose binlog was read so far.`,
         })
@@ -91,7 +105,7 @@ export class BinlogDump implements AsyncDisposable {
       await session.query(replicaSettings(options))
       await register(session, options.serverId, clock)
       const command = await RawCommand.send(session, dumpCommand(options), clock)
-      return new BinlogDump(served, session, command)
+      return new BinlogDump(server, [options, signal], session, command)
     } catch (error) {
       session.destroy()
       signal.throwIfAborted()
@@ -112,6 +126,28 @@ export class BinlogDump implements AsyncDisposable {
     this.#command.socket.destroy()
     this.#session.destroy()
     await this.#session[Symbol.asyncDispose]()
+    if (this.#signal.aborted || !this.#command.socket.lost) await this.#endThread()
+  }
+
+  /**
+   * A server notices a closed connection only when it writes to it: until the next sign of life the
+   * thread would hold its binlog against PURGE and be listed as a replica. Best effort: whatever is in
+   * the way of it, the thread ends by itself then.
+   */
+  async #endThread(): Promise<void> {
+    const { target, from } = this.#options
+    try {
+      await using session = await connect(target, AbortSignal.timeout(endTimeoutMs))
+      // The number may be somebody else's by now, on a server that was started again or on another one.
+      if ((await serverOf(session, from)).served !== this.served) return
+      const threads = await session.query(
+        `SELECT ID AS id FROM information_schema.PROCESSLIST
+          WHERE ID = ${this.#thread} AND COMMAND LIKE 'Binlog Dump%'`,
+      )
+      if (threads.length > 0) await session.query(`KILL CONNECTION ${this.#thread}`)
+    } catch {
+      // See above.
+    }
   }
 }
 
@@ -121,8 +157,13 @@ function openedTooLate(target: Target, limitMs: number): SluiceError {
   })
 }
 
+interface Served {
+  readonly served: string
+  readonly thread: string
+}
+
 /** Checks the flavour too: a server rewrites GTIDs for a replica of the other one. */
-async function serverOf(session: Session, from: StreamPlace): Promise<string> {
+async function serverOf(session: Session, from: StreamPlace): Promise<Served> {
   const rows = await session.query(
     `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_id', 'server_uuid', 'version')`,
   )
@@ -133,7 +174,11 @@ async function serverOf(session: Session, from: StreamPlace): Promise<string> {
       message: `The server is a ${flavour} server; the one read so far was a ${from.flavour} server.`,
     })
   }
-  return values.get(flavour === 'mysql' ? 'server_uuid' : 'server_id') ?? ''
+  const [own] = await session.query('SELECT CONNECTION_ID() AS id')
+  return {
+    served: values.get(flavour === 'mysql' ? 'server_uuid' : 'server_id') ?? '',
+    thread: String(own?.['id']),
+  }
 }
 
 /**

@@ -109,7 +109,7 @@ function literalSql(type: MysqlType, literal: string, isMariadb: boolean): strin
     case 'bytes':
       return /^x'[0-9a-f]*'$/i.test(literal) && isMariadb ? literal : undefined
     case 'timestamp':
-      return isMariadb || /^0000-00-00/.test(literal) ? textSql(literal, isMariadb) : undefined
+      return isMariadb || literal.startsWith('0000-00-00') ? textSql(literal, isMariadb) : undefined
     case 'float':
     case 'geometry':
     case 'vector':

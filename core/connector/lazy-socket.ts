@@ -87,6 +87,11 @@ export class LazySocket {
     this.wake()
   }
 
+  /** Whether the other side ended the connection, or it broke. */
+  get lost(): boolean {
+    return this.#stream.readableEnded || this.#stream.errored !== null
+  }
+
   /** Gives the stream back, paused, to whoever had it before; nothing may be left to take. */
   release(): void {
     this.#stream.off('data', this.#onData)

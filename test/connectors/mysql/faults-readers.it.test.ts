@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { serverIdOf } from '../../../connectors/mysql/config.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
@@ -29,6 +30,37 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
         'once, and then never again',
       )
       assert.equal((await dumpThreads(server)).length, 2)
+    })
+
+    it('a reader that ends leaves no thread behind, however seldom the server would notice', async () => {
+      await using server = await starter.start()
+      await prepareLedger(server)
+      {
+        await using ledger = new Ledger(server.url, { heartbeat: '10m' })
+        await ledger.start(server)
+        assert.equal((await dumpThreads(server)).length, 1)
+      }
+      // The KILL is answered before the thread is gone.
+      await waitFor('the thread to end', async () => (await dumpThreads(server)).length === 0, 5000)
+    })
+
+    it('a reader that died and came back takes its own place, and is not pushed aside', async () => {
+      await using server = await starter.start()
+      await prepareLedger(server)
+      await using proxy = await startTcpProxy(server.port)
+      const url = server.url.replace(String(server.port), String(proxy.port))
+      await using dead = new Ledger(url, { heartbeat: '10m' })
+      await dead.start(server)
+      // For the server it lives on: no byte passes, in either direction.
+      proxy.stall()
+      const sameId = serverIdOf({}, { pipeline: `test of ${url}`, name: 'ledger' })
+      await using fresh = new Ledger(server.url, { heartbeat: '10m', server_id: sameId })
+      fresh.position = dead.position
+      await fresh.start(server)
+      await write(server, 0, 20)
+      await fresh.check(server)
+      assert.deepEqual(fresh.retried, [])
+      assert.equal((await dumpThreads(server)).length, 1)
     })
 
     it('failover to a replica by GTIDs, with transactions that only one of them has', async () => {
