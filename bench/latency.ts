@@ -1,19 +1,19 @@
 /**
- * P4: from a commit in Postgres to the row visible in ClickHouse, and to the webhook received, with
- * the real command line between them, a log on the local disk (every commit fsynced), and 100
+ * P4: from a commit in Postgres or MySQL to the row visible in ClickHouse, and to the webhook received,
+ * with the real command line between them, a log on the local disk (every commit fsynced), and 100
  * single-row transactions a second, at their times whether or not the ones before are through.
  *
- * The clock starts when the statement is sent to Postgres, so its own commit is in the number, and
+ * The clock starts when the statement is sent to the database, so its own commit is in the number, and
  * stops when the answer to `SELECT max(id)` on the sink's `_live` view that first holds the row is
  * back: one query after the other, with short pauses, all of them by this process's one clock. The
  * webhook's clock stops when the receiver has verified the signature.
  */
-import type { Client } from 'pg'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startClickHouse, type ClickHouse } from '../test/services/clickhouse.ts'
-import { startPostgres, type PostgresServer } from '../test/services/postgres.ts'
 import { startReceiver } from '../test/services/webhook-receiver.ts'
-import { waitFor } from '../test/support/env.ts'
+import { schema, type Database, type DatabaseServer, type Query } from './support/database.ts'
+import { mysqlDatabase } from './support/mysql-database.ts'
+import { postgresDatabase } from './support/postgres-database.ts'
 import { Sluice } from './support/sluice.ts'
 import type { BenchRow } from './types.ts'
 
@@ -24,12 +24,12 @@ const lookPauseMs = 3
 const goals = { p50: 100, p99: 250 }
 const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 
-const pipeline = `
+const pipeline = ({ type }: Database): string => `
 version: 1
 name: latency
 log: { url: file://./log }
 sources:
-  pg: { type: postgres, url: '\${env.PG_URL}', tables: [public.bench] }
+  db: { type: ${type}, url: '\${env.DB_URL}', tables: [${schema}.bench] }
 sinks:
   warehouse: { type: clickhouse, url: '\${env.CLICKHOUSE_URL}', from: bench }
   hooks:
@@ -41,7 +41,7 @@ sinks:
     allow_private: true
 `
 
-/** When each row was sent to Postgres, seen in ClickHouse and received by the webhook; index = id. */
+/** When each row was sent to the database, seen in ClickHouse and received by the webhook; index = id. */
 interface Times {
   readonly sentMs: Float64Array
   readonly seenMs: Float64Array
@@ -49,82 +49,87 @@ interface Times {
 }
 
 async function run({ quick }: { readonly quick: boolean }): Promise<readonly BenchRow[]> {
+  const results: BenchRow[] = []
+  for (const database of [postgresDatabase, mysqlDatabase]) {
+    results.push(...(await runWith(database, perSecond * (quick ? 8 : 20))))
+  }
+  return results
+}
+
+async function runWith(database: Database, rows: number): Promise<readonly BenchRow[]> {
   const warmUpRows = perSecond * 4
-  const rows = perSecond * (quick ? 8 : 20)
   const times: Times = {
     sentMs: new Float64Array(warmUpRows + rows + 1),
     seenMs: new Float64Array(warmUpRows + rows + 1),
     hookedMs: new Float64Array(warmUpRows + rows + 1),
   }
   await using servers = new AsyncDisposableStack()
-  const [postgres, clickhouse, receiver] = await Promise.all([
-    startPostgres().then((server) => servers.use(server)),
-    startClickHouse().then((server) => servers.use(server)),
+  const [server, clickhouse, receiver] = await Promise.all([
+    database.start().then((started) => servers.use(started)),
+    startClickHouse().then((started) => servers.use(started)),
     startReceiver({
       secret,
       onTaken: ({ event }) => {
         times.hookedMs[Number(event.data?.['id'])] ||= performance.now()
       },
-    }).then((server) => servers.use(server)),
+    }).then((started) => servers.use(started)),
   ])
-  await postgres.query(`CREATE TABLE bench (id bigint PRIMARY KEY, account_id int,
-    amount numeric(12,2), note text, created_at timestamptz)`)
-  await using sluice = new Sluice(pipeline, {
-    PG_URL: postgres.url,
+  await server.query(`CREATE TABLE bench (id bigint PRIMARY KEY, account_id int,
+    amount numeric(12,2), note text, created_at ${database.moment})`)
+  await using sluice = new Sluice(pipeline(database), {
+    DB_URL: server.url,
     CLICKHOUSE_URL: clickhouse.url,
     HOOK_URL: receiver.url,
     HOOK_SECRET: secret,
   })
-  await writeRow(await postgres.client(), 0)
-  await waitFor('the first row', async () => {
-    sluice.mustRun()
+  await writeRow(server.query, 0)
+  await sluice.waitFor('the first row', async () => {
     return times.hookedMs[0]! > 0 && (await newest(clickhouse).catch(() => -1)) === 0
   })
   const stop = new AbortController()
   const looking = look(clickhouse, times, stop.signal)
   try {
-    await write(postgres, times)
-    await waitFor('the last row', () => {
-      sluice.mustRun()
+    await write(server, times)
+    await sluice.waitFor('the last row', () => {
       return times.seenMs.at(-1)! > 0 && times.hookedMs.every((ms) => ms > 0)
     })
   } finally {
     stop.abort()
     await looking
   }
+  const from = `commit in ${database.name} to`
   return [
-    ...measured('visible in ClickHouse', latencies(times, times.seenMs, warmUpRows)),
-    ...measured('received by the webhook', latencies(times, times.hookedMs, warmUpRows)),
+    ...measured(`${from} visible in ClickHouse`, latencies(times, times.seenMs, warmUpRows)),
+    ...measured(`${from} received by the webhook`, latencies(times, times.hookedMs, warmUpRows)),
   ]
 }
 
-function writeRow(client: Client, id: number): Promise<unknown> {
-  return client.query({
-    name: 'write',
-    text: `INSERT INTO bench VALUES ($1::bigint, $1::bigint % 1000, $1::bigint / 100.0, md5($1::bigint::text), now())`,
-    values: [id],
-  })
+function writeRow(query: Query, id: number): Promise<unknown> {
+  return query(`INSERT INTO bench
+    VALUES (${id}, ${id} % 1000, ${id} / 100.0, 'note of row ${id}', CURRENT_TIMESTAMP(6))`)
 }
 
 /** One transaction every 10 ms: the clock of each runs from its time, also while its session is busy. */
-async function write(postgres: PostgresServer, { sentMs }: Times): Promise<void> {
-  const clients = await Promise.all(Array.from({ length: sessions }, () => postgres.client()))
+async function write(server: DatabaseServer, { sentMs }: Times): Promise<void> {
+  const queries = await Promise.all(Array.from({ length: sessions }, () => server.session()))
   const startMs = performance.now()
-  const writes: Promise<unknown>[] = clients.map(() => Promise.resolve())
+  const writes: Promise<unknown>[] = queries.map(() => Promise.resolve())
   for (let id = 1; id < sentMs.length; id++) {
     const dueMs = startMs + (id * 1000) / perSecond
     const leftMs = dueMs - performance.now()
     if (leftMs > 0) await sleep(leftMs)
     sentMs[id] = performance.now()
     const session = id % sessions
-    writes[session] = writes[session]!.then(() => writeRow(clients[session]!, id))
+    writes[session] = writes[session]!.then(() => writeRow(queries[session]!, id))
   }
   await Promise.all(writes)
 }
 
 /** The newest id, when it and all before it are there; -1 otherwise. */
 async function newest(clickhouse: ClickHouse): Promise<number> {
-  const [row] = await clickhouse.query('SELECT max(id) AS id, count() AS n FROM bench_live')
+  const [row] = await clickhouse.query(
+    `SELECT max(id) AS id, count() AS n FROM ${schema}_bench_live`,
+  )
   const id = Number(row?.['id'])
   return id + 1 === Number(row?.['n']) ? id : -1
 }
@@ -153,7 +158,7 @@ function measured(what: string, sorted: Float64Array): BenchRow[] {
     { name: 'p50', ms: at(0.5), goal: goals.p50 },
     { name: 'p99', ms: at(0.99), goal: goals.p99 },
   ].map(({ name, ms, goal }) => ({
-    what: `commit in Postgres to ${what}, ${name}`,
+    what: `${what}, ${name}`,
     unit: 'ms',
     ours: Math.round(ms * 10) / 10,
     limit: null,
@@ -165,6 +170,6 @@ function measured(what: string, sorted: Float64Array): BenchRow[] {
 
 export const bench = {
   id: 'P4',
-  what: 'commit in Postgres to visible in ClickHouse, and to the webhook received',
+  what: 'commit in Postgres or MySQL to visible in ClickHouse, and to the webhook received',
   run,
 }

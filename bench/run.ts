@@ -7,6 +7,7 @@
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { inspect } from 'node:util'
 import type { BenchModule, BenchResult } from './types.ts'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
@@ -41,8 +42,9 @@ async function child(file: string, quick: boolean): Promise<void> {
   process.send?.(message)
 }
 
+/** With its causes: what a wait ran into is the cause of its timeout. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return error instanceof Error ? inspect(error) : String(error)
 }
 
 function runChild(file: string, quick: boolean): Promise<Message> {

@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { tempDir } from '../../test/support/env.ts'
+import { tempDir, waitFor } from '../../test/support/env.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
@@ -36,11 +36,19 @@ export class Sluice implements AsyncDisposable {
     return this.#folder.path
   }
 
-  /** Throws with what the process said when it is not running any more. */
-  mustRun(): void {
-    const { exitCode, signalCode } = this.#child
-    if (exitCode === null && signalCode === null) return
-    throw new Error(`sluice ended with ${String(exitCode ?? signalCode)}: ${this.#said}`)
+  /** Polls until `probe` is true; fails at once, with what the process said, when that has ended. */
+  async waitFor(
+    what: string,
+    probe: () => boolean | Promise<boolean>,
+    timeoutMs?: number,
+  ): Promise<void> {
+    const child = this.#child
+    const ended = (): boolean => child.exitCode !== null || child.signalCode !== null
+    await waitFor(what, () => ended() || probe(), timeoutMs)
+    if (!ended()) return
+    throw new Error(
+      `sluice ended with ${String(child.exitCode ?? child.signalCode)}: ${this.#said}`,
+    )
   }
 
   /** Peak resident memory so far in mebibytes; null where the system does not tell (it is Linux that does). */
