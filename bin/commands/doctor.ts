@@ -98,6 +98,11 @@ async function bounded(what: string, check: () => Promise<readonly Problem[]>): 
   }
 }
 
+function worstFirst(problems: readonly Problem[]): readonly Problem[] {
+  const isError = ({ severity }: Problem): boolean => severity === 'error'
+  return [...problems.filter(isError), ...problems.filter((problem) => !isError(problem))]
+}
+
 function printChecks(checks: readonly Check[]): void {
   const paint = paintFor(process.stdout)
   let errors = 0
@@ -110,7 +115,7 @@ function printChecks(checks: readonly Check[]): void {
         ? paint.yellow('warned')
         : 'ok    '
     print(`${mark}  ${maskUrls(what)}`)
-    for (const { code, severity, message, remedy } of problems) {
+    for (const { code, severity, message, remedy } of worstFirst(problems)) {
       if (severity === 'error') errors++
       else warnings++
       const label = severity === 'error' ? paint.red(code) : paint.yellow(`warning ${code}`)

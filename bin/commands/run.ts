@@ -47,7 +47,10 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
   })
   const end = await runPipeline({ pipeline, queries, options, board, display }, stop.signal)
   display.draw()
-  if (end.kind === 'stopped') return exitCode.ok
+  if (end.kind === 'stopped') {
+    display.log('stopped')
+    return exitCode.ok
+  }
   display.log(`${end.task.kind} ${end.task.name} ended the process:`)
   display[Symbol.dispose]()
   printThrown(end.error)

@@ -94,7 +94,7 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
     }
     this.#sources.set(topic, source)
     // Whatever becomes of the table, the stream tells: a table made anew is the topic going on.
-    return { topic, id: topic, key: source.key }
+    return { topic, id: topic, key: source.key, rowsEstimate: source.table.rowsEstimate }
   }
 
   async split(

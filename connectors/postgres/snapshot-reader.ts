@@ -107,7 +107,9 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
       const described = await this.#describe(client, topic)
       if (described === null) return null
       this.#described.set(topic, described)
-      return { topic, id: String(described.info.oid), key: orderNames(described.order) }
+      const { info, order } = described
+      const { rowsEstimate } = info
+      return { topic, id: String(info.oid), key: orderNames(order), rowsEstimate }
     })
   }
 

@@ -5,6 +5,7 @@
 import { backoffMs } from '../connector/backoff.ts'
 import type { Clock } from '../connector/context.ts'
 import { isAbort, toSluiceError, type SluiceError } from '../errors/error.ts'
+import { shortDuration } from '../observe/format.ts'
 import type { TaskContext } from '../task/context.ts'
 import type { TaskKind } from '../task/names.ts'
 
@@ -54,28 +55,56 @@ async function supervise(task: HubTask, options: HubOptions, signal: AbortSignal
   for (let failures = 0; ;) {
     const startedMs = clock.nowMs()
     try {
-      await task.run(ctx, signal)
+      await (failures === 0 ? task.run(ctx, signal) : runAgain(task, ctx, signal))
       if (signal.aborted) return { kind: 'stopped' }
     } catch (thrown) {
       if (signal.aborted && isAbort(thrown)) return { kind: 'stopped' }
       const error = toSluiceError(thrown)
       ctx.trouble(error)
-      ctx.logger.error(error.message, {
-        code: error.code,
-        fault: error.fault,
-        remedy: error.remedy,
-      })
+      const transient = error.fault === 'transient'
+      const fields = { code: error.code, fault: error.fault, remedy: error.remedy }
+      if (transient) ctx.logger.warn(error.message, fields)
+      else ctx.logger.error(error.message, fields)
       if (error.fault === 'fenced') return { kind: 'fenced', task, error }
       if (error.fault === 'bug') return { kind: 'bug', task, error }
       failures = clock.nowMs() - startedMs > wellMs ? 1 : failures + 1
-      const transient = error.fault === 'transient'
-      ctx.report({ state: transient ? 'retrying' : 'stopped', detail: error.message })
       ctx.metrics.count('task_restarts_total', 1, { task: task.name })
       const pauseMs = transient
         ? Math.max(backoffMs(failures, retry, random), error.retryAfterMs ?? 0)
         : curedRetryMs
+      // The reason itself stands beside it: see `trouble`.
+      const detail = transient
+        ? `attempt ${failures} failed, the next one in ${shortDuration(pauseMs)}`
+        : `waits for its cure, and looks again in ${shortDuration(pauseMs)}`
+      ctx.report({ state: transient ? 'retrying' : 'stopped', detail })
       await clock.sleep(pauseMs, signal).catch(() => {})
     }
     if (signal.aborted) return { kind: 'stopped' }
+  }
+}
+
+/**
+ * Runs a task whose last error is on show. A task takes that away when it gets on; one that has nothing
+ * to do, such as the reader of an idle source, never would: after a while without another error it is
+ * taken away here.
+ */
+async function runAgain(task: HubTask, ctx: TaskContext, signal: AbortSignal): Promise<void> {
+  let isOurs = true
+  const over = new AbortController()
+  const well = ctx.clock.sleep(wellMs, AbortSignal.any([signal, over.signal])).then(
+    () => {
+      if (isOurs) ctx.trouble(null)
+    },
+    () => {},
+  )
+  const trouble = (error: SluiceError | null): void => {
+    isOurs = false
+    ctx.trouble(error)
+  }
+  try {
+    await task.run({ ...ctx, trouble }, signal)
+  } finally {
+    over.abort()
+    await well
   }
 }

@@ -5,7 +5,7 @@
  *   2026-11-22T04:00:05.000Z  ingest shop  running  rows=120,400  rate=24.1k/s  lag=12 ms  backlog=0 B
  */
 import { oneLine, shortBytes, shortCount, shortDuration } from './format.ts'
-import { Rates, type StatusBoard, type TaskStatus } from './status.ts'
+import { Rates, type LastError, type StatusBoard, type TaskStatus } from './status.ts'
 
 const lineEveryMs = 5000
 
@@ -13,7 +13,7 @@ export class PlainRenderer {
   readonly #board: StatusBoard
   readonly #write: (line: string) => void
   readonly #rates = new Rates()
-  readonly #shown = new Map<TaskStatus, { version: number; atMs: number }>()
+  readonly #shown = new Map<TaskStatus, { version: number; atMs: number; error: string }>()
 
   constructor(board: StatusBoard, write: (line: string) => void) {
     this.#board = board
@@ -27,16 +27,19 @@ export class PlainRenderer {
       const last = this.#shown.get(task)
       const due = last === undefined || nowMs - last.atMs >= lineEveryMs
       if (!due && last.version === task.version) continue
-      const changed = last === undefined || last.version !== task.version
-      this.#shown.set(task, { version: task.version, atMs: nowMs })
+      const error = task.lastError === null ? '' : errorLines(task.lastError)
+      this.#shown.set(task, { version: task.version, atMs: nowMs, error })
       this.#write(statusLine(task, rate, nowMs))
-      if (changed && task.lastError !== null) {
-        const { code, message, remedy } = task.lastError
-        this.#write(`  ${code}: ${oneLine(message)}`)
-        this.#write(`  remedy: ${oneLine(remedy)}`)
+      // A task that is tried again and again changes its state, not its reason.
+      if (error !== '' && error !== last?.error) {
+        for (const line of error.split('\n')) this.#write(line)
       }
     }
   }
+}
+
+function errorLines({ code, message, remedy }: LastError): string {
+  return `  ${code}: ${oneLine(message)}\n  remedy: ${oneLine(remedy)}`
 }
 
 function statusLine(task: TaskStatus, rate: number, nowMs: number): string {
@@ -49,6 +52,8 @@ function statusLine(task: TaskStatus, rate: number, nowMs: number): string {
     `lag=${shortDuration(task.lagMs)}`,
     `backlog=${shortBytes(task.backlogBytes)}`,
   ]
+  // The whole error is printed when it is new; until it is over, every line says that it is there.
+  if (task.lastError !== null) words.push(task.lastError.code)
   if (task.detail !== '') words.push(oneLine(task.detail))
   return words.join('  ')
 }

@@ -62,7 +62,7 @@ export class Sender {
         const rejected = await this.#attempt({ delivery, attempt, turn }, signal)
         if (attempt > 1) {
           this.#ctx.trouble(null)
-          this.#ctx.report({ state: 'running' })
+          this.#ctx.report({ state: 'running', detail: '' })
         }
         return this.#letters(delivery, rejected)
       } catch (thrown) {
@@ -135,7 +135,7 @@ export class Sender {
       const pauseMs = Math.max(backoffMs(attempt, retry, random), error.retryAfterMs ?? 0)
       return clock.sleep(pauseMs, signal)
     }
-    this.#ctx.report({ state: 'parked', detail: `${this.#topic}: ${error.message}` })
+    this.#ctx.report({ state: 'parked', detail: this.#topic })
     await this.#events.parked(error)
     await clock.sleep(parkedRetryMs, signal)
   }

@@ -248,7 +248,7 @@ export class Copying implements AsyncDisposable {
     copy.asked = this.#options.asked?.[topic] ?? copy.asked
     copy.phase = 'copying'
     this.#note(copy)
-    this.#options.ctx.logger.info('a table is copied anew', { topic })
+    this.#options.ctx.logger.info('the copy of a table begins', { topic })
     return this.#batchOf([{ topic, truncate: true }], position)
   }
 
@@ -286,18 +286,17 @@ export class Copying implements AsyncDisposable {
   #changesOf(copy: TableCopy, batches: readonly Batch[]): TopicChange[] {
     const { topic } = copy
     for (const batch of batches) copy.rows += batch.rows
-    const detail = `${topic}: ${copy.rows.toLocaleString('en')} rows`
-    this.#options.ctx.report({ state: 'snapshotting', detail })
+    this.#options.ctx.report({ state: 'snapshotting', detail: detailOf(copy) })
     return batches.map((batch) => ({ topic, batch }))
   }
 
   #finish(copy: TableCopy): void {
-    const { topic, rows } = copy
+    const { topic, rows, isResumed } = copy
     if (copy.wantsAnew) return
     this.#copies.delete(topic)
     // Another table has its place now; nothing else may come to say so while the source is idle.
     this.#background.ring()
-    this.#options.ctx.logger.info('the table is copied', { topic, rows })
+    this.#options.ctx.logger.info('the table is copied', { topic, rows, resumed: isResumed })
     if (this.isDone) this.#options.ctx.report({ state: 'running', detail: '' })
   }
 
@@ -367,4 +366,11 @@ export class Copying implements AsyncDisposable {
     }
     this.#progress = withTable(this.#progress, topic, copy.progress(table))
   }
+}
+
+/** `shop.orders: 120,000 of about 400,000 rows`; a copy that goes on says `more`, for it did not count before. */
+function detailOf({ topic, rows, isResumed, table }: TableCopy): string {
+  const estimate = table?.rowsEstimate ?? 0
+  const done = `${topic}: ${rows.toLocaleString('en')}${isResumed ? ' more' : ''}`
+  return estimate > 0 ? `${done} of about ${estimate.toLocaleString('en')} rows` : `${done} rows`
 }

@@ -21,6 +21,8 @@ export interface SnapshotTable {
   readonly id: string
   /** What the order of keys means, a text a column; another order makes old bounds worthless. Empty = no key. */
   readonly key: readonly string[]
+  /** The database's guess, for the status line; absent or 0 = none. */
+  readonly rowsEstimate?: number
 }
 
 /**

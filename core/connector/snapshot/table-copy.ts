@@ -56,13 +56,17 @@ export class TableCopy {
   #tailFailures = 0
   /** How often the keys that wait were read and some of them were not known then. */
   #keyFailures = 0
+  /** Handed out since the start of this process. */
   rows = 0
+  /** Whether rows were handed out before, which nobody counted. */
+  isResumed = false
 
   constructor(topic: string, progress: TableProgress | undefined, lateBytesMax: number) {
     this.topic = topic
     this.#lateBytesMax = lateBytesMax
     this.upTo = progress?.upTo ?? null
     this.complete = progress !== undefined && progress.upTo === undefined
+    this.isResumed = this.upTo !== null
     this.asked = progress?.asked
     for (const key of progress?.waiting ?? []) this.waiting.set(nameOf(key), key)
   }
@@ -93,6 +97,7 @@ export class TableCopy {
     this.complete = false
     this.waiting.clear()
     this.rows = 0
+    this.isResumed = false
     this.#tailFailures = 0
   }
 

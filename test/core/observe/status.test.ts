@@ -82,6 +82,11 @@ test('plain lines: one at the start, one when something changes, one every five 
   assert.equal(lines.length, 3, 'the same error again is no news')
   assert.deepEqual(lines.slice(1), ['  config.not_found: server [2J says no', '  remedy: ask'])
   lines.length = 0
+  board.tasks[1]!.report({ state: 'retrying', detail: 'attempt 2 failed' })
+  renderer.tick(1800)
+  assert.equal(lines.length, 1, 'what is wrong was said')
+  assert.match(lines[0]!, /backlog=- {2}config\.not_found {2}attempt 2 failed$/)
+  lines.length = 0
   board.tasks[0]!.progress(50_000, 0)
   renderer.tick(5000)
   assert.equal(lines.length, 1)
