@@ -51,16 +51,16 @@ export function targetOf(url: Secret, options: { readonly compress: boolean }): 
   for (const name of parameters.keys()) {
     if (!known.has(name)) throw urlError(`has the unknown parameter "${name}"`)
   }
-  const host = decodeURIComponent(parsed.hostname.replace(/^\[|\]$/g, ''))
-  const user = decodeURIComponent(parsed.username)
+  const host = decoded(parsed.hostname.replace(/^\[|\]$/g, ''), 'host')
+  const user = decoded(parsed.username, 'user')
   if (host === '') throw urlError('names no host')
   if (user === '') throw urlError('names no user')
   return {
     host,
     port: parsed.port === '' ? 3306 : Number(parsed.port),
     user,
-    password: decodeURIComponent(parsed.password),
-    database: decodeURIComponent(parsed.pathname.slice(1)),
+    password: decoded(parsed.password, 'password'),
+    database: decoded(parsed.pathname.slice(1), 'database'),
     tls: tlsOptions(parameters, host),
     compress: options.compress,
     timeoutMs: timeoutMs(parameters.get('connect-timeout')),
@@ -86,6 +86,18 @@ function parseUrl(text: string): URL {
     throw urlError('does not begin with mysql://')
   }
   return parsed
+}
+
+/** The parser lets a lone % stand: a password that was not encoded would be read as another one, or not at all. */
+function decoded(text: string, part: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // The error of its own says nothing more; the text may be a password.
+    throw urlError(
+      `has a % in its ${part} that is not followed by two hexadecimal digits (write %25)`,
+    )
+  }
 }
 
 function timeoutMs(seconds: string | null): number {

@@ -10,6 +10,12 @@ import type { Code } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 
 const byNumber: Readonly<Partial<Record<Code, readonly number[]>>> = {
+  'source.mysql.url': [
+    1049, // ER_BAD_DB_ERROR: only while connecting; a database that is gone later is the snapshot reader's
+  ],
+  'source.mysql.tls': [
+    3159, // ER_SECURE_TRANSPORT_REQUIRED
+  ],
   'source.mysql.auth': [
     1045, // ER_ACCESS_DENIED_ERROR
     1129, // ER_HOST_IS_BLOCKED
@@ -20,7 +26,6 @@ const byNumber: Readonly<Partial<Record<Code, readonly number[]>>> = {
     1820, // ER_MUST_CHANGE_PASSWORD
     1862, // ER_MUST_CHANGE_PASSWORD_LOGIN
     3118, // ER_ACCOUNT_HAS_BEEN_LOCKED
-    3159, // ER_SECURE_TRANSPORT_REQUIRED
     3955, // ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK
     4151, // MariaDB ER_ACCOUNT_HAS_BEEN_LOCKED
   ],

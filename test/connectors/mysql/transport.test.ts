@@ -30,6 +30,13 @@ describe('the URL', () => {
     assert.equal(nameOf(target('mysql://u:p@[::1]')), '[::1]:3306')
   })
 
+  it('says that a password was not encoded, and not which', () => {
+    assert.throws(
+      () => target('mysql://u:se%cret@db'),
+      (error) => isCode('source.mysql.url')(error) && !/cret/.test(String(error)),
+    )
+  })
+
   it('asks for a verified name everywhere but on this machine, and never for less than it says', () => {
     const checks = (url: string): string => {
       const { tls } = target(url)
