@@ -3,7 +3,7 @@
  */
 import { textOf, type Query } from './catalog.ts'
 import { MariadbGtids } from './mariadb-gtid.ts'
-import type { StreamPlace } from './place.ts'
+import { readFrom, type StreamPlace } from './place.ts'
 import type { ServerInfo } from './server-info.ts'
 import { textLiteral } from './table-pattern.ts'
 
@@ -63,7 +63,7 @@ export type PlaceState =
 
 const fine: PlaceState = { kind: 'fine' }
 
-/** Whether the stream can go on after `place`. Throws what `query` throws. */
+/** Whether the stream can go on after `place`, with what has to be read again before it. Throws what `query` throws. */
 export async function placeState(
   query: Query,
   info: ServerInfo,
@@ -76,18 +76,27 @@ export async function placeState(
     }
   }
   if (!info.logBin) return { kind: 'off', what: 'log_bin is OFF' }
-  if (place.gtids === null) return fileState(query, info, place)
-  return info.flavour === 'mariadb'
-    ? mariadbState(query, place.gtids)
-    : mysqlState(query, info, place.gtids)
+  const from = readFrom(place)
+  if (place.gtids === null) return fileState(query, info, place, from)
+  const gtids = { reached: place.gtids, from: from.gtids ?? place.gtids }
+  return info.flavour === 'mariadb' ? mariadbState(query, gtids) : mysqlState(query, info, gtids)
 }
 
-async function mysqlState(query: Query, info: ServerInfo, gtids: string): Promise<PlaceState> {
+/** What the log has, and from where the binlog is read. */
+interface PlaceGtids {
+  readonly reached: string
+  readonly from: string
+}
+
+async function mysqlState(
+  query: Query,
+  info: ServerInfo,
+  { reached, from }: PlaceGtids,
+): Promise<PlaceState> {
   if (!info.gtids) return { kind: 'off', what: 'gtid_mode is not ON any more' }
-  const ours = textLiteral(gtids)
   const [row] = await query(
-    `SELECT GTID_SUBTRACT(${ours}, @@GLOBAL.gtid_executed) AS unknown,
-            GTID_SUBTRACT(@@GLOBAL.gtid_purged, ${ours}) AS purged`,
+    `SELECT GTID_SUBTRACT(${textLiteral(reached)}, @@GLOBAL.gtid_executed) AS unknown,
+            GTID_SUBTRACT(@@GLOBAL.gtid_purged, ${textLiteral(from)}) AS purged`,
   )
   const unknown = textOf(row?.['unknown']).replaceAll(/\s+/g, '')
   const purged = textOf(row?.['purged']).replaceAll(/\s+/g, '')
@@ -95,11 +104,10 @@ async function mysqlState(query: Query, info: ServerInfo, gtids: string): Promis
   return purged === '' ? fine : { kind: 'purged', what: `transactions ${short(purged)}` }
 }
 
-async function mariadbState(query: Query, gtids: string): Promise<PlaceState> {
-  const ours = MariadbGtids.parse(gtids)
+async function mariadbState(query: Query, { reached, from }: PlaceGtids): Promise<PlaceState> {
   const [row] = await query('SELECT @@GLOBAL.gtid_binlog_pos AS end')
   const end = MariadbGtids.parse(textOf(row?.['end']))
-  const unknown = [...ours.domains()].filter(
+  const unknown = [...MariadbGtids.parse(reached).domains()].filter(
     ({ domain, number }) => (end.get(domain)?.number ?? 0) < number,
   )
   if (unknown.length > 0) {
@@ -108,7 +116,7 @@ async function mariadbState(query: Query, gtids: string): Promise<PlaceState> {
   }
   const [first] = await query('SHOW BINARY LOGS')
   const start = await gtidsAt(query, textOf(first?.['Log_name']), fileStart)
-  return ours.contains(MariadbGtids.parse(start))
+  return MariadbGtids.parse(from).contains(MariadbGtids.parse(start))
     ? fine
     : { kind: 'purged', what: `transactions up to ${short(start)}` }
 }
@@ -117,20 +125,19 @@ async function fileState(
   query: Query,
   info: ServerInfo,
   { server, file, offset }: StreamPlace,
+  from: StreamPlace,
 ): Promise<PlaceState> {
   if (server !== info.identity) {
     return { kind: 'other', what: `server ${info.identity}; the log was read from ${server}` }
   }
   const logs = await query('SHOW BINARY LOGS')
   const log = logs.find((row) => row['Log_name'] === file)
-  if (log !== undefined) {
-    return Number(log['File_size']) >= offset
-      ? fine
-      : { kind: 'ahead', what: `${file} from byte ${textOf(log['File_size'])} on` }
-  }
-  const [first] = logs
-  const isPast = first !== undefined && fileNumber(file) < fileNumber(textOf(first['Log_name']))
-  return { kind: isPast ? 'purged' : 'ahead', what: `binlog file ${file}` }
+  const oldest = fileNumber(textOf(logs[0]?.['Log_name']))
+  if (fileNumber(from.file) < oldest) return { kind: 'purged', what: `binlog file ${from.file}` }
+  if (log === undefined) return { kind: 'ahead', what: `binlog file ${file}` }
+  return Number(log['File_size']) >= offset
+    ? fine
+    : { kind: 'ahead', what: `${file} from byte ${textOf(log['File_size'])} on` }
 }
 
 /** Files are named in their order: `binlog.000042`. */

@@ -41,6 +41,11 @@ export async function waitForCommits(
   }
 }
 
+/** Whether commits under way can be told on this server, by this user. Throws what `query` throws. */
+export async function seesCommitLocks(query: Query): Promise<boolean> {
+  return (await commitLocks(query)) !== null
+}
+
 /** null = the list cannot be read, or does not have every lock. */
 async function commitLocks(query: Query): Promise<Set<string> | null> {
   try {

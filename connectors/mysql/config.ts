@@ -58,7 +58,7 @@ export const mysqlConfig = z.strictObject({
     .default('stop')
     .meta({
       description:
-        'When the server has removed binlogs that the log still needed. stop: stop and say so. resnapshot: go on from now and copy the tables again. Also per table, as database.table: stop or resnapshot; a table not named stops.',
+        'When changes that the log still needed are not in the binlog (any more): the server has removed them, or never had them as rows. stop: stop and say so. resnapshot: go on without them and copy the tables again. Also per table, as database.table: stop or resnapshot; a table not named stops.',
       examples: ['stop', { 'shop.orders': 'resnapshot' }],
     }),
   resnapshot: z
@@ -91,7 +91,7 @@ export function topicOf(entry: string): string {
   return `${database}.${table ?? '*'}`
 }
 
-/** What to do about a topic whose changes the server no longer has. */
+/** What to do about a topic of which changes are not in the binlog. */
 export function onPurged(config: MysqlConfig, topic: string): 'stop' | 'resnapshot' {
   return typeof config.on_purged === 'string'
     ? config.on_purged

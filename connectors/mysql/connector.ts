@@ -9,7 +9,14 @@ import { snapshotBeside, type SnapshotBeside } from '../../core/connector/snapsh
 import type { Position, Source, SourceBatch, SourceConnector } from '../../core/connector/source.ts'
 import { askCatalog, unchanging } from './catalog-ask.ts'
 import { topicName } from './catalog.ts'
-import { mysqlConfig, policiesOf, serverIdOf, topicOf, type MysqlConfig } from './config.ts'
+import {
+  mysqlConfig,
+  onPurged,
+  policiesOf,
+  serverIdOf,
+  topicOf,
+  type MysqlConfig,
+} from './config.ts'
 import { connect, nameOf, targetOf, type Target } from './connection.ts'
 import { Directory } from './directory.ts'
 import { mysqlError } from './errors.ts'
@@ -40,7 +47,7 @@ async function check(config: MysqlConfig, ctx: Context): Promise<readonly Proble
     const server = await loadServerInfo(session.query)
     const refused = productProblems(server)
     if (refused.length > 0) return refused
-    const wanted = { server, patterns: config.tables, after: null }
+    const wanted = { server, config, after: null, known: [] }
     return preflightProblems(await unchanging(() => loadFacts(session.query, wanted)))
   } catch (error) {
     throw mysqlError(error, `check source ${ctx.name} at ${nameOf(target)}`)
@@ -88,7 +95,9 @@ class MysqlSource implements Source {
   async #begin(target: Target, after: Position | null, signal: AbortSignal): Promise<Start> {
     await using session = await connect(target, signal)
     const position = after === null ? null : parsePosition(after)
-    return await unchanging(() => begin(session.query, this.#config, this.#ctx, position))
+    return await unchanging(() =>
+      begin(session.query, this.#config, this.#ctx, { after: position, signal }),
+    )
   }
 
   /** The stream with the copy woven in. */
@@ -146,6 +155,7 @@ class MysqlSource implements Source {
       policies: policiesOf(this.#config),
       before: Object.keys(start.progress.tables),
       copies: this.#config.snapshot === 'initial',
+      copiesLost: (topic) => onPurged(this.#config, topic) === 'resnapshot',
       ask: (table, signal) => askCatalog(target, start.info, table, signal),
       logger: this.#ctx.logger,
     })
@@ -205,9 +215,11 @@ async function* watched(options: Watched): AsyncGenerator<SourceBatch, void, und
   const { stream, directory, announced } = options
   for await (const batch of stream) {
     directory.checkLeftOut()
-    for (const { topic, reason } of directory.takeWanted()) {
-      options.ctx.logger.warn('a table is copied again', { topic, reason })
-      if (!announced.has(topic)) {
+    for (const { topic, reason } of directory.wanted.take()) {
+      if (announced.has(topic)) {
+        options.ctx.logger.warn('a table is copied again', { topic, reason })
+      } else {
+        options.ctx.logger.info('a new table is followed', { topic })
         const table = await directory.tableNow(topic, options.signal)
         if (table !== null) yield announcement(options.config, [table])
         announced.add(topic)

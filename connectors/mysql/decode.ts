@@ -66,6 +66,7 @@ export interface DecoderOptions {
 export class Decoder {
   /** A table that has to be loaded: `await directory.load(lookup, …)`, then `resume`. */
   lookup: TableMap | null = null
+  readonly #directory: TableDirectory
   readonly #progress: StreamProgress
   readonly #output: Output
   readonly #tables: Tables
@@ -76,6 +77,7 @@ export class Decoder {
 
   constructor(options: DecoderOptions) {
     const { directory, positionAt } = options
+    this.#directory = directory
     this.#progress = new StreamProgress(options.from)
     this.#output = new Output(this.#progress, () => positionAt(this.#progress.place()))
     this.#tables = new Tables(directory, this.#output)
@@ -242,7 +244,9 @@ export class Decoder {
         return
       }
       case EventType.incident:
-        throw incident(source, at, end)
+        // Where known events are read again, so is what became of it.
+        if (!this.#progress.isReadAgain) this.#directory.lost(incident(source, at, end), null)
+        return
       case EventType.previousGtids:
       case EventType.gtidList:
       case EventType.rowsQuery:

@@ -17,6 +17,7 @@ import { fileNumber } from './binlog-place.ts'
 import { topicName, type CatalogTable } from './catalog.ts'
 import type { Collations } from './charsets-catalog.ts'
 import { defaultColumns, type Defaults } from './column-defaults.ts'
+import { CopiesWanted } from './copies-wanted.ts'
 import type { TableChange } from './ddl-alter.ts'
 import { loadDdlParser } from './ddl-column.ts'
 import { readDdl, type Ddl } from './ddl.ts'
@@ -66,15 +67,11 @@ export interface DirectoryOptions {
   readonly gone: Iterable<string>
   /** Whether a table that comes to have a followed name is copied; its changes from now on are followed in any case. */
   readonly copies: boolean
+  /** Whether a topic of which changes are not in the binlog is copied again. */
+  readonly copiesLost: (topic: string) => boolean
   /** Asks the server; used only while the stream stands still. */
   readonly ask: (table: TableName, signal: AbortSignal) => Promise<CatalogAnswer>
   readonly logger: Logger
-}
-
-/** A topic that has to be copied again, or for the first time, and why. */
-export interface CopyWanted {
-  readonly topic: string
-  readonly reason: string
 }
 
 /** Shapes of one table that are kept: tables of one name differ between partitions of time, not of space. */
@@ -89,6 +86,8 @@ interface KnownShape {
 export class Directory implements TableDirectory {
   /** Where the stream is, in the server's files; set by whoever reads the stream. */
   place: () => FilePlace = () => ({ server: '', file: '', offset: 0 })
+  /** Topics to copy, taken before anything is handed out that came after. */
+  readonly wanted: CopiesWanted
   readonly #options: DirectoryOptions
   readonly #memory: SchemaMemory
   readonly #catalog = new Map<string, CatalogTable>()
@@ -105,10 +104,10 @@ export class Directory implements TableDirectory {
   readonly #leftOut = new Set<string>()
   /** Maps for which the catalog was asked; asking again would say the same or later things. */
   readonly #asked = new WeakSet<TableMap>()
-  #wanted: CopyWanted[] = []
 
   constructor(options: DirectoryOptions) {
     this.#options = options
+    this.wanted = new CopiesWanted(options.copiesLost)
     this.#memory = options.memory
     this.#defaults = new Map(options.defaults)
     this.#gone = new Set(options.gone)
@@ -129,13 +128,6 @@ export class Directory implements TableDirectory {
   /** Whether changes of this table are followed. */
   follows(database: string, table: string): boolean {
     return this.#followedTopic({ database, table }) !== null
-  }
-
-  /** Topics to copy since the last call. Taken before anything is handed out that came after. */
-  takeWanted(): readonly CopyWanted[] {
-    const wanted = this.#wanted
-    if (wanted.length > 0) this.#wanted = []
-    return wanted
   }
 
   /** The topic's table as the catalog has it now. Rejects with the driver's error. */
@@ -160,14 +152,21 @@ export class Directory implements TableDirectory {
   }
 
   /**
-   * Rows were left out because a change of their table was still to come in the stream; the stream is
-   * past the place where the catalog was read, and it did not come. Throws, for such rows would be lost.
+   * Rows were left out because a change of their table was still to come in the stream; where the stream
+   * is past the place where the catalog was read, and it did not come, those rows are lost.
    */
   checkLeftOut(): void {
     for (const topic of this.#leftOut) {
       const table = this.#memory.get(topic)
-      if (table !== undefined && !this.#isAhead(table)) throw schemaUnknown(topic)
+      if (table === undefined || this.#isAhead(table)) continue
+      this.#leftOut.delete(topic)
+      this.wanted.lost(schemaUnknown(topic), [topic])
     }
+  }
+
+  lost(error: SluiceError, table: TableName | null): void {
+    const topic = table === null ? null : this.#followedTopic(table)
+    this.wanted.lost(error, topic === null ? [...this.#known] : [topic])
   }
 
   resolve(map: TableMap): FollowedTable | null | 'lookup' {
@@ -254,12 +253,15 @@ export class Directory implements TableDirectory {
   #alter(topic: string, changes: readonly TableChange[]): void {
     this.#leftOut.delete(topic)
     if (changes.some(({ kind }) => kind === 'otherRows')) {
-      this.#want(topic, 'rows came or went that are not in the binlog')
+      this.wanted.want(topic, 'rows came or went that are not in the binlog')
     }
     this.#shapes.delete(topic)
     const table = this.#memory.get(topic)
     if (table !== undefined && this.#isAhead(table)) {
-      this.#want(topic, 'its schema was read from the catalog after a change that came only now')
+      this.wanted.want(
+        topic,
+        'its schema was read from the catalog after a change that came only now',
+      )
     } else if (table !== undefined) {
       const changed = alteredTable(table, changes)
       if (changed !== null) return this.#memory.set(topic, { ...changed, asOf: null })
@@ -311,7 +313,7 @@ export class Directory implements TableDirectory {
     this.#enter(topic)
     this.#doubt(topic)
     this.#memory.forget(topic)
-    if (this.#options.copies) this.#want(topic, 'another table has its name')
+    if (this.#options.copies) this.wanted.want(topic, 'another table has its name')
   }
 
   #enter(topic: string): void {
@@ -324,11 +326,6 @@ export class Directory implements TableDirectory {
   #doubt(topic: string): void {
     this.#shapes.delete(topic)
     this.#unsure.add(topic)
-  }
-
-  #want(topic: string, reason: string): void {
-    if (this.#wanted.some((wanted) => wanted.topic === topic)) return
-    this.#wanted.push({ topic, reason })
   }
 
   #described(
@@ -353,10 +350,13 @@ export class Directory implements TableDirectory {
     const shape = table === undefined ? null : rememberedShape(map, table, this.#options.collations)
     if (shape !== null) return this.#followed(topic, map, shape)
     if (!asked) return 'lookup'
-    if (table !== undefined && !this.#isAhead(table)) throw schemaUnknown(topic)
+    if (table !== undefined && !this.#isAhead(table)) {
+      this.wanted.lost(schemaUnknown(topic), [topic])
+      return null
+    }
     // The table was changed, or dropped, after these rows; they are not in the log, the copy will be.
     this.#leftOut.add(topic)
-    this.#want(topic, 'its columns at this place of the binlog are not known any more')
+    this.wanted.want(topic, 'its columns at this place of the binlog are not known any more')
     return null
   }
 

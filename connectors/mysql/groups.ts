@@ -177,10 +177,9 @@ export class Groups {
   /** The end of a prepared XA transaction is a transaction of its own. */
   #resolveXa(xid: string, end: 'commit' | 'abort'): void {
     if (!this.#progress.isPrepared(xid)) {
-      if (end === 'abort') return
-      throw new SluiceError('source.mysql.xa_unknown', {
-        message: 'An XA transaction was committed whose prepare was not read.',
-      })
+      if (end === 'abort' || this.#progress.isBeforeXaEnd) return
+      const message = 'An XA transaction was committed whose prepare was not read.'
+      return this.#directory.lost(new SluiceError('source.mysql.xa_unknown', { message }), null)
     }
     // What was committed before it goes out before it.
     this.#output.handOut()
@@ -190,18 +189,15 @@ export class Groups {
   }
 
   #refuseRows(tables: readonly TableName[] | null, { database }: Statement): void {
-    const followed = tables?.find((name) =>
-      this.#directory.follows === undefined
-        ? true
-        : this.#directory.follows(name.database, name.table),
-    )
-    if (tables !== null && followed === undefined) return
-    const what =
-      followed === undefined
-        ? `database ${database} by a function or procedure`
-        : `${followed.database}.${followed.table}`
-    throw new SluiceError('source.mysql.statement_format', {
-      message: `The binlog has a change of rows in ${what} as a statement's text.`,
-    })
+    const followed = tables?.filter((name) => this.#directory.follows(name.database, name.table))
+    for (const table of followed ?? [null]) {
+      const what =
+        table === null
+          ? `database ${database} by a function or procedure`
+          : `${table.database}.${table.table}`
+      const message = `The binlog has a change of rows in ${what} as a statement's text.`
+      const error = new SluiceError('source.mysql.statement_format', { message })
+      this.#directory.lost(error, table)
+    }
   }
 }

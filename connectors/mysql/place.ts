@@ -6,6 +6,10 @@ export interface FilePlace {
   readonly offset: number
 }
 
+export interface ServerPlace extends FilePlace {
+  readonly server: string
+}
+
 export interface StreamPlace extends FilePlace {
   readonly flavour: Flavour
   /** All transactions up to here: a MySQL GTID set, or MariaDB's last GTID of each domain; null where GTIDs are off. */
@@ -16,6 +20,11 @@ export interface StreamPlace extends FilePlace {
   readonly offset: number
   /** XA transactions that are prepared and neither committed nor rolled back up to here, oldest first. */
   readonly prepared?: readonly PreparedXa[]
+  /**
+   * Ahead of the place: transactions that were prepared before the source began to read have ended by
+   * here, so that the copies show what they did; absent once it is passed.
+   */
+  readonly xaEnded?: ServerPlace
 }
 
 /** Its rows come with the prepare, and count from the commit on: until then they have to be read again after a restart. */

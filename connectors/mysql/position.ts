@@ -20,10 +20,19 @@ export interface MysqlPosition {
 }
 
 /** What a position has by itself: no extra may be named so. */
-const ownNames = ['flavour', 'gtids', 'server', 'file', 'offset', 'prepared', 'snapshot'] as const
+const ownNames = [
+  'flavour',
+  'gtids',
+  'server',
+  'file',
+  'offset',
+  'prepared',
+  'xaEnded',
+  'snapshot',
+] as const
 
 export function formatPosition({ place, snapshot, extras }: MysqlPosition): Position {
-  const { flavour, gtids, server, file, offset, prepared } = place
+  const { flavour, gtids, server, file, offset, prepared, xaEnded } = place
   return position(
     JSON.stringify({
       ...extras,
@@ -33,6 +42,7 @@ export function formatPosition({ place, snapshot, extras }: MysqlPosition): Posi
       file,
       offset,
       ...(prepared === undefined || prepared.length === 0 ? {} : { prepared }),
+      ...(xaEnded === undefined ? {} : { xaEnded }),
       ...(snapshot === null ? {} : { snapshot }),
     }),
   )
@@ -42,16 +52,23 @@ export function formatPosition({ place, snapshot, extras }: MysqlPosition): Posi
 export function parsePosition(text: Position): MysqlPosition {
   try {
     const content = JSON.parse(text) as StreamPlace & { readonly snapshot?: SnapshotProgress }
-    const { flavour, gtids, server, file, offset, prepared, snapshot } = content
+    const { flavour, gtids, server, file, offset, prepared, xaEnded, snapshot } = content
     if (flavour !== 'mysql' && flavour !== 'mariadb') throw new TypeError('no flavour')
     if (typeof server !== 'string' || typeof file !== 'string' || !Number.isSafeInteger(offset)) {
       throw new TypeError('no place')
     }
     const extras: Record<string, unknown> = { ...content }
     for (const name of ownNames) delete extras[name]
-    const place = { flavour, gtids, server, file, offset }
     return {
-      place: prepared === undefined ? place : { ...place, prepared: checked(prepared) },
+      place: {
+        flavour,
+        gtids,
+        server,
+        file,
+        offset,
+        ...(prepared === undefined ? {} : { prepared: checked(prepared) }),
+        ...(xaEnded === undefined ? {} : { xaEnded }),
+      },
       snapshot: snapshot ?? null,
       extras,
     }

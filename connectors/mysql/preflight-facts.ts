@@ -4,10 +4,14 @@
  */
 import { placeState, type PlaceState } from './binlog-place.ts'
 import { loadTables, textOf, topicName, type CatalogTable, type Query } from './catalog.ts'
+import { seesCommitLocks } from './commit-locks.ts'
+import { policiesOf, type MysqlConfig } from './config.ts'
 import { isGhost } from './ghost-tables.ts'
 import type { StreamPlace } from './place.ts'
 import { isGranted, loadGrants } from './preflight-grants.ts'
+import { preparedXa } from './prepared-xa.ts'
 import type { ServerInfo } from './server-info.ts'
+import { copyOrder } from './snapshot-table.ts'
 import {
   matchesPattern,
   parseTablePattern,
@@ -20,6 +24,8 @@ export interface TableFacts {
   readonly table: CatalogTable
   readonly maySelect: boolean
   readonly mayLock: boolean
+  /** Its copy is not by key, but of the whole table under a lock. */
+  readonly isCopiedWhole: boolean
 }
 
 export interface Facts {
@@ -29,37 +35,50 @@ export interface Facts {
   readonly mayReplicate: boolean
   /** SHOW BINARY LOG STATUS and SHOW BINARY LOGS. */
   readonly maySeeBinlog: boolean
+  /** LOCK TABLES is the only way to wait for commits under way (commit-locks.ts). */
+  readonly needsLocks: boolean
+  /** The copies that take locks are wanted. */
+  readonly copies: boolean
+  /** XA transactions that are prepared; null when the user may not ask. */
+  readonly preparedXa: number | null
   /** The tables that the patterns name, each once. */
   readonly tables: readonly TableFacts[]
-  /** Patterns that name nothing. */
-  readonly unmatched: readonly string[]
+  /** Patterns that name nothing, and never did. */
+  readonly missing: readonly string[]
+  /** Patterns that name nothing any more; the log has topics of theirs. */
+  readonly dropped: readonly string[]
   /** What has become of the log's place; null when there is none, or it could not be asked for. */
   readonly place: PlaceState | null
 }
 
 export interface FactsWanted {
   readonly server: ServerInfo
-  /** `tables` of the configuration. */
-  readonly patterns: readonly string[]
+  readonly config: MysqlConfig
   readonly after: StreamPlace | null
+  /** Topics of the log. */
+  readonly known: readonly string[]
 }
 
 /** Throws what `query` throws, unless that is the answer to what may be done. */
 export async function loadFacts(
   query: Query,
-  { server, patterns, after }: FactsWanted,
+  { server, config, after, known }: FactsWanted,
 ): Promise<Facts> {
   const grants = await loadGrants(query, server.flavour)
   const [row] = await query('SELECT CURRENT_USER() AS user')
-  const maySeeBinlog = await succeeds(query, 'SHOW BINARY LOGS')
-  const parsed = patterns.map((pattern) => parseTablePattern(pattern)!)
+  // Without a binlog the statement fails for everybody.
+  const maySeeBinlog = !server.logBin || (await succeeds(query, 'SHOW BINARY LOGS'))
+  const parsed = config.tables.map((pattern) => parseTablePattern(pattern)!)
   const found = await loadFollowed(query, parsed)
+  const isMissing = (i: number): boolean =>
+    !found.some((table) => matchesPattern(parsed[i]!, table, server.foldCase))
   const tables: TableFacts[] = []
   for (const table of found) {
     tables.push({
       table,
       maySelect: await succeeds(query, `SELECT * FROM ${quoteTable(table)} LIMIT 0`),
       mayLock: isGranted(grants, ['LOCK TABLES'], table.database),
+      isCopiedWhole: copyOrder(table, policiesOf(config)).length === 0,
     })
   }
   return {
@@ -67,12 +86,23 @@ export async function loadFacts(
     user: quotedUser(textOf(row?.['user'])),
     mayReplicate: isGranted(grants, ['REPLICATION SLAVE', 'SUPER'], null),
     maySeeBinlog,
+    needsLocks: !server.gtids && !(await seesCommitLocks(query)),
+    copies: config.snapshot === 'initial',
+    preparedXa: after === null ? ((await preparedXa(query, server.flavour))?.length ?? null) : null,
     tables,
-    unmatched: patterns.filter(
-      (_, i) => !found.some((table) => matchesPattern(parsed[i]!, table, server.foldCase)),
-    ),
-    place: after === null || !maySeeBinlog ? null : await placeState(query, server, after),
+    missing: config.tables.filter((_, i) => isMissing(i) && !isKnown(parsed[i]!, known)),
+    dropped: config.tables.filter((_, i) => isMissing(i) && isKnown(parsed[i]!, known)),
+    place:
+      after === null || !maySeeBinlog || !server.logBin
+        ? null
+        : await placeState(query, server, after),
   }
+}
+
+function isKnown({ database, table }: TablePattern, topics: readonly string[]): boolean {
+  return table === null
+    ? topics.some((topic) => topic.startsWith(`${database}.`))
+    : topics.includes(topicName({ database, table }))
 }
 
 /**

@@ -17,7 +17,7 @@ const kinds = {
 const transactional: ReadonlySet<string> = new Set(['InnoDB', 'ROCKSDB', 'TokuDB', 'ndbcluster'])
 
 export function tableProblems(facts: Facts): readonly Problem[] {
-  const problems: Problem[] = facts.unmatched.map((pattern) => ({
+  const problems: Problem[] = facts.missing.map((pattern) => ({
     code: 'source.mysql.table_missing',
     severity: 'error',
     message: pattern.endsWith('.*')
@@ -25,11 +25,21 @@ export function tableProblems(facts: Facts): readonly Problem[] {
       : `There is no table ${pattern}, or ${facts.user} may not see it.`,
     remedy: `GRANT SELECT ON ${pattern} TO ${facts.user}; or correct \`tables\`: names are spelled exactly as SHOW TABLES shows them.`,
   }))
+  for (const pattern of facts.dropped) {
+    problems.push({
+      code: 'source.mysql.table_missing',
+      severity: 'warning',
+      message: pattern.endsWith('.*')
+        ? `There is no table in ${pattern} any more; their topics keep the rows they have.`
+        : `There is no table ${pattern} any more; its topic keeps the rows it has.`,
+      remedy: `Take it out of \`tables\`, or create it again: it is copied then. If it is there: GRANT SELECT ON ${pattern} TO ${facts.user};`,
+    })
+  }
   for (const table of facts.tables) {
     const { kind } = table.table
     if (kind !== 'table') {
       problems.push({
-        code: 'source.mysql.table_missing',
+        code: 'source.mysql.table_kind',
         severity: 'error',
         message: `${topicName(table.table)} is ${kinds[kind]}, ${
           kind === 'versioned'
@@ -46,7 +56,8 @@ export function tableProblems(facts: Facts): readonly Problem[] {
   return problems
 }
 
-function accessProblems({ table, maySelect, mayLock }: TableFacts, { user }: Facts): Problem[] {
+function accessProblems(facts: TableFacts, { user, copies, needsLocks }: Facts): Problem[] {
+  const { table, maySelect, mayLock, isCopiedWhole } = facts
   if (!maySelect) {
     return [
       {
@@ -57,15 +68,22 @@ function accessProblems({ table, maySelect, mayLock }: TableFacts, { user }: Fac
       },
     ]
   }
-  if (table.key.length > 0 || mayLock) return []
+  if (!copies || mayLock || !(isCopiedWhole || needsLocks)) return []
   return [
     {
       code: 'source.mysql.permission',
       severity: 'error',
-      message: `${topicName(table)} has no key, so that its copy needs a short lock, which ${user} may not take.`,
-      remedy: `GRANT LOCK TABLES ON ${quoteName(table.database)}.* TO ${user}; or ${addKey(table)}`,
+      message: `${topicName(table)} ${whyLocked(table, isCopiedWhole)}, so that its copy needs a short lock, which ${user} may not take.`,
+      remedy: `GRANT LOCK TABLES ON ${quoteName(table.database)}.* TO ${user};${table.key.length === 0 ? ` or ${addKey(table)}` : ''}`,
     },
   ]
+}
+
+function whyLocked(table: TableFacts['table'], isCopiedWhole: boolean): string {
+  if (!isCopiedWhole) {
+    return 'is on a server without GTIDs whose performance_schema.metadata_locks cannot be read'
+  }
+  return table.key.length === 0 ? 'has no key' : 'has an engine or a key that gives no order'
 }
 
 function addKey(table: TableFacts['table']): string {

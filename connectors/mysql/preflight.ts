@@ -17,13 +17,15 @@ export function preflightProblems(facts: Facts): readonly Problem[] {
   // A server of another kind would fail everything that follows, in ways that say nothing.
   if (refused.length > 0) return refused
   return [
+    // First: on the wrong server much else is wrong because of that.
+    ...placeProblems(facts),
     ...privilegeProblems(facts),
     ...binlogProblems(server),
     ...formatProblems(server),
     ...gtidProblems(server),
     ...retentionProblems(server),
+    ...xaProblems(facts),
     ...tableProblems(facts),
-    ...placeProblems(facts),
   ]
 }
 
@@ -176,6 +178,17 @@ function retentionProblems(server: ServerInfo): Problem[] {
   ]
 }
 
+function xaProblems({ preparedXa }: Facts): Problem[] {
+  if (preparedXa === null || preparedXa === 0) return []
+  return [
+    warning(
+      'source.mysql.xa_prepared',
+      `${preparedXa} XA transactions are prepared: a first start waits until they are committed or rolled back.`,
+      'XA RECOVER lists them; XA COMMIT or XA ROLLBACK those that nobody ends any more.',
+    ),
+  ]
+}
+
 /** What is wrong with where the log is. Purged binlogs are told by policy (source-run.ts), not here. */
 function placeProblems({ place }: Facts): Problem[] {
   switch (place?.kind) {
@@ -191,7 +204,7 @@ function placeProblems({ place }: Facts): Problem[] {
       return [
         error(
           'source.mysql.other_server',
-          `The url leads to ${place.what}, and a place in one server’s binlog means nothing on another without GTIDs.`,
+          `The url leads to ${place.what}, and a place in the one’s binlog means nothing to the other.`,
           'Point the url at the server that was read before, or start with an empty log (another `log.url` or pipeline name).',
         ),
       ]

@@ -24,6 +24,15 @@ export const batchBytes = 1 << 20
 /** Engines whose snapshots show what was committed; the others' tables are read under a lock. */
 const snapshotEngines = new Set(['innodb', 'rocksdb'])
 
+function hasSnapshots({ engine }: CatalogTable): boolean {
+  return snapshotEngines.has((engine ?? '').toLowerCase())
+}
+
+/** The order in which a table is copied; empty when it has to be read as a whole, under a lock. */
+export function copyOrder(table: CatalogTable, policies: ValuePolicies): KeyOrder {
+  return hasSnapshots(table) ? keyOrder(table, policies) : []
+}
+
 export class SnapshotSource {
   readonly table: CatalogTable
   /** What `createText` gave for it. */
@@ -37,7 +46,7 @@ export class SnapshotSource {
     this.table = table
     this.created = created
     this.schema = topicSchema(table, policies)
-    this.order = this.hasSnapshots ? keyOrder(table, policies) : []
+    this.order = copyOrder(table, policies)
     this.#policies = policies
   }
 
@@ -60,7 +69,7 @@ export class SnapshotSource {
   }
 
   get hasSnapshots(): boolean {
-    return snapshotEngines.has((this.table.engine ?? '').toLowerCase())
+    return hasSnapshots(this.table)
   }
   get key(): readonly string[] {
     return orderNames(this.order)

@@ -13,7 +13,6 @@ import type { SourceBatch } from '../../core/connector/source.ts'
 import { codes } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { emptyBatch } from '../../core/record/batch-ops.ts'
-import { placeNow } from './binlog-place.ts'
 import { defaultCharset, endOf } from './catalog-ask.ts'
 import { topicName, topicSchema, type CatalogTable, type Query } from './catalog.ts'
 import { loadCollations, type Collations } from './charsets-catalog.ts'
@@ -23,6 +22,7 @@ import { loadDdlParser } from './ddl-column.ts'
 import { Followed } from './followed.ts'
 import type { StreamPlace } from './place.ts'
 import type { MysqlPosition } from './position.ts'
+import { placeToBegin } from './prepared-xa.ts'
 import { preflightProblems, productProblems } from './preflight.ts'
 import { loadFacts, type Facts } from './preflight-facts.ts'
 import { rememberedTable, SchemaMemory } from './schema-memory.ts'
@@ -62,22 +62,24 @@ export async function begin(
   query: Query,
   config: MysqlConfig,
   ctx: Context,
-  after: MysqlPosition | null,
+  { after, signal }: { readonly after: MysqlPosition | null; readonly signal: AbortSignal },
 ): Promise<Start> {
   const info = await loadServerInfo(query)
   sayServer(ctx, info)
   refuse(productProblems(info), ctx)
   // Before the tables are looked at: what changes them later is in the stream.
-  const now = after === null && info.logBin ? await mayBeDenied(placeNow(query, info)) : null
+  const here = (): Promise<StreamPlace | null> => placeToBegin(query, info, ctx, signal)
+  const now = after === null && info.logBin ? await mayBeDenied(here(), signal) : null
   const facts = await loadFacts(query, {
     server: info,
-    patterns: config.tables,
+    config,
     after: after?.place ?? null,
+    known: knownTopics(after),
   })
   refuse(preflightProblems(facts), ctx)
   const tables = facts.tables.map(({ table }) => table)
   const again = topicsLost(facts, config, ctx)
-  const place = (again.length > 0 ? await placeNow(query, info) : (after?.place ?? now))!
+  const place = (again.length > 0 ? await here() : (after?.place ?? now))!
   const followed = new Followed(
     config.tables.map((entry) => parseTablePattern(entry)!),
     info.foldCase,
@@ -95,6 +97,12 @@ export async function begin(
     gone: extrasOf(kept).gone ?? [],
     again,
   }
+}
+
+function knownTopics(after: MysqlPosition | null): readonly string[] {
+  return Object.entries(after?.snapshot?.tables ?? {})
+    .filter(([, { id }]) => id !== unfollowed.id)
+    .map(([topic]) => topic)
 }
 
 /** They come from our own log, as `positionExtras` made them. */
@@ -121,10 +129,14 @@ function sayServer(ctx: Context, info: ServerInfo): void {
 }
 
 /** What is not allowed is preflight's to say, together with everything else. */
-async function mayBeDenied(place: Promise<StreamPlace | null>): Promise<StreamPlace | null> {
+async function mayBeDenied(
+  place: Promise<StreamPlace | null>,
+  signal: AbortSignal,
+): Promise<StreamPlace | null> {
   try {
     return await place
   } catch {
+    signal.throwIfAborted()
     return null
   }
 }

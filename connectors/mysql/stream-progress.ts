@@ -9,7 +9,7 @@
 import { EventType } from './events.ts'
 import { GtidSet } from './gtid-set.ts'
 import { formatMariadbGtid, MariadbGtids, type MariadbGtid } from './mariadb-gtid.ts'
-import { comparePlaces, type PreparedXa, type StreamPlace } from './place.ts'
+import { comparePlaces, type PreparedXa, type ServerPlace, type StreamPlace } from './place.ts'
 import type { Flavour } from './types.ts'
 
 export class StreamProgress {
@@ -29,6 +29,7 @@ export class StreamProgress {
   #file: string
   #offset: number
   readonly #prepared = new Map<string, PreparedXa>()
+  readonly #xaEnded: ServerPlace | null
   /** Counts the changes of the place. */
   moves = 0
 
@@ -48,6 +49,7 @@ export class StreamProgress {
     this.#set = gtids !== null && from.flavour === 'mysql' ? GtidSet.parse(gtids) : null
     this.#domains = gtids !== null && from.flavour === 'mariadb' ? MariadbGtids.parse(gtids) : null
     for (const xa of from.prepared ?? []) this.#prepared.set(xa.xid, xa)
+    this.#xaEnded = from.xaEnded ?? null
     const oldest = from.prepared?.[0]
     // The dump command has four bytes for an offset: beyond, the file is read again from its start.
     const isNamed = from.gtids !== null || from.offset <= offsetMax
@@ -80,7 +82,11 @@ export class StreamProgress {
       file: this.#file,
       offset: this.#offset,
     }
-    return this.#prepared.size === 0 ? place : { ...place, prepared: [...this.#prepared.values()] }
+    return {
+      ...place,
+      ...(this.#prepared.size === 0 ? {} : { prepared: [...this.#prepared.values()] }),
+      ...(this.#xaEnded === null || !this.isBeforeXaEnd ? {} : { xaEnded: this.#xaEnded }),
+    }
   }
 
   /** The stream goes on in this file. */
@@ -186,6 +192,14 @@ export class StreamProgress {
       this.moves++
     }
     this.reached()
+  }
+
+  /** XA transactions whose prepare was not read end here, and the copies show what they did. */
+  get isBeforeXaEnd(): boolean {
+    if (this.#xaEnded === null || this.#xaEnded.server !== this.#from.server) return false
+    if (this.#fileNow === '') return true
+    const now = { file: this.#fileNow, offset: this.#offsetNow }
+    return (comparePlaces(now, this.#xaEnded) ?? 1) <= 0
   }
 
   /** Whether an XA transaction is prepared here, or was before the restart. */

@@ -4,6 +4,8 @@
  * the server is said by 'lookup', and the decoder stands still until it was loaded.
  */
 import type { TopicSchema } from '../../core/connector/topic-rows.ts'
+import type { SluiceError } from '../../core/errors/error.ts'
+import type { TableName } from './table-pattern.ts'
 import type { ColumnReader, WireColumn } from './types.ts'
 
 /** A TABLE_MAP event, as far as it goes. Absent metadata (binlog_row_metadata=MINIMAL, NO_LOG) is null. */
@@ -56,7 +58,12 @@ export interface TableDirectory {
   resolve(map: TableMap): FollowedTable | null | 'lookup'
   load(map: TableMap, signal: AbortSignal): Promise<void>
   /** Whether changes of this table are followed; asked only about rows that came as a statement's text. */
-  follows?(database: string, table: string): boolean
+  follows(database: string, table: string): boolean
+  /**
+   * Changes of a followed table, or of any (null), are not in the binlog: their tables are copied again,
+   * or, where that is not wanted, `error` is thrown.
+   */
+  lost(error: SluiceError, table: TableName | null): void
   /** What a statement does: topics that it emptied, and 'lookup' semantics are the directory's own business. */
   statement(statement: Statement): { readonly truncated: readonly string[] }
 }

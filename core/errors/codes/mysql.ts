@@ -13,7 +13,7 @@ export const mysqlCodes = {
     fault: 'config',
     cause: 'The connection URL cannot be used as it is written.',
     remedy:
-      'Write it as mysql://user:password@host:3306?ssl-mode=verify-identity, with special characters percent-encoded.',
+      'Write it as mysql://user:password@host:3306?ssl-mode=verify-identity, with special characters percent-encoded; it needs no database.',
   },
   'source.mysql.connection': {
     fault: 'transient',
@@ -40,13 +40,14 @@ export const mysqlCodes = {
   'source.mysql.tls': {
     fault: 'config',
     cause: 'The TLS connection was refused or its certificate could not be verified.',
-    remedy: 'Check ssl-mode and ssl-ca in the url, and the name in the server’s certificate.',
+    remedy:
+      'In the url: ssl-ca=/path/to/ca.pem names who signed the server’s certificate, ssl-mode=required encrypts without checking it, ssl-mode=disabled is for servers without TLS. The host has to be a name of the certificate.',
   },
   'source.mysql.auth': {
     fault: 'config',
     cause: 'The server refused the user, the password, this host or this kind of connection.',
     remedy:
-      'Check the url, that the account exists for the host Sluice connects from, that its password has not expired, and that it is not locked.',
+      'Check the url, that the account exists for the host Sluice connects from, that its password has not expired, and that it is not locked; an account with REQUIRE SSL needs ssl-mode=required in the url.',
   },
   'source.mysql.permission': {
     fault: 'config',
@@ -139,8 +140,14 @@ export const mysqlCodes = {
   },
   'source.mysql.table_missing': {
     fault: 'config',
-    cause: 'A configured table does not exist, is not to be seen, or has no changes of its own.',
+    cause: 'A configured table does not exist, or is not to be seen.',
     remedy: 'Correct the name in `tables`; names are spelled exactly as the server stores them.',
+  },
+  'source.mysql.table_kind': {
+    fault: 'config',
+    cause:
+      'A configured table is a view, a sequence or a system-versioned table, whose rows cannot be followed by the binlog.',
+    remedy: 'Take it out of `tables`, and name the tables that its rows come from.',
   },
   'source.mysql.no_key': {
     fault: 'config',
@@ -157,7 +164,7 @@ export const mysqlCodes = {
     cause:
       'Rows of a table cannot be read: the binlog does not describe its columns, and neither the DDL in the binlog nor the catalog tells what they were.',
     remedy:
-      'SET GLOBAL binlog_row_metadata = FULL; then copy the table again with `resnapshot`. Nothing was lost: the stream stops in front of the rows.',
+      'Set on_purged: resnapshot for the table, so that it is copied again instead; SET GLOBAL binlog_row_metadata = FULL keeps it from happening. Nothing was lost: the stream stops in front of the rows.',
   },
   'source.mysql.value': {
     fault: 'config',
@@ -202,7 +209,7 @@ export const mysqlCodes = {
     cause:
       'The server wrote an incident into its binlog: changes happened that are missing from it.',
     remedy:
-      'Read the server’s error log for what was lost, and copy the tables again (`resnapshot`).',
+      'Read the server’s error log for what was lost, and set on_purged: resnapshot to copy the tables again.',
   },
   'source.mysql.unknown_event': {
     fault: 'config',
@@ -216,27 +223,32 @@ export const mysqlCodes = {
     cause:
       'Rows of a followed table were changed by a statement that the binlog holds as text (binlog_format is STATEMENT or MIXED, or a session changed it), so that the rows are not known.',
     remedy:
-      'SET GLOBAL binlog_format = ROW, see to it that no session changes it, and copy the table again (`resnapshot`).',
+      'SET GLOBAL binlog_format = ROW, see to it that no session changes it, and set on_purged: resnapshot for the table, so that it is copied again.',
   },
   'source.mysql.xa_unknown': {
     fault: 'config',
     cause:
       'An XA transaction was committed whose prepare was before the place where this source began to read: its rows are not known.',
     remedy:
-      'Copy the tables again (`resnapshot`); before the first start of a source, XA RECOVER should list no transaction.',
+      'Set on_purged: resnapshot, so that the tables are copied again from there on. GRANT XA_RECOVER_ADMIN (MySQL) lets a first start wait for such transactions.',
+  },
+  'source.mysql.xa_prepared': {
+    fault: 'config',
+    cause: 'XA transactions are prepared on the server, and a first start waits for their end.',
+    remedy: 'XA RECOVER lists them; XA COMMIT or XA ROLLBACK those that nobody ends any more.',
   },
   'source.mysql.incomplete_image': {
     fault: 'config',
     cause:
       'A change of a row came without the columns that tell which row it was: the key the server logs by is another one than the catalog names.',
     remedy:
-      'SET GLOBAL binlog_row_image = FULL, or give the table a primary key; then copy the table again (`resnapshot`).',
+      'SET GLOBAL binlog_row_image = FULL, or give the table a primary key; then start with an empty log (another log.url or pipeline name), or purge the binlogs with such changes and set on_purged: resnapshot.',
   },
   'source.mysql.gtid_missing': {
     fault: 'config',
     cause:
       'A transaction has no GTID, though this source follows the server by GTIDs: gtid_mode was lowered.',
     remedy:
-      'SET GLOBAL gtid_mode = ON again (in the steps that the server asks for), and copy the tables again (`resnapshot`).',
+      'SET GLOBAL gtid_mode = ON again (in the steps that the server asks for); then purge the binlogs that have transactions without GTIDs, and set on_purged: resnapshot to copy the tables again.',
   },
 } as const satisfies CodeTable

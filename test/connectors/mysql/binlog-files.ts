@@ -125,6 +125,10 @@ export class FileDirectory implements TableDirectory {
     return Promise.resolve()
   }
 
+  lost(error: SluiceError): void {
+    throw error
+  }
+
   follows(database: string): boolean {
     return this.#databases.includes(database)
   }
