@@ -17,13 +17,14 @@ export interface CharsetDecoder {
   append(source: Uint8Array, start: number, end: number, into: BytesBuilder): void
 }
 
-/** Above this length the calls into native code are cheaper than a loop over the bytes. */
+/** Above this length calls into native code are cheaper than a loop over the bytes. */
 const shortBytes = 48
 
 /** utf8mb4, utf8mb3: copied, once it is sure that they are UTF-8. */
 class Utf8Decoder implements CharsetDecoder {
   append(source: Uint8Array, start: number, end: number, into: BytesBuilder): void {
     if (end - start > shortBytes) {
+      if (into.appendAscii(source, start, end)) return
       if (!isUtf8Bytes(source.subarray(start, end))) throw badCharacters('utf8mb4')
       into.append(source, start, end)
       return

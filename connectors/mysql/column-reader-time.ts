@@ -20,7 +20,7 @@ import { Int32Builder, NumberBuilder } from '../../core/record/builder.ts'
 import { dayUs } from '../../core/record/calendar.ts'
 import { readHiresDatetime, readHiresTime, hiresBytes } from './column-reader-time-hires.ts'
 import type { ColumnReader } from './types.ts'
-import { clockUs, fractionBytes, fractionUs, Moment, realDay, zeroDate } from './values-time.ts'
+import { fractionBytes, fractionUs, Moment, realDay, zeroDate } from './values-time.ts'
 import { ascii, badImage, badText, digitsAt } from './values.ts'
 
 export type ZeroDates = 'stop' | 'null'
@@ -43,7 +43,7 @@ export function parseDate(source: Uint8Array, at: number, moment: Moment): boole
   moment.day = digitsAt(source, at + 8, 2)
   moment.clockUs = 0
   const dashes = source[at + 4] === ascii.minus && source[at + 7] === ascii.minus
-  return dashes && !Number.isNaN(moment.year + moment.month + moment.day)
+  return dashes && (moment.year | moment.month | moment.day) >= 0
 }
 
 export class DateReader implements ColumnReader {
@@ -127,6 +127,7 @@ export class TimeReader implements ColumnReader {
   readonly builder = new NumberBuilder()
   readonly #format: TimeFormat
   readonly #bytes: number
+  readonly #moment = new Moment()
   constructor(format: TimeFormat) {
     this.#format = format
     this.#bytes = timeBytes(format)
@@ -146,9 +147,10 @@ export class TimeReader implements ColumnReader {
     const first = negative ? start + 1 : start
     const digits = source[first + 3] === ascii.colon ? 3 : 2
     const hours = digitsAt(source, first, digits)
-    const us = clockUs(hours, source, first + digits + 1, end)
-    if (Number.isNaN(us) || hours > maxHours) throw badText('time')
-    this.builder.append(negative ? 0 - us : us)
+    const moment = this.#moment
+    const isClock = moment.readClock(hours, source, first + digits + 1, end)
+    if (!isClock || hours > maxHours) throw badText('time')
+    this.builder.append(negative ? 0 - moment.clockUs : moment.clockUs)
   }
   appendNull(): void {
     this.builder.appendNull()
@@ -206,8 +208,8 @@ export function parseDatetime(
 ): boolean {
   if (end - start < 19 || !parseDate(source, start, moment)) return false
   const hours = digitsAt(source, start + 11, 2)
-  moment.clockUs = clockUs(hours, source, start + 14, end)
-  return source[start + 10] === ascii.space && hours < 24 && !Number.isNaN(moment.clockUs)
+  const isClock = moment.readClock(hours, source, start + 14, end)
+  return isClock && source[start + 10] === ascii.space && hours < 24
 }
 
 /** datetime, and the texts of timestamps. */

@@ -15,6 +15,7 @@
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { createConnection, type Connection, type ConnectionOptions } from 'mysql2'
+import { PooledSocket } from '../../core/connector/pooled-socket.ts'
 import type { Secret } from '../../core/connector/secret.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Query } from './catalog.ts'
@@ -173,7 +174,8 @@ export interface Session extends AsyncDisposable {
 /** Connects; aborted at any later time, the connection is cut. Rejects with the driver's error. */
 export async function connect(target: Target, signal: AbortSignal): Promise<Session> {
   signal.throwIfAborted()
-  const socket = new Socket()
+  // TLS reads from the socket by itself, into memory of its own.
+  const socket = target.tls === null ? new PooledSocket() : new Socket()
   // Without a host of its own a TLS socket over another checks the name "localhost" for an address.
   Object.assign(socket, { _host: target.host })
   socket.setNoDelay(true)

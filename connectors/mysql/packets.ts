@@ -23,7 +23,7 @@ const fullPacketBytes = 0xff_ffff
 const payloadBytesMax = 0x7fff_fff0
 /** A buffer that grew beyond this for one payload is not kept. */
 const keptBytesMax = 4 << 20
-const firstBufferBytes = 1 << 16
+const firstBufferBytes = 1 << 12
 
 /** What payloads are for. `source` is only valid during the call. */
 export interface PacketHandler {

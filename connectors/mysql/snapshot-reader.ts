@@ -47,6 +47,7 @@ const firstChunkRowsMax = 2000
 const chunkRowsMax = 250_000
 /** A chunk that comes to so many times its size is given up, for later rows are larger than those before. */
 const oversizeFactor = 16
+const idleRowsMax = 4
 
 const tableDefinitionChanged = 1412 // ER_TABLE_DEF_CHANGED
 const changedNumbers: ReadonlySet<number> = new Set([
@@ -74,6 +75,8 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
   readonly #sessions: SnapshotSessions
   /** By topic, as last described. */
   readonly #sources = new Map<string, SnapshotSource>()
+  /** Readers with nothing in them, oldest first: what their builders have grown to is of use again. */
+  #idleRows: { readonly source: SnapshotSource; readonly read: ResultRows }[] = []
   /** By topic: bytes of a row, measured. */
   readonly #rowBytes = new Map<string, number>()
 
@@ -224,7 +227,7 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
     const { clock } = this.#options
     const isRange = !('keys' in rows)
     const batches: Batch[] = []
-    const read = new ResultRows(source.readers(), { topic, schema: source.schema })
+    const read = this.#takeRows(topic, source)
     for (const part of isRange ? [rows] : keyGroups(rows.keys)) {
       for await (const _ of resultRows(session, source.rowsSql(part), read, { clock, signal })) {
         if (read.byteLength < batchBytes) continue
@@ -233,9 +236,17 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
       }
     }
     if (read.rows > 0) batches.push(read.take(source.schema, timeUs))
+    this.#idleRows.push({ source, read })
+    if (this.#idleRows.length > idleRowsMax) this.#idleRows.shift()
     if (!isRange) return keyRowsOnly(batches, rows.keys)
     this.#measure(topic, batches)
     return batches
+  }
+
+  #takeRows(topic: string, source: SnapshotSource): ResultRows {
+    const at = this.#idleRows.findIndex((idle) => idle.source === source)
+    const [idle] = at < 0 ? [] : this.#idleRows.splice(at, 1)
+    return idle?.read ?? new ResultRows(source.readers(), { topic, schema: source.schema })
   }
 
   /** A chunk of large rows makes the next ones shorter at once; one of small rows makes them longer by and by. */

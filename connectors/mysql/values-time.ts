@@ -24,26 +24,7 @@ export function zeroDate(): SluiceError {
   })
 }
 
-/** What stands for µs where the text is none: the caller throws; never a value that a clock has. */
-const noTime = NaN
-
 const fractionScale = Float64Array.of(1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1)
-
-/**
- * µs of hh:mm:ss[.f], whose minutes begin at `at`, `hours` read already; NaN when it is none.
- * MM, SS and up to six digits of fraction.
- */
-export function clockUs(hours: number, source: Uint8Array, at: number, end: number): number {
-  if (source[at - 1] !== ascii.colon || source[at + 2] !== ascii.colon) return noTime
-  const minutes = digitsAt(source, at, 2)
-  const seconds = digitsAt(source, at + 3, 2)
-  if (!(minutes < 60 && seconds < 60)) return noTime
-  const us = (hours * 3600 + minutes * 60 + seconds) * 1e6
-  const digits = end - at - 6
-  if (digits === -1) return us
-  if (digits < 1 || digits > 6 || source[at + 5] !== ascii.point) return noTime
-  return us + digitsAt(source, at + 6, digits) * fractionScale[digits]!
-}
 
 /** Bytes of a fraction of so many digits. */
 export function fractionBytes(fraction: number): number {
@@ -76,6 +57,26 @@ export class Moment {
     this.month = date.month
     this.day = date.day
     this.clockUs = us - days * dayUs
+  }
+
+  /**
+   * Sets the clock to hh:mm:ss[.f], whose minutes begin at `at`, `hours` read already; false when it is
+   * none. MM, SS and up to six digits of fraction. Set and not returned: a double that a function
+   * returns has memory of its own.
+   */
+  readClock(hours: number, source: Uint8Array, at: number, end: number): boolean {
+    const minutes = digitsAt(source, at, 2)
+    const seconds = digitsAt(source, at + 3, 2)
+    const isClock = source[at - 1] === ascii.colon && source[at + 2] === ascii.colon
+    // −1 is none, too.
+    if (!isClock || hours < 0 || minutes >>> 0 > 59 || seconds >>> 0 > 59) return false
+    this.clockUs = (hours * 3600 + minutes * 60 + seconds) * 1e6
+    const digits = end - at - 6
+    if (digits === -1) return true
+    if (digits < 1 || digits > 6 || source[at + 5] !== ascii.point) return false
+    const fraction = digitsAt(source, at + 6, digits)
+    this.clockUs += fraction * fractionScale[digits]!
+    return fraction >= 0
   }
 
   clear(): void {

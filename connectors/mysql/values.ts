@@ -29,13 +29,16 @@ export const ascii = {
   letterE: 0x65,
 } as const
 
-/** A number of exactly `digits` digits; NaN when one of them is none, which callers check once. */
+/**
+ * A number of exactly `digits` digits, nine at most; −1 when one of them is none, and not NaN, for which
+ * a result would be a double with memory of its own.
+ */
 export function digitsAt(source: Uint8Array, at: number, digits: number): number {
   let value = 0
   for (let i = at; i < at + digits; i++) {
     const digit = source[i]! - ascii.zero
-    if (digit >>> 0 > 9) return NaN
-    value = value * 10 + digit
+    if (digit >>> 0 > 9) return -1
+    value = (value * 10 + digit) | 0
   }
   return value
 }

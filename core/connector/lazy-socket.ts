@@ -8,6 +8,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { Clock } from './context.ts'
+import { PooledSocket } from './pooled-socket.ts'
 
 /** What one read gives at most; less means that the socket is empty now. */
 const fullReadBytes = 65_536
@@ -25,6 +26,8 @@ export class LazySocket {
   readonly #onError = (error: Error): void => this.fail(error)
   readonly #onClose = (): void => this.fail(closedByServer())
   #chunks: Uint8Array[] = []
+  /** What `take` gave last, if its memory is to be read into again. */
+  #taken: Uint8Array | null = null
   #bytes = 0
   #full = false
   #lazyTimer: NodeJS.Timeout | null = null
@@ -37,18 +40,25 @@ export class LazySocket {
     this.#stream = stream
     this.#clock = clock
     this.#lastReadMs = clock.nowMs()
+    // What the stream has read already still comes as data.
     stream.on('data', this.#onData)
+    if (stream instanceof PooledSocket) stream.divert(this.#onData)
     stream.on('error', this.#onError)
     stream.on('close', this.#onClose)
   }
 
-  /** The next bytes; null when none are there now. Throws what ended the connection, after the last bytes. */
+  /**
+   * The next bytes, which stay as they are until the next call; null when none are there now. Throws what
+   * ended the connection, after the last bytes.
+   */
   take(): Uint8Array | null {
+    this.#giveBack()
     const chunk = this.#chunks.shift()
     if (chunk === undefined) {
       if (this.#failure !== null) throw this.#failure
       return null
     }
+    this.#taken = chunk
     this.#bytes -= chunk.length
     if (this.#full && this.#bytes <= resumeBytes) {
       this.#full = false
@@ -94,6 +104,8 @@ export class LazySocket {
 
   /** Gives the stream back, paused, to whoever had it before; nothing may be left to take. */
   release(): void {
+    this.#giveBack()
+    if (this.#stream instanceof PooledSocket) this.#stream.divert(null)
     this.#stream.off('data', this.#onData)
     this.#stream.off('error', this.#onError)
     this.#stream.off('close', this.#onClose)
@@ -109,6 +121,13 @@ export class LazySocket {
     this.#chunks = []
     this.#stream.destroy()
     this.wake()
+  }
+
+  #giveBack(): void {
+    if (this.#taken !== null && this.#stream instanceof PooledSocket) {
+      this.#stream.reuse(this.#taken)
+    }
+    this.#taken = null
   }
 
   #take(chunk: Uint8Array): void {

@@ -4,13 +4,19 @@ import type { Column } from './column.ts'
 import { dictionaryEncode } from './dictionary.ts'
 
 const encoder = new TextEncoder()
+/** Copies this[from, end) to `into` at `to`. */
+type Copy = (this: Uint8Array, into: Uint8Array, to: number, from: number, end: number) => number
+const { copy } = Buffer.prototype as { readonly copy: Copy }
 /** Below this length a loop over the bytes beats the call into native code. */
 const shortCopyBytes = 24
+const highBits = 0x8080_8080 | 0
 
 export class BytesBuilder implements ColumnBuilder {
   length = 0
   #offsets = new Int32Array(257)
   #data: Uint8Array = new Uint8Array(4096)
+  /** The same memory. */
+  #words = new Int32Array(this.#data.buffer)
   #end = 0
   #validity = new Validity()
 
@@ -26,10 +32,9 @@ export class BytesBuilder implements ColumnBuilder {
       const data = this.#data
       let to = this.#end
       for (let from = start; from < end; from++) data[to++] = source[from]!
-    } else if (start === 0 && end === source.length) {
-      this.#data.set(source, this.#end)
     } else {
-      this.#data.set(source.subarray(start, end), this.#end)
+      // A view of the value for `set` would cost 100 bytes of garbage a value, and GC more than the copy.
+      copy.call(source, this.#data, this.#end, start, end)
     }
     this.#close(bytes)
   }
@@ -57,6 +62,30 @@ export class BytesBuilder implements ColumnBuilder {
     this.#close(bytes)
   }
 
+  /**
+   * Appends source[start, end) if it is ASCII; otherwise returns false and appends nothing. Looks at four
+   * bytes at a time where it has copied them to: a tenth of the price of a call of `isAscii` a value.
+   */
+  appendAscii(source: Uint8Array, start: number, end: number): boolean {
+    const bytes = end - start
+    if (this.#end + bytes > this.#data.length) this.#grow(bytes)
+    copy.call(source, this.#data, this.#end, start, end)
+    if (!this.#isAscii(this.#end, this.#end + bytes)) return false
+    this.#close(bytes)
+    return true
+  }
+
+  #isAscii(start: number, end: number): boolean {
+    const data = this.#data
+    const words = this.#words
+    let bits = 0
+    let at = start
+    for (; at < end && (at & 3) !== 0; at++) bits |= data[at]! << 24
+    for (const last = end - 4; at <= last; at += 4) bits |= words[at >> 2]!
+    for (; at < end; at++) bits |= data[at]! << 24
+    return (bits & highBits) === 0
+  }
+
   finish(): Column {
     const { length } = this
     const offsets = this.#offsets.slice(0, length + 1)
@@ -78,8 +107,9 @@ export class BytesBuilder implements ColumnBuilder {
   }
 
   #grow(bytes: number): void {
-    const grown = new Uint8Array(Math.max(this.#data.length * 2, this.#end + bytes))
+    const grown = new Uint8Array(Math.max(this.#data.length * 2, (this.#end + bytes + 3) & ~3))
     grown.set(this.#data.subarray(0, this.#end))
     this.#data = grown
+    this.#words = new Int32Array(grown.buffer)
   }
 }

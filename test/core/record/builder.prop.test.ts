@@ -166,3 +166,31 @@ for (const { name, type, values, build } of kinds) {
     )
   })
 }
+
+test('appendAscii takes ASCII at any place, and nothing else', () => {
+  const piece = fc.oneof(
+    fc.uint8Array({ maxLength: 40, max: 0x7f }),
+    fc.uint8Array({ maxLength: 40 }),
+    fc.uint8Array({ minLength: 300, maxLength: 9000, max: 0x7f }),
+  )
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), fc.nat(7), (pieces, shift) => {
+      const builder = new BytesBuilder()
+      const wanted: string[] = []
+      for (const bytes of pieces) {
+        const source = new Uint8Array(shift + bytes.length)
+        source.set(bytes, shift)
+        const isAscii = bytes.every((byte) => byte < 0x80)
+        assert.equal(builder.appendAscii(source, shift, source.length), isAscii)
+        if (isAscii) wanted.push(Buffer.from(bytes).toString('latin1'))
+      }
+      const column = builder.finish()
+      const type: LogicalType = { kind: 'text' }
+      assert.deepEqual(
+        wanted.map((_, row) => textAt(type, column, row)),
+        wanted,
+      )
+      assert.equal(column.length, wanted.length)
+    }),
+  )
+})
