@@ -59,11 +59,13 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
       for (const charset of tripleByte) await compare(client, charset)
     })
 
-    test('samples of the four bytes of gb18030', async (t) => {
-      if (!charsets.includes('gb18030')) return t.skip('the server has no gb18030')
-      await fill(client, fourBytes())
-      await compare(client, 'gb18030')
-    })
+    // MariaDB has no gb18030.
+    if (starter.flavour === 'mysql') {
+      test('samples of the four bytes of gb18030', async () => {
+        await fill(client, fourBytes())
+        await compare(client, 'gb18030')
+      })
+    }
 
     test('units of 16 and 32 bits', async () => {
       await fill(client, units())
