@@ -20,9 +20,11 @@ import { quoteTable, type TableName } from './table-pattern.ts'
 import { endOfSnapshot, startSnapshot, type BinlogEnd } from './visibility.ts'
 
 /** MySQL lets writers pass a READ lock that waits, so it keeps nobody waiting, and may wait for ever. */
-const readLockSeconds = 5
+const readLockSeconds = 15
 /** A WRITE lock that waits does not: better to try again than to hold all others up for long. */
 const writeLockSeconds = 2
+/** Writers wait while the stream comes to the place of the snapshot: if it is so far behind, another time. */
+const heldMs = 5000
 const lockWaitTimeout = 1205 // ER_LOCK_WAIT_TIMEOUT
 
 export interface WholeOptions {
@@ -93,6 +95,8 @@ class LockedWhole implements WholeTable {
   readonly #options: WholeOptions
   readonly #mode: 'read' | 'write'
   readonly #locked: LockedTable
+  readonly #stop = new AbortController()
+  readonly #limit: Promise<void>
   #locker: Session | null
   #reader: Session | null
 
@@ -103,11 +107,34 @@ class LockedWhole implements WholeTable {
     this.#reader = reader
     this.#locked = locked
     this.isPassed = options.isPassed(end)
+    this.#limit = this.#giveUpInTime()
   }
 
   /** An engine without snapshots shows what is there while it is read: writers wait until that is done. */
-  async release(): Promise<void> {
+  async release(): Promise<boolean> {
+    this.#stop.abort()
+    await this.#limit
+    if (this.#locker === null) return false
     if (this.#locked.source.hasSnapshots) await this.#unlock()
+    return true
+  }
+
+  async #giveUpInTime(): Promise<void> {
+    try {
+      await this.#options.clock.sleep(heldMs, this.#stop.signal)
+    } catch {
+      return
+    }
+    this.#discard()
+  }
+
+  #discard(): void {
+    const { sessions } = this.#options
+    for (const session of [this.#reader, this.#locker]) {
+      if (session !== null) sessions.discard(session)
+    }
+    this.#reader = null
+    this.#locker = null
   }
 
   async *batches(signal: AbortSignal): AsyncGenerator<Batch> {
@@ -135,11 +162,8 @@ class LockedWhole implements WholeTable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { sessions } = this.#options
-    for (const session of [this.#reader, this.#locker]) {
-      if (session !== null) sessions.discard(session)
-    }
-    this.#reader = null
-    this.#locker = null
+    this.#stop.abort()
+    await this.#limit
+    this.#discard()
   }
 }

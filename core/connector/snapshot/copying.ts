@@ -339,7 +339,16 @@ export class Copying implements AsyncDisposable {
     whole: WholeTable,
     position: Position,
   ): AsyncGenerator<SourceBatch> {
-    await whole.release()
+    if (!(await whole.release())) {
+      copy.whole = null
+      await whole[Symbol.asyncDispose]()
+      this.#options.ctx.logger.warn(
+        'a table without an order of keys was kept from writers for too long; it is locked once more',
+        { topic: copy.topic },
+      )
+      this.#background.ring()
+      return
+    }
     // A start that finds the table begun and without a key empties the topic first.
     this.#note(copy)
     for await (const batch of whole.batches(this.#signal)) {
@@ -372,5 +381,8 @@ export class Copying implements AsyncDisposable {
 function detailOf({ topic, rows, isResumed, table }: TableCopy): string {
   const estimate = table?.rowsEstimate ?? 0
   const done = `${topic}: ${rows.toLocaleString('en')}${isResumed ? ' more' : ''}`
-  return estimate > 0 ? `${done} of about ${estimate.toLocaleString('en')} rows` : `${done} rows`
+  // Guesses are old: one that the rows have passed says nothing.
+  return rows <= estimate
+    ? `${done} of about ${estimate.toLocaleString('en')} rows`
+    : `${done} rows`
 }

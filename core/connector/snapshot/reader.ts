@@ -80,10 +80,13 @@ export interface SnapshotReader {
  * All rows of a table without a key, under one snapshot. From the call on nobody writes to the table,
  * so that every change of it which the stream hands out before `isPassed` is shown by the snapshot and
  * none of those after it; then `release` lets writers go on and `batches` gives the rows, while the
- * stream waits.
+ * stream waits. Writers are not kept waiting without an end: where the stream takes too long to come to
+ * that place, the reader lets them go on by itself, `release` says so, and the table is read once more
+ * when the stream has passed it.
  */
 export interface WholeTable extends AsyncDisposable {
   isPassed(position: Position): boolean
-  release(): Promise<void>
+  /** Whether the lock was held until now; if not, there is nothing to read. */
+  release(): Promise<boolean>
   batches(signal: AbortSignal): AsyncIterable<Batch>
 }

@@ -12,7 +12,7 @@ import { SnapshotSource } from '../../../connectors/mysql/snapshot-table.ts'
 import { loadServerInfo } from '../../../connectors/mysql/server-info.ts'
 import { MysqlSnapshotReader } from '../../../connectors/mysql/snapshot-reader.ts'
 import type { ValuePolicies } from '../../../connectors/mysql/types.ts'
-import { systemClock } from '../../../core/connector/context.ts'
+import { systemClock, type Clock } from '../../../core/connector/context.ts'
 import { Secret } from '../../../core/connector/secret.ts'
 import {
   SnapshotTableChanged,
@@ -109,6 +109,7 @@ for (const { name, flavour, ...servers } of await mysqlServers(
       more: Partial<ValuePolicies> = {},
       chunkBytes = 1000,
       compress = false,
+      clock: Clock = systemClock,
     ): Promise<MysqlSnapshotReader> {
       const target = targetOf(new Secret(server.url), { compress })
       await using session = await connect(target, signal)
@@ -120,7 +121,7 @@ for (const { name, flavour, ...servers } of await mysqlServers(
         policies: { ...policies, ...more },
         tableOf: (topic) => ({ database: 'keys', table: topic.slice('keys.'.length) }),
         placeOf: (at) => JSON.parse(at) as StreamPlace,
-        clock: systemClock,
+        clock,
         chunkBytes,
       })
       readers.push(reader)
@@ -171,13 +172,14 @@ for (const { name, flavour, ...servers } of await mysqlServers(
         const table = await reader.describe(`keys.${type}`, signal)
         assert.equal(table?.key.length, 2, `${type} is read by its key`)
         const half = await assertChunks(reader, table!, type)
+        // Without statistics MySQL takes the whole index for as good as a range of it.
+        await client.query(`ANALYZE TABLE \`keys\`.${type}`)
         const name = { database: 'keys', table: type }
         const source = (await SnapshotSource.load(client.query, name, policies))!
         for (const sql of [
           source.rowsSql({ after: half, upTo: half }),
           source.rowsSql({ after: null, upTo: half }),
-          // MySQL reads an enum's index from its beginning to a bound when only few rows are asked for.
-          ...(type === 'enum' ? [] : [source.splitSql(half, 10)]),
+          source.splitSql(half, 10),
         ]) {
           const format = flavour === 'mysql' ? 'FORMAT=TRADITIONAL' : ''
           const [plan] = await client.query(`EXPLAIN ${format} ${sql}`)
@@ -228,7 +230,7 @@ for (const { name, flavour, ...servers } of await mysqlServers(
       })
       await systemClock.sleep(300, signal)
       assert.equal(isWritten, false, 'nobody writes while the lock is held')
-      await whole.release()
+      assert.equal(await whole.release(), true)
       await writing
       const texts: (string | null)[] = []
       for await (const batch of whole.batches(signal)) {
@@ -240,6 +242,19 @@ for (const { name, flavour, ...servers } of await mysqlServers(
       const start = JSON.parse(here) as StreamPlace
       assert.equal(whole.isPassed(position(JSON.stringify({ ...start, offset: 4 }))), false)
       assert.equal(whole.isPassed(position(JSON.stringify({ ...start, offset: 1e9 }))), true)
+    })
+
+    it('does not keep writers out for long: the lock goes by itself, and says so', async () => {
+      const fast = {
+        ...systemClock,
+        sleep: (ms: number, on: AbortSignal) => systemClock.sleep(ms / 20, on),
+      }
+      const reader = await open({}, 1000, false, fast)
+      await server.query('CREATE TABLE `keys`.held (a int)')
+      const table = (await reader.describe('keys.held', signal))!
+      await using whole = await reader.readWhole(table, signal)
+      await server.query('INSERT INTO `keys`.held VALUES (1)')
+      assert.equal(await whole.release(), false)
     })
 
     it('gives up at once when it is told to, and leaves nothing running', async () => {
