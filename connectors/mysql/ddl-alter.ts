@@ -192,7 +192,7 @@ function readPrimaryKey(reader: WordReader): TableChange {
     columns.push(name)
     if (!reader.take('ASC')) reader.take('DESC')
   } while (reader.take(','))
-  // A prefix of a column, such as (name(10)), is no key of rows.
+  // The catalog is asked about a prefix of a column, such as (name(10)).
   return reader.take(')') ? { kind: 'primaryKey', columns } : unread
 }
 

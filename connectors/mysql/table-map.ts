@@ -222,6 +222,7 @@ function readLabels(
   }
 }
 
+/** A key of prefixes tells whole values apart as well (catalog.ts, loadKey): how long they are does not matter. */
 function keyColumns(content: PackedReader, kind: 8 | 9, columns: number): number[] {
   const key: number[] = []
   while (content.at < content.end) {

@@ -70,6 +70,11 @@ export class Fold {
     }
   }
 
+  /** Of the topic's newest rows; undefined before there are any. */
+  schemaOf(topic: string): Schema | undefined {
+    return this.#newest.get(topic)
+  }
+
   /** What a crash does: of transactions in progress nothing is left. */
   forgetStaged(): void {
     this.#staged.clear()
