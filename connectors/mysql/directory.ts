@@ -22,7 +22,7 @@ import type { TableChange } from './ddl-alter.ts'
 import { loadDdlParser } from './ddl-column.ts'
 import { readDdl, type Ddl } from './ddl.ts'
 import type { Followed } from './followed.ts'
-import { isNewVersionOf } from './ghost-tables.ts'
+import { isSwap, type Move } from './ghost-tables.ts'
 import {
   alteredTable,
   rememberedTable,
@@ -271,17 +271,15 @@ export class Directory implements TableDirectory {
   }
 
   /** Left to right, as the server does it. */
-  #rename(
-    moves: readonly { readonly from: TableName; readonly to: TableName }[],
-    truncated: string[],
-  ): void {
-    for (const { from, to } of moves) {
-      const left = this.#followedTopic(from)
-      const entered = this.#followedTopic(to)
-      if (left !== null) this.#leave(left, 'renamed')
+  #rename(moves: readonly Move[], truncated: string[]): void {
+    const swapped = moves.filter(isSwap).map(({ to }) => this.#followedTopic(to))
+    for (const move of moves) {
+      const left = this.#followedTopic(move.from)
+      const entered = this.#followedTopic(move.to)
+      // Where another table takes its place at once, the line about that one says it all.
+      if (left !== null) this.#leave(left, swapped.includes(left) ? null : 'renamed')
       if (entered === null) continue
-      const isSwap = from.database === to.database && isNewVersionOf(from.table, to.table)
-      if (!isSwap || !this.#gone.has(entered)) {
+      if (!isSwap(move) || !this.#gone.has(entered)) {
         this.#appeared(entered, truncated)
         continue
       }
@@ -294,17 +292,14 @@ export class Directory implements TableDirectory {
   }
 
   /** The topic's table is not there any more; what the topic holds stays until there is another one. */
-  #leave(topic: string, how: 'dropped' | 'renamed'): void {
+  #leave(topic: string, how: 'dropped' | 'renamed' | null): void {
     if (!this.#known.delete(topic)) return
     this.#gone.add(topic)
     this.#leftOut.delete(topic)
     this.#shapes.delete(topic)
     this.#memory.forget(topic)
-    const message =
-      how === 'dropped'
-        ? 'a followed table was dropped; its topic keeps the rows'
-        : 'a followed table was renamed; its topic keeps the rows'
-    this.#options.logger.warn(message, { topic })
+    if (how === null) return
+    this.#options.logger.warn(`a followed table was ${how}; its topic keeps the rows`, { topic })
   }
 
   /** Another table has the topic's name from now on. */

@@ -12,6 +12,8 @@
  * gh-ost also has its change log, _t_ghc, and Facebook's __osc_chg_t.
  */
 
+import type { TableName } from './table-pattern.ts'
+
 const ghost =
   /^(?:_.+_(?:gho|ghc|del|new|old)|_.+_old_\d+_\d+|lhm[na]_.+|__osc_(?:new|old|chg)_.+)$/
 
@@ -27,4 +29,15 @@ export function isNewVersionOf(name: string, table: string): boolean {
   if (base === undefined) return false
   // Names have at most 64 characters; gh-ost cuts the table's name off to keep to it.
   return base === table || (name.length >= 60 && table.startsWith(base))
+}
+
+/** A part of a RENAME TABLE. */
+export interface Move {
+  readonly from: TableName
+  readonly to: TableName
+}
+
+/** Whether a tool puts its table in place of the real one. */
+export function isSwap({ from, to }: Move): boolean {
+  return from.database === to.database && isNewVersionOf(from.table, to.table)
 }

@@ -71,7 +71,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
         assert.deepEqual(codes(of(`shop.${table}`), 'warning'), ['no_key'], table)
       }
       assert.deepEqual(codes(of('shop.old'), 'warning'), ['engine'])
-      assert.deepEqual(codes(found, 'error'), ['table_missing', 'table_missing', 'table_missing'])
+      assert.deepEqual(codes(found, 'error'), ['table_kind', 'table_missing', 'table_missing'])
       await cure(server, of('shop.old'))
       assert.deepEqual(await problems(server.url, ['shop.old']), [])
       // Of a whole database the views are left out, and what online schema changes make.
@@ -133,6 +133,18 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
       if (starter.flavour === 'mysql') return
       await server.query('SET GLOBAL gtid_strict_mode = OFF')
       assert.deepEqual(codes(await problems(server.url, ['shop.good']), 'warning'), ['gtid'])
+    })
+
+    it('a server without a binlog is told of together with everything else', async () => {
+      await server.restart({ 'skip-log-bin': '' })
+      const found = await problems(server.url, ['shop.good', 'shop.absent'])
+      assert.deepEqual(codes(found, 'error'), ['binlog_off', 'table_missing'])
+    })
+
+    it('a database in the url that is not there is the url’s fault', async () => {
+      await assert.rejects(problems(`${server.url}/nowhere`, ['shop.good']), {
+        code: 'source.mysql.url',
+      })
     })
   })
 }
