@@ -114,9 +114,10 @@ function unfit(database: string, plan: TablePlan, why: string): SluiceError {
   return new SluiceError('sink.clickhouse.table_shape', {
     message: `Table ${plan.table} cannot take topic ${plan.topic}: ${why}.`,
     remedy:
-      `Keep the old table under another name and let the topic be delivered anew into a new one: ` +
+      `Let a new table take over from here: ` +
       `RENAME TABLE ${old} TO ${kept}; ${createTable(database, plan).replaceAll(/\s+/g, ' ')}. ` +
-      'Or give the topic another table: tables: {…}.',
+      `Or give the topic another table: tables: {…}. Rows that were delivered before stay in the old one; ` +
+      'to have them in the new one too, copy them, or the source’s table once more (`resnapshot`).',
   })
 }
 
