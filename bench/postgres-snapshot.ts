@@ -3,22 +3,14 @@
  * beside `COPY … (FORMAT binary)` of the same table by psql into /dev/null. In turns; medians count.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { postgresConfig } from '../connectors/postgres/config.ts'
 import { postgres } from '../connectors/postgres/connector.ts'
-import { systemClock } from '../core/connector/context.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
-import { openLog } from '../core/log/log.ts'
-import { DirectoryStore } from '../core/store/directory.ts'
-import type { TaskContext } from '../core/task/context.ts'
-import { runIngest } from '../core/task/ingest.ts'
 import { startPostgresWithPrograms, type PostgresWithPrograms } from '../test/services/postgres.ts'
+import { ingestSeconds, median } from './support/ingest.ts'
 import type { BenchRow } from './types.ts'
-
-const silent = (): void => {}
 
 async function load(server: PostgresWithPrograms, rows: number): Promise<void> {
   await server.query(`
@@ -32,54 +24,15 @@ async function load(server: PostgresWithPrograms, rows: number): Promise<void> {
   await server.query('CHECKPOINT')
 }
 
-/**
- * Seconds from the start of the task until every row is in a commit in the folder: with preflight,
- * publication and slot, without the probe of a store that is used for the first time.
- */
+/** Seconds from the start of the task until every row is in the log: with preflight, publication and slot. */
 async function copyIntoLog(server: PostgresWithPrograms, rows: number): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const stop = new AbortController()
-  let startMs = 0
-  let endMs = 0
-  try {
-    const log = await openLog(new DirectoryStore(join(folder, 'log')), { signal: stop.signal })
-    let durable = 0
-    const ctx: TaskContext = {
-      pipeline: 'bench',
-      name: 'pg',
-      clock: systemClock,
-      random: Math.random,
-      logger: { debug: silent, info: silent, warn: silent, error: silent },
-      metrics: { count: silent, gauge: silent, observe: silent },
-      report: silent,
-      log,
-      writer: 'bench',
-      progress: (count) => {
-        durable += count
-        if (durable < rows || endMs !== 0) return
-        endMs = performance.now()
-        stop.abort()
-      },
-      trouble: silent,
-    }
-    const task = {
-      connector: postgres as SourceConnector<unknown>,
-      config: postgresConfig.parse({ url: server.url, tables: ['public.bench'] }),
-      flush: { bytesMax: 4 << 20, intervalMs: 20, intervalMsMax: 1000 },
-      openBytesMax: 32 << 20,
-      stateDir: join(folder, 'state'),
-    }
-    startMs = performance.now()
-    await runIngest(task, ctx, stop.signal)
-  } catch (error) {
-    if (!stop.signal.aborted) throw error
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  const connector = postgres as SourceConnector<unknown>
+  const config = postgresConfig.parse({ url: server.url, tables: ['public.bench'] })
+  const seconds = await ingestSeconds({ connector, config, rows, from: 'start' })
   await server.query(`SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots`)
   await server.query(`SELECT pg_sleep(0.2)`)
   await server.query(`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots`)
-  return (endMs - startMs) / 1000
+  return seconds
 }
 
 async function binaryCopy(server: PostgresWithPrograms): Promise<number> {
@@ -89,10 +42,6 @@ async function binaryCopy(server: PostgresWithPrograms): Promise<number> {
     env: server.env,
   })
   return (performance.now() - startMs) / 1000
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!
 }
 
 export const bench = {

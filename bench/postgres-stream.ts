@@ -7,8 +7,6 @@
  * server's log before the clock starts.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -18,15 +16,11 @@ import { parseLsn } from '../connectors/postgres/lsn.ts'
 import { ReplicationConnection } from '../connectors/postgres/replication.ts'
 import { systemClock } from '../core/connector/context.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
-import { openLog } from '../core/log/log.ts'
-import { DirectoryStore } from '../core/store/directory.ts'
-import type { TaskContext } from '../core/task/context.ts'
-import { runIngest } from '../core/task/ingest.ts'
 import { startPostgresWithPrograms, type PostgresWithPrograms } from '../test/services/postgres.ts'
+import { ingestSeconds, median } from './support/ingest.ts'
 import type { BenchRow } from './types.ts'
 
 const rowsPerTransaction = 1000
-const silent = (): void => {}
 
 interface Load {
   readonly server: PostgresWithPrograms
@@ -95,56 +89,17 @@ async function dropSlot(server: PostgresWithPrograms, name: string): Promise<voi
 }
 
 /** Seconds from the request of the stream until every row is in a commit in the folder. */
-async function ingest(load: Load, slot: string): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const stop = new AbortController()
-  try {
-    const log = await openLog(new DirectoryStore(join(folder, 'log')), { signal: stop.signal })
-    let startMs = 0
-    let durable = 0
-    const ctx: TaskContext = {
-      pipeline: 'bench',
-      name: 'pg',
-      clock: systemClock,
-      random: Math.random,
-      logger: { debug: silent, info: silent, warn: silent, error: silent },
-      metrics: { count: silent, gauge: silent, observe: silent },
-      report: ({ state }) => {
-        if (state === 'running' && startMs === 0) startMs = performance.now()
-      },
-      log,
-      writer: 'bench',
-      progress: (rows) => {
-        durable += rows
-        if (durable >= load.rows) stop.abort()
-      },
-      trouble: silent,
-    }
-    const config = postgresConfig.parse({
-      url: load.server.url,
-      tables: ['public.bench'],
-      slot,
-      publication: 'bench',
-      create_publication: false,
-      snapshot: 'never',
-    })
-    const task = {
-      connector: postgres as SourceConnector<unknown>,
-      config,
-      flush: { bytesMax: 4 << 20, intervalMs: 20, intervalMsMax: 1000 },
-      openBytesMax: 32 << 20,
-      stateDir: join(folder, 'state'),
-    }
-    let endMs = 0
-    stop.signal.addEventListener('abort', () => (endMs = performance.now()))
-    await runIngest(task, ctx, stop.signal)
-    if (durable < load.rows) throw new Error(`only ${durable} of ${load.rows} rows became durable`)
-    return (endMs - startMs) / 1000
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-    // The peak is to be that of one pipeline: the log of this round, with its cache, is not part of the next.
-    globalThis.gc?.()
-  }
+function ingest({ server, rows }: Load, slot: string): Promise<number> {
+  const config = postgresConfig.parse({
+    url: server.url,
+    tables: ['public.bench'],
+    slot,
+    publication: 'bench',
+    create_publication: false,
+    snapshot: 'never',
+  })
+  const connector = postgres as SourceConnector<unknown>
+  return ingestSeconds({ connector, config, rows, from: 'stream' })
 }
 
 /** Reads `bytesWanted` and looks at nothing; with Infinity, until nothing comes for a second. */
@@ -206,11 +161,6 @@ async function recvlogical(load: Load, slot: string): Promise<number> {
     env: server.env,
   })
   return (performance.now() - startMs) / 1000
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[sorted.length >> 1]!
 }
 
 async function run({ quick }: { readonly quick: boolean }): Promise<readonly BenchRow[]> {

@@ -1,0 +1,83 @@
+/**
+ * One source into a durable log in this process: connector, ingest, commits with fsync into a new folder,
+ * as `sluice run` puts them together, without what else runs beside them there.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../../core/connector/context.ts'
+import type { SourceConnector } from '../../core/connector/source.ts'
+import { openLog } from '../../core/log/log.ts'
+import { DirectoryStore } from '../../core/store/directory.ts'
+import type { TaskContext } from '../../core/task/context.ts'
+import { runIngest } from '../../core/task/ingest.ts'
+
+const silent = (): void => {}
+
+export interface IngestOptions {
+  readonly connector: SourceConnector<unknown>
+  /** As the connector's schema gives it. */
+  readonly config: unknown
+  readonly rows: number
+  /** Where the clock starts: at the start of the task, preflight included, or where the stream is asked for. */
+  readonly from: 'start' | 'stream'
+}
+
+/** Seconds until `rows` rows are in commits in the folder, without the probe of a store used for the first time. */
+export async function ingestSeconds({
+  connector,
+  config,
+  rows,
+  from,
+}: IngestOptions): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const stop = new AbortController()
+  let startMs = 0
+  let endMs = 0
+  let durable = 0
+  try {
+    const log = await openLog(new DirectoryStore(join(folder, 'log')), { signal: stop.signal })
+    const ctx: TaskContext = {
+      pipeline: 'bench',
+      name: 'db',
+      clock: systemClock,
+      random: Math.random,
+      logger: { debug: silent, info: silent, warn: silent, error: silent },
+      metrics: { count: silent, gauge: silent, observe: silent },
+      report: ({ state }) => {
+        if (state === 'running' && startMs === 0) startMs = performance.now()
+      },
+      log,
+      writer: 'bench',
+      progress: (count) => {
+        durable += count
+        if (durable < rows || endMs !== 0) return
+        endMs = performance.now()
+        stop.abort()
+      },
+      trouble: silent,
+    }
+    const task = {
+      connector,
+      config,
+      flush: { bytesMax: 4 << 20, intervalMs: 20, intervalMsMax: 1000 },
+      openBytesMax: 32 << 20,
+      stateDir: join(folder, 'state'),
+    }
+    if (from === 'start') startMs = performance.now()
+    await runIngest(task, ctx, stop.signal)
+  } catch (error) {
+    // A copy that is cut off says so.
+    if (!stop.signal.aborted) throw error
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+    // The peak is to be that of one pipeline: the log of this round, with its cache, is not part of the next.
+    globalThis.gc?.()
+  }
+  if (durable < rows) throw new Error(`only ${durable} of ${rows} rows became durable`)
+  return (endMs - startMs) / 1000
+}
+
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!
+}
