@@ -42,7 +42,7 @@ export async function crashRun(options: CrashOptions): Promise<CrashResult> {
   await using stage = await Stage.start(options)
   const sluice = stage.process()
   try {
-    await killing(sluice, options)
+    await killing(stage, sluice, options)
     const rows = await stage.quiet()
     sluice.start()
     await stage.settle(sluice)
@@ -54,7 +54,11 @@ export async function crashRun(options: CrashOptions): Promise<CrashResult> {
   }
 }
 
-async function killing(sluice: SluiceProcess, { kills, seed, say }: CrashOptions): Promise<void> {
+async function killing(
+  stage: Stage,
+  sluice: SluiceProcess,
+  { kills, seed, say, serverKills }: CrashOptions,
+): Promise<void> {
   const random = seeded(seed)
   for (let kill = 1; kill <= kills; kill++) {
     const failpoint = kill % 2 === 0 ? random.pick(failpoints) : null
@@ -68,6 +72,12 @@ async function killing(sluice: SluiceProcess, { kills, seed, say }: CrashOptions
     // Most kills at a random time come while it works; on a busy machine its start alone takes seconds.
     const works = failpoint === null && random.chance(0.75) ? sluice.reads : Promise.resolve()
     const working = Promise.race([works, pause(8000)])
+    // Sluice lives through it, and comes back to a server that has recovered.
+    if (serverKills === true && kill % 4 === 1) {
+      await working
+      await stage.crashServer()
+      say('the server was killed')
+    }
     // A failpoint that is not reached in time is a kill at a random time after all.
     const waited = working.then(() => pause(failpoint === null ? 50 + random.int(2500) : 4000))
     await Promise.race([waited, sluice.ended()])

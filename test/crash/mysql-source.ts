@@ -67,7 +67,12 @@ class MysqlCrashSource implements CrashSource {
 
   async write(seed: number, signal: AbortSignal): Promise<number> {
     const { flavour } = this.#server
-    return runWriter(await this.#server.client(), { flavour, seed, signal })
+    return runWriter(() => this.#server.client(), { flavour, seed, signal })
+  }
+
+  async crash(): Promise<void> {
+    await this.#server.kill()
+    await this.#server.restart()
   }
 
   async end(): Promise<(position: string | null) => Promise<boolean>> {

@@ -67,29 +67,58 @@ export interface WriterOptions {
   readonly signal: AbortSignal
 }
 
-/** Runs transactions until the signal is aborted; returns how many rows it wrote. */
-export async function runWriter(client: Connection, options: WriterOptions): Promise<number> {
+/** Runs transactions until the signal is aborted, on a new session after each crash of the server; returns how many rows it wrote. */
+export async function runWriter(
+  connect: () => Promise<Connection>,
+  options: WriterOptions,
+): Promise<number> {
   const random = seeded(options.seed)
-  await client.query(`SET SESSION innodb_lock_wait_timeout = 2, SESSION time_zone = '+00:00'`)
-  await client.query('USE shop')
   let rows = 0
+  while (!options.signal.aborted) {
+    try {
+      const client = await connect()
+      await client.query(`SET SESSION innodb_lock_wait_timeout = 2, SESSION time_zone = '+00:00'`)
+      await client.query('USE shop')
+      const count = (written: number): void => void (rows += written)
+      await writeUntil(client, options, random, count)
+    } catch (error) {
+      if (!isLost(error)) throw error
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+  return rows
+}
+
+/** Whether the server went away: a transaction may then be committed or not, the table alone says. */
+function isLost(error: unknown): boolean {
+  const code = (error as { code?: string }).code ?? ''
+  const lost = ['PROTOCOL_CONNECTION_LOST', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
+  const starting = /closed state|ER_SERVER_SHUTDOWN|Can't add new command/
+  return lost.includes(code) || starting.test(`${code} ${String(error)}`)
+}
+
+async function writeUntil(
+  client: Connection,
+  options: WriterOptions,
+  random: Random,
+  count: (rows: number) => void,
+): Promise<void> {
   while (!options.signal.aborted) {
     await chooseImage(client, options.flavour, random)
     try {
       if (random.chance(0.01)) await client.query('TRUNCATE TABLE words')
       await client.query('BEGIN')
-      rows += random.chance(0.02)
-        ? await largeTransaction(client, random)
-        : await smallTransaction(client, random)
+      const isLarge = random.chance(0.02)
+      count(await (isLarge ? largeTransaction : smallTransaction)(client, random))
       await client.query(random.chance(0.1) ? 'ROLLBACK' : 'COMMIT')
     } catch (error) {
+      if (isLost(error)) throw error
       // Writers collide, as applications do.
       await client.query('ROLLBACK')
       if (!collisions.has((error as { errno?: number }).errno ?? 0)) throw error
     }
     await new Promise((resolve) => setTimeout(resolve, random.int(15)))
   }
-  return rows
 }
 
 async function chooseImage(

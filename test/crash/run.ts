@@ -1,4 +1,4 @@
-/** npm run crash -- --kills 20 --seed 7 [--source postgres|mysql|mariadb] [--store directory|s3] [--json] */
+/** npm run crash -- --kills 20 --seed 7 [--source postgres|mysql|mariadb] [--store directory|s3] [--server-kills] [--json] */
 import { parseArgs } from 'node:util'
 import { startS3, type S3Server } from '../services/s3.ts'
 import { crashRun, type CrashOptions } from './crash.ts'
@@ -10,6 +10,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 100_000) },
     source: { type: 'string', default: 'postgres' },
     store: { type: 'string', default: 'directory' },
+    'server-kills': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
@@ -28,6 +29,10 @@ if (source !== 'postgres' && source !== 'mysql' && source !== 'mariadb') {
   console.error(`--source takes postgres, mysql or mariadb, not "${source}"`)
   process.exit(2)
 }
+if (values['server-kills'] && source === 'postgres') {
+  console.error('--server-kills is for mysql and mariadb')
+  process.exit(2)
+}
 const say = (text: string): void => console.error(text)
 
 /** The server's bucket, as the pipeline file names it and as the judge opens it. */
@@ -41,7 +46,8 @@ function s3Log(server: S3Server): NonNullable<CrashOptions['s3']> {
 
 async function run(kind: SourceKind): Promise<boolean> {
   await using server = values.store === 's3' ? await startS3() : null
-  const options: CrashOptions = { kills, seed, say, source: kind }
+  const serverKills = values['server-kills']
+  const options: CrashOptions = { kills, seed, say, source: kind, serverKills }
   const result = await crashRun(server === null ? options : { ...options, s3: s3Log(server) })
   if (values.json) console.log(JSON.stringify(result))
   else

@@ -30,6 +30,8 @@ export interface CrashSource extends AsyncDisposable {
   readonly url: string
   readonly tables: readonly CrashTable[]
   createTables(): Promise<void>
+  /** Kills the server with SIGKILL under its writers, and starts it again; absent where writers do not live through it. */
+  crash?(): Promise<void>
   /** Runs transactions until the signal is aborted; returns how many rows it wrote. */
   write(seed: number, signal: AbortSignal): Promise<number>
   /**

@@ -22,6 +22,8 @@ export interface StageOptions {
   readonly source?: SourceKind
   /** Settings of the source's server. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Whether the source's server is killed now and then, too; it then keeps what it committed. */
+  readonly serverKills?: boolean
   /** An S3 server for the log; a local directory when absent. */
   readonly s3?: {
     readonly url: string
@@ -62,7 +64,9 @@ export class Stage implements AsyncDisposable {
     const random = seeded(options.seed + 1)
     await using servers = new AsyncDisposableStack()
     const folder = servers.use(asyncFolder())
-    const source = servers.use(await startSource(options.source ?? 'postgres', options.settings))
+    const durable = options.serverKills === true ? durableSettings : {}
+    const settings = { ...durable, ...options.settings }
+    const source = servers.use(await startSource(options.source ?? 'postgres', settings))
     const clickhouse = servers.use(await startClickHouse())
     const receiver = servers.use(await startReceiver({ secret, behaviour: flaky(random) }))
     await source.createTables()
@@ -82,6 +86,11 @@ export class Stage implements AsyncDisposable {
     })
     this.#processes.push(sluice)
     return sluice
+  }
+
+  /** The source's server dies and comes back. */
+  async crashServer(): Promise<void> {
+    await this.#servers.source.crash?.()
   }
 
   /** Resolves when a row of the source is in the sink. */
@@ -199,6 +208,9 @@ function asyncFolder(): { readonly path: string } & AsyncDisposable {
     [Symbol.asyncDispose]: async () => Promise.resolve(folder[Symbol.dispose]()),
   }
 }
+
+/** What was committed, and told to a reader of the binlog, is there after a crash: MySQL's own defaults. */
+const durableSettings = { 'sync-binlog': '1', 'innodb-flush-log-at-trx-commit': '1' }
 
 /** Now and then the receiver fails, or takes an event and does not answer. */
 function flaky(
