@@ -79,6 +79,8 @@ async function copyIntoLog(server: MysqlServer, rows: number): Promise<number> {
     if (!stop.signal.aborted) throw error
   } finally {
     rmSync(folder, { recursive: true, force: true })
+    // The peak is to be that of one pipeline: the log of this round, with its cache, is not part of the next.
+    globalThis.gc?.()
   }
   return (endMs - startMs) / 1000
 }
@@ -113,6 +115,7 @@ export const bench = {
     }
     const [own, best] = [rows / median(ours), rows / median(limit)]
     const goal = 0.5
+    const peakMb = process.resourceUsage().maxRSS / 1024
     return [
       {
         what: 'copy into the log, against SELECT * by the mysql client to null',
@@ -122,6 +125,15 @@ export const bench = {
         ratio: own / best,
         goal,
         met: own / best >= goal,
+      },
+      {
+        what: 'peak memory of the process, all rounds',
+        unit: 'MB',
+        ours: Math.round(peakMb),
+        limit: 256,
+        ratio: peakMb / 256,
+        goal: 1,
+        met: peakMb <= 256,
       },
     ]
   },

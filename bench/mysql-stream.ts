@@ -226,10 +226,10 @@ async function run({ quick }: { readonly quick: boolean }): Promise<readonly Ben
       what: 'peak memory of the process, all rounds',
       unit: 'MB',
       ours: Math.round(peakMb),
-      limit: 512,
-      ratio: peakMb / 512,
+      limit: 256,
+      ratio: peakMb / 256,
       goal: 1,
-      met: peakMb <= 512,
+      met: peakMb <= 256,
     },
   ]
 }

@@ -32,6 +32,7 @@ import {
   compressFrame,
   compressFrameSync,
   FrameBuilder,
+  freeFrame,
   openFrame,
   openFrameSync,
 } from './codec-frames.ts'
@@ -187,5 +188,6 @@ function assemble(draft: Draft, stored: readonly Uint8Array[]): Uint8Array {
     block.set(frame, at)
     at += align8(frame.length)
   }
+  stored.forEach((frame, index) => freeFrame(frame, draft.frames[index]!))
   return block
 }
