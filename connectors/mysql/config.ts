@@ -49,9 +49,10 @@ export const mysqlConfig = z.strictObject({
     description:
       'What tinyint(1) is: int = the integer it holds; bool = a boolean, false for 0 and true for everything else.',
   }),
-  zero_dates: z.enum(['stop', 'null', 'text']).default('stop').meta({
+  // Not `null`: in YAML that is no text but a value, and the same as nothing at all.
+  zero_dates: z.enum(['stop', 'as_null', 'text']).default('stop').meta({
     description:
-      'What to do with dates that no calendar has, such as 0000-00-00 and 2020-00-00. stop: stop in front of the row. null: read them as null. text: every date, datetime and timestamp column is exact text.',
+      'What to do with dates that no calendar has, such as 0000-00-00 and 2020-00-00. stop: stop in front of the row. as_null: read them as null. text: every date, datetime and timestamp column is exact text; a table of a sink that has them as dates has to be exchanged.',
   }),
   on_purged: z
     .union([purgedPolicy, z.record(z.string(), purgedPolicy)])
@@ -82,7 +83,8 @@ export const mysqlConfig = z.strictObject({
 export type MysqlConfig = z.output<typeof mysqlConfig>
 
 export function policiesOf(config: MysqlConfig): ValuePolicies {
-  return { tinyint1: config.tinyint1, zeroDates: config.zero_dates }
+  const zeroDates = config.zero_dates === 'as_null' ? 'null' : config.zero_dates
+  return { tinyint1: config.tinyint1, zeroDates }
 }
 
 /** The topic or topics that an entry of `tables` makes; its own syntax was checked with the configuration. */

@@ -178,7 +178,7 @@ export const mysqlCodes = {
     cause:
       'A column holds a date that no calendar has: 0000-00-00, a month or day of 0, or a day beyond the month’s end.',
     remedy:
-      'Say in the source what it is to become: `zero_dates: null` reads it as null, `zero_dates: text` makes such columns exact text. Nothing was lost, Sluice stops in front of the value.',
+      'Say in the source what it is to become: `zero_dates: as_null` reads it as null, `zero_dates: text` makes such columns exact text. Nothing was lost, Sluice stops in front of the value.',
   },
   'source.mysql.type': {
     fault: 'config',

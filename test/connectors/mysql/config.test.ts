@@ -9,6 +9,7 @@ import {
   topicOf,
 } from '../../../connectors/mysql/config.ts'
 import { isGhost, isNewVersionOf } from '../../../connectors/mysql/ghost-tables.ts'
+import { SluiceError } from '../../../core/errors/error.ts'
 import { parseGrant, isGranted, type Grant } from '../../../connectors/mysql/preflight-grants.ts'
 
 const url = 'mysql://u:secret@db/'
@@ -34,6 +35,22 @@ describe('mysql configuration', () => {
     assert.ok(!parse({ tabels: [] }).success)
     assert.ok(!parse({ zero_dates: 'maybe' }).success)
     assert.ok(!parse({ heartbeat: '10ms' }).success)
+    // In YAML a key without a value is null: it must not decide what becomes of dates.
+    assert.ok(!parse({ zero_dates: null }).success)
+  })
+
+  test('what the remedy of a zero date says can be written', () => {
+    const written = /`zero_dates: (\w+)`/g
+    const { remedy } = new SluiceError('source.mysql.zero_date', { message: '' })
+    const values = [...remedy.matchAll(written)].map(([, value]) => value)
+    assert.deepEqual(values, ['as_null', 'text'])
+    const policies = values.map((value) =>
+      policiesOf(mysqlConfig.parse({ url, tables: ['a.b'], zero_dates: value })),
+    )
+    assert.deepEqual(
+      policies.map(({ zeroDates }) => zeroDates),
+      ['null', 'text'],
+    )
   })
 
   test('names in backticks may hold anything', () => {
