@@ -22,8 +22,9 @@ import { Sluice } from './support/sluice.ts'
 import type { BenchRow } from './types.ts'
 
 /**
- * Nothing of MySQL's transaction can be read before its commit: all of its work comes after, so that
- * only the limit says how fast that was.
+ * Nothing of MySQL's transaction is sent before it is in the binlog: all the work comes then, so that no
+ * goal is set. The server answers COMMIT when the engine has committed too, which takes its time: what
+ * was sent meanwhile is neither in our number nor in the limit.
  */
 const durableGoalMs = { Postgres: 1000, MySQL: null }
 const rssGoalMb = 512
@@ -80,7 +81,6 @@ async function runWith(database: Database, rows: number): Promise<readonly Bench
     settleMs,
   )
   const shownMs = performance.now() - committedMs
-  const ratio = Math.round((durableMs / limitMs) * 100) / 100
   const what = `${database.name}, transaction of ${rows.toLocaleString('en-US')} inserts`
   return [
     {
@@ -90,7 +90,6 @@ async function runWith(database: Database, rows: number): Promise<readonly Bench
         durableGoalMs[database.name],
       ),
       limit: Math.round(limitMs),
-      ratio,
     },
     timed(`${what}: COMMIT answered to all in ClickHouse`, shownMs, null),
     timed(`${what}: the transaction itself, in the database`, committedMs - startMs, null),
