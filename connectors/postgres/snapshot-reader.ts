@@ -4,7 +4,7 @@
  * in a REPEATABLE READ transaction of its own; docs/decisions/0007-snapshot-beside-stream.md says why
  * chunks and stream join exactly.
  */
-import type { Client, ClientConfig } from 'pg'
+import type { Client, ClientConfig, QueryResult } from 'pg'
 import type { Context } from '../../core/connector/context.ts'
 import { Semaphore } from '../../core/connector/semaphore.ts'
 import {
@@ -123,10 +123,11 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
     const query = `SELECT ${keyTextsSql(order)} FROM ${fromSql(info)}${where}
       ORDER BY ${orderSql(order)} OFFSET ${chunkRows(info) - 1} LIMIT 1`
     return this.#with(`read table ${table.topic}`, signal, async (client) => {
-      await client.query('BEGIN READ ONLY; SET LOCAL enable_sort = off; SET LOCAL jit = off')
-      const { rows } = await client.query<Record<string, string>>(query)
-      await client.query('COMMIT')
-      const [row] = rows
+      // One after the other chunks wait for this: all in one message, the answers in an array.
+      const answers = (await client.query(
+        `BEGIN READ ONLY; SET LOCAL enable_sort = off; SET LOCAL jit = off; ${query}; COMMIT`,
+      )) as unknown as readonly QueryResult<Record<string, string>>[]
+      const row = answers.at(-2)!.rows[0]
       return row === undefined ? null : order.map((_, i) => row[`k${i}`]!)
     })
   }
@@ -199,9 +200,11 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
     lsn: bigint,
     signal: AbortSignal,
   ): Promise<Seen | null> {
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
     try {
-      await client.query(`LOCK TABLE ${fromSql(this.#of(table).info)} IN ACCESS SHARE MODE`)
+      await client.query(
+        `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+         LOCK TABLE ${fromSql(this.#of(table).info)} IN ACCESS SHARE MODE`,
+      )
     } catch (error) {
       if ((error as { code?: string }).code !== '42P01') throw error
       await client.query('ROLLBACK')
@@ -254,9 +257,8 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
     const select = selectSql(info, rowFilter, conditionsOf(order, rows))
     for await (const _ of copyOut(client, `COPY (${select}) TO STDOUT`, feed, signal));
     parser.finish()
-    await client.query('COMMIT')
     const batch = snapshotBatch(schema, parser, Number(seen.time_us))
-    await flush(client)
+    await commitAndFlush(client)
     const end = parseLsn(seen.lsn)
     return {
       batches: batch.rows === 0 ? [] : [batch],
@@ -322,12 +324,12 @@ function chunkRows({ rowsEstimate, pagesEstimate }: TableInfo): number {
 }
 
 /**
- * Makes what the snapshot showed durable on the server: a transaction that committed with
- * synchronous_commit off is visible before it is on disk. It also is what the stream passes next, so
- * that an idle server shows that the chunk is passed.
+ * Ends the transaction, and makes what its snapshot showed durable on the server: a transaction that
+ * committed with synchronous_commit off is visible before it is on disk. It also is what the stream
+ * passes next, so that an idle server shows that the chunk is passed.
  */
-async function flush(client: Client): Promise<void> {
+async function commitAndFlush(client: Client): Promise<void> {
   await client.query(
-    "BEGIN; SET LOCAL synchronous_commit = 'local'; SELECT pg_logical_emit_message(true, 'sluice.flush', ''); COMMIT",
+    "COMMIT; BEGIN; SET LOCAL synchronous_commit = 'local'; SELECT pg_logical_emit_message(true, 'sluice.flush', ''); COMMIT",
   )
 }
