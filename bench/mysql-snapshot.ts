@@ -3,23 +3,15 @@
  * `SELECT *` of the same table by the mysql client into /dev/null. In turns; medians count.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { mysqlConfig } from '../connectors/mysql/config.ts'
 import { mysql } from '../connectors/mysql/connector.ts'
-import { systemClock } from '../core/connector/context.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
-import { openLog } from '../core/log/log.ts'
-import { DirectoryStore } from '../core/store/directory.ts'
-import type { TaskContext } from '../core/task/context.ts'
-import { runIngest } from '../core/task/ingest.ts'
 import type { MysqlServer } from '../test/services/mysql-family.ts'
 import { startMysql } from '../test/services/mysql.ts'
+import { ingestSeconds, median } from './support/ingest.ts'
 import type { BenchRow } from './types.ts'
 
-const silent = (): void => {}
 const rowsPerInsert = 50_000
 
 async function load(server: MysqlServer, rows: number): Promise<void> {
@@ -36,53 +28,11 @@ async function load(server: MysqlServer, rows: number): Promise<void> {
   await server.query('ANALYZE TABLE bench.bench')
 }
 
-/**
- * Seconds from the start of the task until every row is in a commit in the folder: with preflight and
- * the start of the stream, without the probe of a store that is used for the first time.
- */
-async function copyIntoLog(server: MysqlServer, rows: number): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const stop = new AbortController()
-  let startMs = 0
-  let endMs = 0
-  try {
-    const log = await openLog(new DirectoryStore(join(folder, 'log')), { signal: stop.signal })
-    let durable = 0
-    const ctx: TaskContext = {
-      pipeline: 'bench',
-      name: 'my',
-      clock: systemClock,
-      random: Math.random,
-      logger: { debug: silent, info: silent, warn: silent, error: silent },
-      metrics: { count: silent, gauge: silent, observe: silent },
-      report: silent,
-      log,
-      writer: 'bench',
-      progress: (count) => {
-        durable += count
-        if (durable < rows || endMs !== 0) return
-        endMs = performance.now()
-        stop.abort()
-      },
-      trouble: silent,
-    }
-    const task = {
-      connector: mysql as SourceConnector<unknown>,
-      config: mysqlConfig.parse({ url: server.url, tables: ['bench.bench'] }),
-      flush: { bytesMax: 4 << 20, intervalMs: 20, intervalMsMax: 1000 },
-      openBytesMax: 32 << 20,
-      stateDir: join(folder, 'state'),
-    }
-    startMs = performance.now()
-    await runIngest(task, ctx, stop.signal)
-  } catch (error) {
-    if (!stop.signal.aborted) throw error
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-    // The peak is to be that of one pipeline: the log of this round, with its cache, is not part of the next.
-    globalThis.gc?.()
-  }
-  return (endMs - startMs) / 1000
+/** Seconds from the start of the task until every row is in the log: with preflight and the start of the stream. */
+function copyIntoLog(server: MysqlServer, rows: number): Promise<number> {
+  const connector = mysql as SourceConnector<unknown>
+  const config = mysqlConfig.parse({ url: server.url, tables: ['bench.bench'] })
+  return ingestSeconds({ connector, config, rows, from: 'start' })
 }
 
 async function selectAll(server: MysqlServer): Promise<number> {
@@ -91,10 +41,6 @@ async function selectAll(server: MysqlServer): Promise<number> {
   const startMs = performance.now()
   await promisify(execFile)('sh', ['-c', 'exec "$0" "$@" > /dev/null', command, ...args], { env })
   return (performance.now() - startMs) / 1000
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!
 }
 
 export const bench = {

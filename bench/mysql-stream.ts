@@ -9,13 +9,10 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { BinlogDump } from '../connectors/mysql/binlog-dump.ts'
 import { placeNow } from '../connectors/mysql/binlog-place.ts'
 import { connect, targetOf } from '../connectors/mysql/connection.ts'
+import { mysqlConfig } from '../connectors/mysql/config.ts'
 import { mysql } from '../connectors/mysql/connector.ts'
 import type { StreamPlace } from '../connectors/mysql/place.ts'
 import { formatPosition } from '../connectors/mysql/position.ts'
@@ -23,16 +20,13 @@ import { loadServerInfo } from '../connectors/mysql/server-info.ts'
 import { systemClock } from '../core/connector/context.ts'
 import { Secret } from '../core/connector/secret.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
-import { openLog } from '../core/log/log.ts'
-import { DirectoryStore } from '../core/store/directory.ts'
-import type { TaskContext } from '../core/task/context.ts'
-import { runIngest } from '../core/task/ingest.ts'
 import type { MysqlServer } from '../test/services/mysql-family.ts'
 import { startMysql } from '../test/services/mysql.ts'
+import { drain, type Drained } from './support/drain.ts'
+import { ingestSeconds, median } from './support/ingest.ts'
 import type { BenchRow } from './types.ts'
 
 const rowsPerTransaction = 1000
-const silent = (): void => {}
 const never = new AbortController().signal
 
 interface Load {
@@ -100,74 +94,20 @@ function connectorFrom(place: StreamPlace): SourceConnector<unknown> {
 }
 
 /** Seconds from the request of the stream until every row is in a commit in the folder. */
-async function ingest(load: Load): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const stop = new AbortController()
-  try {
-    const log = await openLog(new DirectoryStore(join(folder, 'log')), { signal: stop.signal })
-    let startMs = 0
-    let durable = 0
-    const ctx: TaskContext = {
-      pipeline: 'bench',
-      name: 'my',
-      clock: systemClock,
-      random: Math.random,
-      logger: { debug: silent, info: silent, warn: silent, error: silent },
-      metrics: { count: silent, gauge: silent, observe: silent },
-      report: ({ state }) => {
-        if (state === 'running' && startMs === 0) startMs = performance.now()
-      },
-      log,
-      writer: 'bench',
-      progress: (rows) => {
-        durable += rows
-        if (durable >= load.rows) stop.abort()
-      },
-      trouble: silent,
-    }
-    const task = {
-      connector: connectorFrom(load.from),
-      config: mysql.config.parse({
-        url: load.server.url,
-        tables: ['bench.bench'],
-        snapshot: 'never',
-      }),
-      flush: { bytesMax: 4 << 20, intervalMs: 20, intervalMsMax: 1000 },
-      openBytesMax: 32 << 20,
-      stateDir: join(folder, 'state'),
-    }
-    let endMs = 0
-    stop.signal.addEventListener('abort', () => (endMs = performance.now()))
-    await runIngest(task, ctx, stop.signal)
-    if (durable < load.rows) throw new Error(`only ${durable} of ${load.rows} rows became durable`)
-    return (endMs - startMs) / 1000
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-    // The peak is to be that of one pipeline: the log of this round, with its cache, is not part of the next.
-    globalThis.gc?.()
-  }
+function ingest({ server, rows, from }: Load): Promise<number> {
+  const config = mysqlConfig.parse({
+    url: server.url,
+    tables: ['bench.bench'],
+    snapshot: 'never',
+  })
+  return ingestSeconds({ connector: connectorFrom(from), config, rows, from: 'stream' })
 }
 
-/** Reads `bytesWanted` and looks at nothing; with Infinity, until nothing comes for a second. */
-async function drain(
-  { server, from }: Load,
-  bytesWanted: number,
-): Promise<{ readonly bytes: number; readonly seconds: number }> {
+/** The binlog's socket, drained. */
+async function drainBinlog({ server, from }: Load, bytesWanted: number): Promise<Drained> {
   const options = { serverId: 4_000_000_001, heartbeatMs: 60_000, clock: systemClock }
   await using dump = await BinlogDump.open({ target: target(server), from, ...options }, never)
-  const startMs = performance.now()
-  let bytes = 0
-  let lastMs = startMs
-  while (bytes < bytesWanted) {
-    const chunk = dump.socket.take()
-    if (chunk !== null) {
-      bytes += chunk.length
-      lastMs = performance.now()
-    } else if (bytesWanted !== Infinity) await dump.socket.wait()
-    else if (performance.now() - lastMs > 1000) break
-    else await sleep(5)
-  }
-  return { bytes, seconds: (lastMs - startMs) / 1000 }
+  return await drain(dump.socket, bytesWanted)
 }
 
 async function mysqlbinlog({ server, from }: Load): Promise<number> {
@@ -180,23 +120,18 @@ async function mysqlbinlog({ server, from }: Load): Promise<number> {
   return (performance.now() - startMs) / 1000
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[sorted.length >> 1]!
-}
-
 async function run({ quick }: { readonly quick: boolean }): Promise<readonly BenchRow[]> {
   await using server = await startMysql({ settings: { 'innodb-buffer-pool-size': '512M' } })
   const backlog = await load(server, quick ? 200 : 2000)
   // The first round warms up code, memory and the server's cache, and says how many bytes there are.
-  const { bytes } = await drain(backlog, Infinity)
+  const { bytes } = await drainBinlog(backlog, Infinity)
   await ingest(backlog)
   const ours: number[] = []
   const lazy: number[] = []
   const tool: number[] = []
   for (let round = 0; round < (quick ? 3 : 5); round++) {
     ours.push(await ingest(backlog))
-    lazy.push((await drain(backlog, bytes)).seconds)
+    lazy.push((await drainBinlog(backlog, bytes)).seconds)
     tool.push(await mysqlbinlog(backlog))
   }
   const rate = (seconds: readonly number[]): number => Math.round(backlog.rows / median(seconds))

@@ -17,6 +17,7 @@ import { ReplicationConnection } from '../connectors/postgres/replication.ts'
 import { systemClock } from '../core/connector/context.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
 import { startPostgresWithPrograms, type PostgresWithPrograms } from '../test/services/postgres.ts'
+import { drain, type Drained } from './support/drain.ts'
 import { ingestSeconds, median } from './support/ingest.ts'
 import type { BenchRow } from './types.ts'
 
@@ -102,12 +103,8 @@ function ingest({ server, rows }: Load, slot: string): Promise<number> {
   return ingestSeconds({ connector, config, rows, from: 'stream' })
 }
 
-/** Reads `bytesWanted` and looks at nothing; with Infinity, until nothing comes for a second. */
-async function drain(
-  load: Load,
-  slot: string,
-  bytesWanted: number,
-): Promise<{ readonly bytes: number; readonly seconds: number }> {
+/** The socket of `slot`, drained. */
+async function drainSlot(load: Load, slot: string, bytesWanted: number): Promise<Drained> {
   const { server } = load
   await using connection = await ReplicationConnection.open(
     {
@@ -126,19 +123,7 @@ async function drain(
     },
     new AbortController().signal,
   )
-  const startMs = performance.now()
-  let bytes = 0
-  let lastMs = startMs
-  while (bytes < bytesWanted) {
-    const chunk = connection.socket.take()
-    if (chunk !== null) {
-      bytes += chunk.length
-      lastMs = performance.now()
-    } else if (bytesWanted !== Infinity) await connection.socket.wait()
-    else if (performance.now() - lastMs > 1000) break
-    else await sleep(5)
-  }
-  return { bytes, seconds: (lastMs - startMs) / 1000 }
+  return await drain(connection.socket, bytesWanted)
 }
 
 async function recvlogical(load: Load, slot: string): Promise<number> {
@@ -169,7 +154,7 @@ async function run({ quick }: { readonly quick: boolean }): Promise<readonly Ben
   })
   const backlog = await load(server, quick ? 200 : 2000)
   // The first round warms up code, memory and the server's cache, and says how many bytes there are.
-  const whole = await withSlot(backlog, 'drain', (slot) => drain(backlog, slot, Infinity))
+  const whole = await withSlot(backlog, 'drain', (slot) => drainSlot(backlog, slot, Infinity))
   // Keepalives come as the server finds time; the end may not wait for one that does not come.
   const bytes = whole.bytes - 4096
   await withSlot(backlog, 'ours', (slot) => ingest(backlog, slot))
@@ -178,7 +163,7 @@ async function run({ quick }: { readonly quick: boolean }): Promise<readonly Ben
   const eager: number[] = []
   for (let round = 0; round < (quick ? 3 : 5); round++) {
     ours.push(await withSlot(backlog, 'ours', (slot) => ingest(backlog, slot)))
-    lazy.push((await withSlot(backlog, 'drain', (slot) => drain(backlog, slot, bytes))).seconds)
+    lazy.push((await withSlot(backlog, 'drain', (slot) => drainSlot(backlog, slot, bytes))).seconds)
     eager.push(await withSlot(backlog, 'recv', (slot) => recvlogical(backlog, slot)))
   }
   const rate = (seconds: readonly number[]): number => Math.round(backlog.rows / median(seconds))

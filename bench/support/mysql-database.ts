@@ -10,6 +10,7 @@ import { systemClock } from '../../core/connector/context.ts'
 import { Secret } from '../../core/connector/secret.ts'
 import { startMysql } from '../../test/services/mysql.ts'
 import type { MysqlServer } from '../../test/services/mysql-family.ts'
+import { readUntil } from './drain.ts'
 import { schema, type Database, type DatabaseServer, type Query } from './database.ts'
 
 const settings = { 'innodb-buffer-pool-size': '512M', 'innodb-redo-log-capacity': '4G' }
@@ -64,7 +65,7 @@ async function sentAfterMs(server: MysqlServer, statement: string): Promise<numb
  * When the first Xid event came, with which a transaction ends. A packet is 0x00 and an event, whose type
  * is its fifth byte.
  */
-async function sentMs(dump: BinlogDump): Promise<number> {
+function sentMs(dump: BinlogDump): Promise<number> {
   const xidEvent = 16
   const stream = { ended: false }
   const packets = dump.reader({
@@ -74,13 +75,5 @@ async function sentMs(dump: BinlogDump): Promise<number> {
       if (source[start + 5] === xidEvent) stream.ended = true
     },
   })
-  while (!stream.ended) {
-    const chunk = dump.socket.take()
-    if (chunk === null) await dump.socket.wait()
-    else {
-      packets.give(chunk)
-      packets.run()
-    }
-  }
-  return performance.now()
+  return readUntil(dump.socket, packets, () => stream.ended)
 }

@@ -6,6 +6,7 @@ import { ReplicationConnection } from '../../connectors/postgres/replication.ts'
 import { FrameReader } from '../../connectors/postgres/replication-frames.ts'
 import { systemClock } from '../../core/connector/context.ts'
 import { startPostgres, type PostgresServer } from '../../test/services/postgres.ts'
+import { readUntil } from './drain.ts'
 import { schema, type Database, type DatabaseServer, type Query } from './database.ts'
 
 const settings = {
@@ -69,7 +70,7 @@ async function sentAfterMs(
 }
 
 /** When the first Stream Commit came (its message begins with 'c'), or Commit ('C') where it was too small to be streamed. */
-async function sentMs(connection: ReplicationConnection): Promise<number> {
+function sentMs(connection: ReplicationConnection): Promise<number> {
   const stream = { ended: false }
   const frames = new FrameReader({
     waiting: false,
@@ -81,13 +82,5 @@ async function sentMs(connection: ReplicationConnection): Promise<number> {
     },
     other: () => {},
   })
-  while (!stream.ended) {
-    const chunk = connection.socket.take()
-    if (chunk === null) await connection.socket.wait()
-    else {
-      frames.give(chunk)
-      frames.run()
-    }
-  }
-  return performance.now()
+  return readUntil(connection.socket, frames, () => stream.ended)
 }
