@@ -3,7 +3,7 @@
  * their rows; where the source sent an edit, with what it makes of that value. A filled column has the
  * encodings of its type, as a decoder would have built it.
  */
-import type { RowsChange } from '../connector/source.ts'
+import type { RowsChange, ValueEdit } from '../connector/source.ts'
 import { SluiceError } from '../errors/error.ts'
 import { makeBatch, type Batch } from '../record/batch.ts'
 import { bitAt } from '../record/bitmap.ts'
@@ -37,6 +37,7 @@ class FieldFill {
   readonly #topic: string
   readonly #change: RowsChange
   readonly #field: number
+  readonly #name: string
   readonly #type: LogicalType
   readonly #marks: Uint8Array
   /** Where the values come from: the batch's own column, those of other rows, and what is made here. */
@@ -55,7 +56,9 @@ class FieldFill {
     this.#topic = topic
     this.#change = change
     this.#field = field
-    this.#type = change.batch.schema.fields[field]!.type
+    const { name, type } = change.batch.schema.fields[field]!
+    this.#name = name
+    this.#type = type
     this.#marks = change.unchanged![field]!
     this.#columns = [change.batch.columns[field]!]
     this.#known.set(0, 0)
@@ -71,7 +74,7 @@ class FieldFill {
       else {
         this.#locate(origins, row)
         const edit = edited?.get(row)
-        if (edit !== undefined) this.#edit(row, edit(this.#bytesOf(row)))
+        if (edit !== undefined) this.#edit(row, edit)
       }
     }
     if (this.#edited >= 0) this.#columns[this.#edited] = this.#editedColumn()
@@ -106,7 +109,7 @@ class FieldFill {
 
   /** The source's column of this field; −1 where it has none. */
   #add(source: RowSource): number {
-    const found = source.field(this.#change.batch.schema.fields[this.#field]!.name)
+    const found = source.field(this.#name)
     if (found === null) return -1
     const index = this.#columns.push(found.column) - 1
     if (!sameType(found.type, this.#type)) this.#foreign.set(index, found.type)
@@ -126,7 +129,17 @@ class FieldFill {
     this.#rows[row] = 0
   }
 
-  #edit(row: number, value: Uint8Array | null): void {
+  #edit(row: number, edit: ValueEdit): void {
+    let value: Uint8Array | null
+    try {
+      value = edit(this.#bytesOf(row))
+    } catch (cause) {
+      if (!(cause instanceof SluiceError)) throw cause
+      // What is wrong the source knows, and only here it is known where.
+      const { code, fault, remedy } = cause
+      const message = `${this.#topic}, column ${this.#name}: ${cause.message}`
+      throw new SluiceError(code, { message, fault, remedy, cause })
+    }
     if (this.#edited < 0) this.#edited = this.#columns.push(this.#columns[0]!) - 1
     this.#from[row] = this.#edited
     this.#rows[row] = this.#edits.push(value) - 1
@@ -150,9 +163,8 @@ class FieldFill {
   }
 
   #notFound(why: string): SluiceError {
-    const { name } = this.#change.batch.schema.fields[this.#field]!
     return new SluiceError('task.unchanged_not_found', {
-      message: `${this.#topic}: an update left out ${name} as unchanged, and ${why}`,
+      message: `${this.#topic}: an update left out ${this.#name} as unchanged, and ${why}`,
     })
   }
 }

@@ -9,7 +9,7 @@ import type { Position, SourceBatch, TopicChange } from '../source.ts'
 import { Background } from './background.ts'
 import { Copying } from './copying.ts'
 import type { SnapshotProgress } from './progress.ts'
-import type { SnapshotReader, SnapshotTable } from './reader.ts'
+import type { SnapshotReader } from './reader.ts'
 
 export interface BesideOptions {
   /**
@@ -74,11 +74,6 @@ export class SnapshotBeside implements AsyncIterable<SourceBatch> {
   /** Copies the topic's table once more, after a truncate of the topic; also a topic that was not named before. */
   again(topic: string): void {
     this.#copying.again(topic)
-  }
-
-  /** The stream holds all rows of this table, which was made while it was followed: there is nothing to copy. */
-  isWhole(table: SnapshotTable): void {
-    this.#copying.isWhole(table)
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<SourceBatch, void, undefined> {

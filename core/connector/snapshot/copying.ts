@@ -75,12 +75,6 @@ export class Copying implements AsyncDisposable {
     }
   }
 
-  isWhole({ topic, id, key }: SnapshotTable): void {
-    this.#copies.get(topic)?.closeWindows()
-    this.#copies.delete(topic)
-    this.#progress = withTable(this.#progress, topic, { id, key })
-  }
-
   /** What passes of a batch's changes. */
   async sorted({ changes, transaction }: SourceBatch): Promise<readonly TopicChange[]> {
     this.#beginAnew()

@@ -16,6 +16,7 @@ import { DecimalBuilder } from '../../../core/record/decimal-builder.ts'
 import { makeSchema, type Changelog, type Field } from '../../../core/record/schema.ts'
 import type { LogicalType } from '../../../core/record/types.ts'
 import { textAt } from '../../../core/record/value.ts'
+import { SluiceError } from '../../../core/errors/error.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import { Unchanged } from '../../../core/task/unchanged.ts'
 import { tempDir } from '../../support/env.ts'
@@ -49,10 +50,11 @@ interface Rows {
   readonly changelog?: Changelog
   readonly previous?: readonly number[]
   readonly defaults?: readonly (Column | null)[]
+  readonly edits?: RowsChange['edits']
 }
 
 function changeOf(given: Rows): RowsChange {
-  const { fields, rows, key = [0], changelog = 'upsert', previous, defaults } = given
+  const { fields, rows, key = [0], changelog = 'upsert', previous, defaults, edits } = given
   const columns = fields.map(({ type }, i) =>
     columnOf(
       type,
@@ -77,6 +79,7 @@ function changeOf(given: Rows): RowsChange {
     unchanged,
     ...(previous === undefined ? {} : { previous: Int32Array.from(previous) }),
     ...(defaults === undefined ? {} : { defaults }),
+    ...(edits === undefined ? {} : { edits }),
   }
 }
 
@@ -210,6 +213,20 @@ test('a topic without a key takes values from the old rows beside, and remembers
     ])
     await assert.rejects(send({ ...keyless, rows: [[1, unsent, 6]] }), {
       code: 'task.unchanged_not_found',
+    })
+  })
+})
+
+test('an edit that does not fit its value is told with topic and column, never with the value', async () => {
+  const refuse = (): never => {
+    throw new SluiceError('source.mysql.json_diff', { message: 'it does not fit' })
+  }
+  await withUnchanged(async (send) => {
+    await send({ fields: two, rows: [[1, 'secret']] })
+    const edits = [null, new Map([[0, refuse]])]
+    await assert.rejects(send({ fields: two, rows: [[1, unsent]], edits }), {
+      code: 'source.mysql.json_diff',
+      message: 't, column a: it does not fit',
     })
   })
 })
