@@ -306,3 +306,16 @@ test('MariaDB: a rows event in fragments', async () => {
     await assert.rejects(run(begun(from), events), { code: 'source.mysql.protocol' })
   }
 })
+
+test('a value that cannot be read is told with topic and column, never with the value', async () => {
+  const invalid = writeRows([
+    [1, 'fine'],
+    [2, 'secr?t'],
+  ])
+  // No character of UTF-8 begins so.
+  invalid[invalid.indexOf('?')] = 0xff
+  await assert.rejects(run(begun(), [gtid(1), query('BEGIN'), tableMap(), invalid]), {
+    code: 'source.mysql.value',
+    message: /^shop\.t, column v: (?!.*secr)/,
+  })
+})

@@ -81,6 +81,49 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
       assert.ok(!all.some(({ message }) => /seen|_good_gho/.test(message)))
     })
 
+    it('says what is no table that can be followed', async () => {
+      await server.query('CREATE VIEW shop.view_of AS SELECT 1 AS a')
+      const names = ['shop.view_of']
+      if (starter.flavour === 'mariadb') {
+        await server.query(`CREATE SEQUENCE shop.counter;
+          CREATE TABLE shop.versions (a int PRIMARY KEY) WITH SYSTEM VERSIONING`)
+        names.push('shop.counter', 'shop.versions')
+      }
+      const found = await problems(server.url, names)
+      assert.deepEqual(
+        codes(found, 'error'),
+        names.map(() => 'table_kind'),
+      )
+      assert.match(found.at(-1)!.message, starter.flavour === 'mysql' ? /a view/ : /history rows/)
+    })
+
+    it('asks for LOCK TABLES wherever a copy takes locks, and only there', async () => {
+      await server.query(`CREATE DATABASE locks; CREATE USER 'unlocked'@'%' IDENTIFIED BY 'unlocked';
+        GRANT REPLICATION SLAVE, ${starter.flavour === 'mysql' ? 'REPLICATION CLIENT' : 'BINLOG MONITOR'} ON *.* TO 'unlocked'@'%';
+        GRANT SELECT ON locks.* TO 'unlocked'@'%';
+        CREATE TABLE locks.plain (a int PRIMARY KEY); CREATE TABLE locks.bare (a int);
+        CREATE TABLE locks.set_key (a set('x','y') PRIMARY KEY);
+        CREATE TABLE locks.old (a int PRIMARY KEY) ENGINE = MyISAM`)
+      const url = server.url.replace('root:mysql', 'unlocked:unlocked')
+      const errors = (await problems(url, ['locks.*'])).filter((one) => one.severity === 'error')
+      assert.deepEqual(
+        errors.map(({ message }) => /locks\.\w+/.exec(message)![0]),
+        ['locks.bare', 'locks.old', 'locks.set_key'],
+      )
+      await cure(server, errors.slice(0, 1))
+      assert.deepEqual(codes(await problems(url, ['locks.*']), 'error'), [])
+    })
+
+    it('says that a first start would wait for prepared XA transactions', async () => {
+      const session = await server.client()
+      await session.query(
+        `XA START 'a'; INSERT INTO shop.good VALUES (77); XA END 'a'; XA PREPARE 'a'`,
+      )
+      const found = await problems(server.url, ['shop.good'])
+      assert.deepEqual(codes(found, 'warning'), ['xa_prepared'])
+      await session.query(`XA ROLLBACK 'a'`)
+    })
+
     it('finds what a user without privileges lacks, and its remedies cure it', async () => {
       await server.query(`CREATE USER 'poor'@'%' IDENTIFIED BY 'poor';
         CREATE TABLE odd_name.things (a int PRIMARY KEY); CREATE TABLE odd_name.bare (a int);
