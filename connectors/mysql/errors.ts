@@ -6,6 +6,7 @@
  * Numbers: MySQL 9.7 share/messages_to_clients.txt; MariaDB 11.8 sql/share/errmsg-utf8.txt (from 1900).
  * Texts of 1236: MySQL sql/rpl_binlog_sender.cc; MariaDB sql/sql_repl.cc.
  */
+import { socketFault } from '../../core/connector/socket-error.ts'
 import type { Code } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 
@@ -107,26 +108,13 @@ const codeOfNumber: ReadonlyMap<number, Code> = new Map(
   ),
 )
 
-const connectionCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENETDOWN',
-  'EAI_AGAIN',
-  'ENOTFOUND',
-  'ERR_STREAM_WRITE_AFTER_END',
-  'ERR_STREAM_DESTROYED',
-  // The driver's own.
+/** The driver's own. */
+const connectionCodes: ReadonlySet<string> = new Set([
   'PROTOCOL_CONNECTION_LOST',
   'PROTOCOL_SEQUENCE_TIMEOUT',
 ])
 /** HANDSHAKE_SSL_ERROR hides what TLS said: the driver overwrites its code; the text stays. */
-const tlsCodes =
-  /^(HANDSHAKE_SSL_ERROR|HANDSHAKE_NO_SSL_SUPPORT|CERT_|ERR_TLS_|ERR_SSL_|EPROTO|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_)/
+const tlsCodes: ReadonlySet<string> = new Set(['HANDSHAKE_SSL_ERROR', 'HANDSHAKE_NO_SSL_SUPPORT'])
 const brokenHandshake = /socket (disconnected|hang up)|ECONNRESET|EPIPE/
 const authCodes = /^AUTH_SWITCH_/
 const closedText = /closed state|Connection lost/
@@ -152,8 +140,9 @@ function classify(thrown: unknown, message: string): Code {
   const number = fieldOf(thrown, 'errno')
   const code = fieldOf(thrown, 'code')
   if (typeof code === 'string') {
-    if (connectionCodes.has(code)) return 'source.mysql.connection'
-    if (tlsCodes.test(code)) {
+    const fault = socketFault(code)
+    if (fault === 'connection' || connectionCodes.has(code)) return 'source.mysql.connection'
+    if (fault === 'tls' || tlsCodes.has(code)) {
       return brokenHandshake.test(message) ? 'source.mysql.connection' : 'source.mysql.tls'
     }
     if (authCodes.test(code)) return 'source.mysql.auth'

@@ -3,6 +3,7 @@
  * translated on servers with another lc_messages; a text decides only where one SQLSTATE has several
  * meanings. The server's message is kept, its detail is not: that may hold a row's values.
  */
+import { socketFault } from '../../core/connector/socket-error.ts'
 import type { Code } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 
@@ -36,23 +37,6 @@ const rules: readonly Rule[] = [
   { code: '08', gives: 'source.postgres.connection' },
 ]
 
-const connectionCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENETDOWN',
-  'EAI_AGAIN',
-  'ENOTFOUND',
-  'ENOENT',
-  'ERR_STREAM_WRITE_AFTER_END',
-  'ERR_STREAM_DESTROYED',
-])
-const tlsCodes =
-  /^(CERT_|ERR_TLS_|ERR_SSL_|EPROTO|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_)/
 const tlsText = /does not support SSL|establishing an SSL connection/
 /** The driver's own errors have no code. */
 const connectionText =
@@ -76,8 +60,9 @@ function codeOf(thrown: unknown): string {
 }
 
 function classify(code: string, message: string): Code {
-  if (connectionCodes.has(code)) return 'source.postgres.connection'
-  if (tlsCodes.test(code) || tlsText.test(message)) return 'source.postgres.tls'
+  const fault = socketFault(code)
+  if (fault === 'connection') return 'source.postgres.connection'
+  if (fault === 'tls' || tlsText.test(message)) return 'source.postgres.tls'
   if (sqlState.test(code)) {
     const rule = rules.find(
       (rule) => code.startsWith(rule.code) && (rule.text?.test(message) ?? true),
