@@ -9,7 +9,8 @@ import { mysql } from '../connectors/mysql/connector.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
 import type { MysqlServer } from '../test/services/mysql-family.ts'
 import { startMysql } from '../test/services/mysql.ts'
-import { ingestSeconds, median } from './support/ingest.ts'
+import { ingestSeconds } from './support/ingest.ts'
+import { inTurns, peakMemory, rate, rated } from './support/rates.ts'
 import type { BenchRow } from './types.ts'
 
 const rowsPerInsert = 50_000
@@ -53,34 +54,11 @@ export const bench = {
     // The first touch of memory and of the table is slow on both sides.
     await selectAll(server)
     await copyIntoLog(server, rows)
-    const ours: number[] = []
-    const limit: number[] = []
-    for (let round = 0; round < 3; round++) {
-      ours.push(await copyIntoLog(server, rows))
-      limit.push(await selectAll(server))
-    }
-    const [own, best] = [rows / median(ours), rows / median(limit)]
-    const goal = 0.5
-    const peakMb = process.resourceUsage().maxRSS / 1024
-    return [
-      {
-        what: 'copy into the log, against SELECT * by the mysql client to null',
-        unit: 'rows/s',
-        ours: Math.round(own),
-        limit: Math.round(best),
-        ratio: own / best,
-        goal,
-        met: own / best >= goal,
-      },
-      {
-        what: 'peak memory of the process, all rounds',
-        unit: 'MB',
-        ours: Math.round(peakMb),
-        limit: 256,
-        ratio: peakMb / 256,
-        goal: 1,
-        met: peakMb <= 256,
-      },
-    ]
+    const [ours, limit] = await inTurns(3, [
+      () => copyIntoLog(server, rows),
+      () => selectAll(server),
+    ])
+    const what = 'copy into the log, against SELECT * by the mysql client to null'
+    return [rated(what, rate(rows, ours!), rate(rows, limit!), 0.5), peakMemory()]
   },
 }

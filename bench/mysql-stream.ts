@@ -23,7 +23,8 @@ import type { SourceConnector } from '../core/connector/source.ts'
 import type { MysqlServer } from '../test/services/mysql-family.ts'
 import { startMysql } from '../test/services/mysql.ts'
 import { drain, type Drained } from './support/drain.ts'
-import { ingestSeconds, median } from './support/ingest.ts'
+import { ingestSeconds } from './support/ingest.ts'
+import { inTurns, peakMemory, rate, rated } from './support/rates.ts'
 import type { BenchRow } from './types.ts'
 
 const rowsPerTransaction = 1000
@@ -126,46 +127,16 @@ async function run({ quick }: { readonly quick: boolean }): Promise<readonly Ben
   // The first round warms up code, memory and the server's cache, and says how many bytes there are.
   const { bytes } = await drainBinlog(backlog, Infinity)
   await ingest(backlog)
-  const ours: number[] = []
-  const lazy: number[] = []
-  const tool: number[] = []
-  for (let round = 0; round < (quick ? 3 : 5); round++) {
-    ours.push(await ingest(backlog))
-    lazy.push((await drainBinlog(backlog, bytes)).seconds)
-    tool.push(await mysqlbinlog(backlog))
-  }
-  const rate = (seconds: readonly number[]): number => Math.round(backlog.rows / median(seconds))
-  const peakMb = process.resourceUsage().maxRSS / 1024
-  const [rated, drained, listed] = [rate(ours), rate(lazy), rate(tool)]
-  const ratio = rated / listed
+  const seconds = await inTurns(quick ? 3 : 5, [
+    () => ingest(backlog),
+    async () => (await drainBinlog(backlog, bytes)).seconds,
+    () => mysqlbinlog(backlog),
+  ])
+  const [ours, lazy, tool] = seconds.map((each) => rate(backlog.rows, each))
   return [
-    {
-      what: 'MySQL stream to durable log, limit: mysqlbinlog -v to null',
-      unit: 'rows/s',
-      ours: rated,
-      limit: listed,
-      ratio,
-      goal: 0.5,
-      met: ratio >= 0.5,
-    },
-    {
-      what: 'MySQL stream to durable log, limit: lazy socket drain',
-      unit: 'rows/s',
-      ours: rated,
-      limit: drained,
-      ratio: rated / drained,
-      goal: null,
-      met: true,
-    },
-    {
-      what: 'peak memory of the process, all rounds',
-      unit: 'MB',
-      ours: Math.round(peakMb),
-      limit: 256,
-      ratio: peakMb / 256,
-      goal: 1,
-      met: peakMb <= 256,
-    },
+    rated('MySQL stream to durable log, limit: mysqlbinlog -v to null', ours!, tool!, 0.5),
+    rated('MySQL stream to durable log, limit: lazy socket drain', ours!, lazy!, null),
+    peakMemory(),
   ]
 }
 

@@ -9,7 +9,8 @@ import { postgresConfig } from '../connectors/postgres/config.ts'
 import { postgres } from '../connectors/postgres/connector.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
 import { startPostgresWithPrograms, type PostgresWithPrograms } from '../test/services/postgres.ts'
-import { ingestSeconds, median } from './support/ingest.ts'
+import { ingestSeconds } from './support/ingest.ts'
+import { inTurns, rate, rated } from './support/rates.ts'
 import type { BenchRow } from './types.ts'
 
 async function load(server: PostgresWithPrograms, rows: number): Promise<void> {
@@ -54,25 +55,11 @@ export const bench = {
     // The first touch of memory and of the table is slow on both sides.
     await binaryCopy(server)
     await copyIntoLog(server, rows)
-    const ours: number[] = []
-    const limit: number[] = []
-    for (let round = 0; round < 3; round++) {
-      ours.push(await copyIntoLog(server, rows))
-      limit.push(await binaryCopy(server))
-    }
-    const [own, best] = [rows / median(ours), rows / median(limit)]
+    const [ours, limit] = await inTurns(3, [
+      () => copyIntoLog(server, rows),
+      () => binaryCopy(server),
+    ])
     const what = 'copy into the log, against COPY (FORMAT binary) to null'
-    const goal = 0.4
-    return [
-      {
-        what,
-        unit: 'rows/s',
-        ours: Math.round(own),
-        limit: Math.round(best),
-        ratio: own / best,
-        goal,
-        met: own / best >= goal,
-      },
-    ]
+    return [rated(what, rate(rows, ours!), rate(rows, limit!), 0.4)]
   },
 }

@@ -18,7 +18,8 @@ import { systemClock } from '../core/connector/context.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
 import { startPostgresWithPrograms, type PostgresWithPrograms } from '../test/services/postgres.ts'
 import { drain, type Drained } from './support/drain.ts'
-import { ingestSeconds, median } from './support/ingest.ts'
+import { ingestSeconds } from './support/ingest.ts'
+import { inTurns, peakMemory, rate, rated } from './support/rates.ts'
 import type { BenchRow } from './types.ts'
 
 const rowsPerTransaction = 1000
@@ -158,33 +159,18 @@ async function run({ quick }: { readonly quick: boolean }): Promise<readonly Ben
   // Keepalives come as the server finds time; the end may not wait for one that does not come.
   const bytes = whole.bytes - 4096
   await withSlot(backlog, 'ours', (slot) => ingest(backlog, slot))
-  const ours: number[] = []
-  const lazy: number[] = []
-  const eager: number[] = []
-  for (let round = 0; round < (quick ? 3 : 5); round++) {
-    ours.push(await withSlot(backlog, 'ours', (slot) => ingest(backlog, slot)))
-    lazy.push((await withSlot(backlog, 'drain', (slot) => drainSlot(backlog, slot, bytes))).seconds)
-    eager.push(await withSlot(backlog, 'recv', (slot) => recvlogical(backlog, slot)))
-  }
-  const rate = (seconds: readonly number[]): number => Math.round(backlog.rows / median(seconds))
-  const peakMb = process.resourceUsage().maxRSS / 1024
+  const seconds = await inTurns(quick ? 3 : 5, [
+    () => withSlot(backlog, 'ours', (slot) => ingest(backlog, slot)),
+    () =>
+      withSlot(backlog, 'drain', async (slot) => (await drainSlot(backlog, slot, bytes)).seconds),
+    () => withSlot(backlog, 'recv', (slot) => recvlogical(backlog, slot)),
+  ])
+  const [ours, lazy, eager] = seconds.map((each) => rate(backlog.rows, each))
   return [
-    rated('stream to durable log, limit: lazy socket drain', rate(ours), rate(lazy), 0.8),
-    rated('stream to durable log, limit: pg_recvlogical to null', rate(ours), rate(eager), 1.7),
-    {
-      what: 'peak memory of the process',
-      unit: 'MB',
-      ours: Math.round(peakMb),
-      limit: 256,
-      ratio: peakMb / 256,
-      goal: 1,
-      met: peakMb <= 256,
-    },
+    rated('stream to durable log, limit: lazy socket drain', ours!, lazy!, 0.8),
+    rated('stream to durable log, limit: pg_recvlogical to null', ours!, eager!, 1.7),
+    peakMemory(),
   ]
-}
-
-function rated(what: string, ours: number, limit: number, goal: number): BenchRow {
-  return { what, unit: 'rows/s', ours, limit, ratio: ours / limit, goal, met: ours / limit >= goal }
 }
 
 export const bench = {

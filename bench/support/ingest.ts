@@ -77,7 +77,3 @@ export async function ingestSeconds({
   if (durable < rows) throw new Error(`only ${durable} of ${rows} rows became durable`)
   return (endMs - startMs) / 1000
 }
-
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!
-}

@@ -1,0 +1,42 @@
+/** Results of benches that do the same in turns: ours and what it is measured beside. */
+import type { BenchRow } from '../types.ts'
+
+const peakMbMax = 256
+
+/** One round of each, `rounds` times over, so that what slows the machine down slows all of them; seconds. */
+export async function inTurns(
+  rounds: number,
+  works: readonly (() => Promise<number>)[],
+): Promise<readonly number[][]> {
+  const seconds: number[][] = works.map(() => [])
+  for (let round = 0; round < rounds; round++) {
+    for (const [at, work] of works.entries()) seconds[at]!.push(await work())
+  }
+  return seconds
+}
+
+/** Rows a second, of the median round. */
+export function rate(rows: number, seconds: readonly number[]): number {
+  const sorted = seconds.toSorted((a, b) => a - b)
+  return Math.round(rows / sorted[sorted.length >> 1]!)
+}
+
+/** Rates in rows a second; `goal`: of their ratio. */
+export function rated(what: string, ours: number, limit: number, goal: number | null): BenchRow {
+  const ratio = ours / limit
+  return { what, unit: 'rows/s', ours, limit, ratio, goal, met: goal === null || ratio >= goal }
+}
+
+/** Of this process, in which the pipeline runs. */
+export function peakMemory(): BenchRow {
+  const peakMb = process.resourceUsage().maxRSS / 1024
+  return {
+    what: 'peak memory of the process, all rounds',
+    unit: 'MB',
+    ours: Math.round(peakMb),
+    limit: peakMbMax,
+    ratio: peakMb / peakMbMax,
+    goal: 1,
+    met: peakMb <= peakMbMax,
+  }
+}
