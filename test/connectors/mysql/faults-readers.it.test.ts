@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { serverIdOf } from '../../../connectors/mysql/config.ts'
-import type { MysqlServer } from '../../services/mysql-family.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
 import { waitFor } from '../../support/env.ts'
 import { dumpThreads, Ledger, ledgerTable, prepareLedger, write } from './ledger.ts'
+import { caughtUp, replicate, stopReplica } from './replica.ts'
 
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-11.8')) {
   describe(`other readers of ${starter.name}`, () => {
@@ -74,7 +74,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
       await ledger.start(first)
       await write(first, 0, 30)
       await ledger.check(first)
-      await caughtUp(first, second)
+      await caughtUp(ledgerTable, first, second)
       await first.kill()
       proxy.target = second.port
       proxy.cut()
@@ -85,37 +85,4 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
       assert.ok(ledger.retried.length > 0)
     })
   })
-}
-
-async function replicate(source: MysqlServer, replica: MysqlServer): Promise<void> {
-  const { host, port, user, password } = source
-  if (source.flavour === 'mysql') {
-    await replica.query(
-      `CHANGE REPLICATION SOURCE TO SOURCE_HOST = '${host}', SOURCE_PORT = ${port},
-         SOURCE_USER = '${user}', SOURCE_PASSWORD = '${password}', SOURCE_AUTO_POSITION = 1,
-         GET_SOURCE_PUBLIC_KEY = 1; START REPLICA`,
-    )
-    return
-  }
-  const [row] = await replica.query<{ version: string }>('SELECT VERSION() AS version')
-  // From 11.3 on replicas verify TLS unless told otherwise.
-  const verify = /^1[1-9]\.[3-9]|^1[2-9]/.test(row!.version)
-    ? ', MASTER_SSL_VERIFY_SERVER_CERT = 0'
-    : ''
-  await replica.query(
-    `CHANGE MASTER TO MASTER_HOST = '${host}', MASTER_PORT = ${port}, MASTER_USER = '${user}',
-       MASTER_PASSWORD = '${password}', MASTER_USE_GTID = slave_pos${verify}; START SLAVE`,
-  )
-}
-
-async function stopReplica(replica: MysqlServer): Promise<void> {
-  await replica.query(replica.flavour === 'mysql' ? 'STOP REPLICA' : 'STOP SLAVE')
-}
-
-async function caughtUp(source: MysqlServer, replica: MysqlServer): Promise<void> {
-  const count = async (server: MysqlServer): Promise<number> => {
-    const [row] = await server.query<{ n: number }>(`SELECT COUNT(*) AS n FROM ${ledgerTable}`)
-    return row!.n
-  }
-  await waitFor('the replica', async () => (await count(replica)) === (await count(source)))
 }
