@@ -9,7 +9,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { BinlogDump } from '../connectors/mysql/binlog-dump.ts'
+import { BinlogDump } from '../connectors/mysql/binlog/binlog-dump.ts'
 import { placeNow } from '../connectors/mysql/binlog-place.ts'
 import { connect, targetOf } from '../connectors/mysql/connection.ts'
 import { mysqlConfig } from '../connectors/mysql/config.ts'

@@ -2,7 +2,7 @@
  * MySQL for the benches of the whole path. Its reader beside ours is a replica of its own that looks at
  * the type of each event.
  */
-import { BinlogDump } from '../../connectors/mysql/binlog-dump.ts'
+import { BinlogDump } from '../../connectors/mysql/binlog/binlog-dump.ts'
 import { placeNow } from '../../connectors/mysql/binlog-place.ts'
 import { connect, targetOf } from '../../connectors/mysql/connection.ts'
 import { loadServerInfo } from '../../connectors/mysql/server-info.ts'

@@ -1,11 +1,11 @@
 /**
  * Where the server's binlog ends now, and whether it still has what comes after a place of ours.
  */
-import { textOf, type Query } from './catalog.ts'
-import { MariadbGtids } from './mariadb-gtid.ts'
+import { textOf, type Query } from './schema/catalog.ts'
+import { MariadbGtids } from './binlog/mariadb-gtid.ts'
 import { readFrom, type StreamPlace } from './place.ts'
 import type { ServerInfo } from './server-info.ts'
-import { textLiteral } from './table-pattern.ts'
+import { textLiteral } from './schema/table-pattern.ts'
 
 /** The first byte after a binlog file's magic. */
 const fileStart = 4

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { durationText } from '../../core/connector/duration.ts'
 import { secretText } from '../../core/connector/secret.ts'
-import { isSystemDatabase, parseTablePattern } from './table-pattern.ts'
+import { isSystemDatabase, parseTablePattern } from './schema/table-pattern.ts'
 import type { ValuePolicies } from './types.ts'
 
 const tablePattern = z.string().superRefine((text, ctx) => {

@@ -18,7 +18,7 @@ import { createConnection, type Connection, type ConnectionOptions } from 'mysql
 import { PooledSocket } from '../../core/connector/pooled-socket.ts'
 import type { Secret } from '../../core/connector/secret.ts'
 import { SluiceError } from '../../core/errors/error.ts'
-import type { Query } from './catalog.ts'
+import type { Query } from './schema/catalog.ts'
 
 const connectTimeoutMs = 15_000
 const known = new Set(['ssl-mode', 'ssl-ca', 'ssl-cert', 'ssl-key', 'connect-timeout'])

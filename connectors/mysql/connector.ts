@@ -7,8 +7,8 @@ import type { Context } from '../../core/connector/context.ts'
 import type { Problem } from '../../core/connector/problem.ts'
 import { snapshotBeside, type SnapshotBeside } from '../../core/connector/snapshot/beside.ts'
 import type { Position, Source, SourceBatch, SourceConnector } from '../../core/connector/source.ts'
-import { askCatalog, unchanging } from './catalog-ask.ts'
-import { topicName } from './catalog.ts'
+import { askCatalog, unchanging } from './schema/catalog-ask.ts'
+import { topicName } from './schema/catalog.ts'
 import {
   mysqlConfig,
   onPurged,
@@ -18,16 +18,16 @@ import {
   type MysqlConfig,
 } from './config.ts'
 import { connect, nameOf, targetOf, type Target } from './connection.ts'
-import { Directory } from './directory.ts'
+import { Directory } from './schema/directory.ts'
 import { mysqlError } from './errors.ts'
 import type { StreamPlace } from './place.ts'
 import { atOrAfter, formatPosition, parsePosition } from './position.ts'
 import { loadFacts } from './preflight-facts.ts'
 import { preflightProblems, productProblems } from './preflight.ts'
 import { loadServerInfo } from './server-info.ts'
-import { MysqlSnapshotReader } from './snapshot-reader.ts'
+import { MysqlSnapshotReader } from './snapshot/snapshot-reader.ts'
 import { announcement, begin, positionExtras, topicsToCopy, type Start } from './source-run.ts'
-import { streamChanges, type ChangeStream } from './stream.ts'
+import { streamChanges, type ChangeStream } from './binlog/stream.ts'
 
 export const mysql: SourceConnector<MysqlConfig> = {
   kind: 'mysql',

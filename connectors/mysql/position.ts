@@ -7,8 +7,8 @@
 import type { SnapshotProgress } from '../../core/connector/snapshot/progress.ts'
 import { position, type Position } from '../../core/connector/source.ts'
 import { SluiceError } from '../../core/errors/error.ts'
-import { GtidSet } from './gtid-set.ts'
-import { MariadbGtids } from './mariadb-gtid.ts'
+import { GtidSet } from './binlog/gtid-set.ts'
+import { MariadbGtids } from './binlog/mariadb-gtid.ts'
 import { comparePlaces, type PreparedXa, type StreamPlace } from './place.ts'
 
 export interface MysqlPosition {

@@ -3,22 +3,22 @@
  * a pure function of these facts.
  */
 import { placeState, type PlaceState } from './binlog-place.ts'
-import { loadTables, textOf, topicName, type CatalogTable, type Query } from './catalog.ts'
-import { seesCommitLocks } from './commit-locks.ts'
+import { loadTables, textOf, topicName, type CatalogTable, type Query } from './schema/catalog.ts'
+import { seesCommitLocks } from './snapshot/commit-locks.ts'
 import { policiesOf, type MysqlConfig } from './config.ts'
-import { isGhost } from './ghost-tables.ts'
+import { isGhost } from './schema/ghost-tables.ts'
 import type { StreamPlace } from './place.ts'
 import { isGranted, loadGrants } from './preflight-grants.ts'
 import { preparedXa } from './prepared-xa.ts'
 import type { ServerInfo } from './server-info.ts'
-import { copyOrder } from './snapshot-table.ts'
+import { copyOrder } from './snapshot/snapshot-table.ts'
 import {
   matchesPattern,
   parseTablePattern,
   quoteTable,
   type TableName,
   type TablePattern,
-} from './table-pattern.ts'
+} from './schema/table-pattern.ts'
 
 export interface TableFacts {
   readonly table: CatalogTable

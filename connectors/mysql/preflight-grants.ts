@@ -6,7 +6,7 @@
  *   database = '`' pattern '`'       `_` and `%` stand for one and for any characters, unless a
  *                                    backslash stands before them
  */
-import { textOf, type Query } from './catalog.ts'
+import { textOf, type Query } from './schema/catalog.ts'
 import type { Flavour } from './types.ts'
 
 export interface Grant {

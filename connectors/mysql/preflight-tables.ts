@@ -2,9 +2,9 @@
  * Preflight of the tables: do they exist, may they be read, and what does it cost to follow them?
  */
 import type { Problem } from '../../core/connector/problem.ts'
-import { topicName } from './catalog.ts'
+import { topicName } from './schema/catalog.ts'
 import type { Facts, TableFacts } from './preflight-facts.ts'
-import { quoteName, quoteTable } from './table-pattern.ts'
+import { quoteName, quoteTable } from './schema/table-pattern.ts'
 
 const kinds = {
   view: 'a view',

@@ -13,8 +13,8 @@
  */
 import type { Context } from '../../core/connector/context.ts'
 import { binlogEnd, placeNow } from './binlog-place.ts'
-import { textOf, type Query } from './catalog.ts'
-import { formatXid } from './gtid-event.ts'
+import { textOf, type Query } from './schema/catalog.ts'
+import { formatXid } from './binlog/gtid-event.ts'
 import type { StreamPlace } from './place.ts'
 import type { ServerInfo } from './server-info.ts'
 import type { Flavour } from './types.ts'

@@ -2,7 +2,7 @@
  * Which server this is: flavour, version and what its binlog is like. Read by one statement that
  * needs no privilege; what it means is preflight's business.
  */
-import { textOf, type Query } from './catalog.ts'
+import { textOf, type Query } from './schema/catalog.ts'
 import type { Flavour } from './types.ts'
 
 export interface ServerInfo {

@@ -1,6 +1,6 @@
 /** MySQL or MariaDB as the source of a crash run. */
-import { GtidSet } from '../../connectors/mysql/gtid-set.ts'
-import { MariadbGtids } from '../../connectors/mysql/mariadb-gtid.ts'
+import { GtidSet } from '../../connectors/mysql/binlog/gtid-set.ts'
+import { MariadbGtids } from '../../connectors/mysql/binlog/mariadb-gtid.ts'
 import { parsePosition } from '../../connectors/mysql/position.ts'
 import { position as toPosition } from '../../core/connector/source.ts'
 import { startMariadb } from '../services/mariadb.ts'

@@ -11,11 +11,11 @@ import {
   noFormat,
   parseFormat,
   typeOf,
-} from '../../connectors/mysql/event-header.ts'
-import { EventType } from '../../connectors/mysql/events.ts'
-import { parseRowsHead, rowsKindOf } from '../../connectors/mysql/rows-event.ts'
-import type { TableMap } from '../../connectors/mysql/table-directory.ts'
-import { parseTableMap } from '../../connectors/mysql/table-map.ts'
+} from '../../connectors/mysql/binlog/event-header.ts'
+import { EventType } from '../../connectors/mysql/binlog/events.ts'
+import { parseRowsHead, rowsKindOf } from '../../connectors/mysql/binlog/rows-event.ts'
+import type { TableMap } from '../../connectors/mysql/schema/table-directory.ts'
+import { parseTableMap } from '../../connectors/mysql/binlog/table-map.ts'
 import type { MysqlServer } from '../services/mysql-family.ts'
 
 /** The rows of one event: source[at, end). */

@@ -10,21 +10,21 @@ import { SluiceError } from '../../../core/errors/error.ts'
 import type { Batch } from '../../../core/record/batch.ts'
 import { bitAt } from '../../../core/record/bitmap.ts'
 import { textAt } from '../../../core/record/value.ts'
-import { lengthOf } from '../../../connectors/mysql/event-header.ts'
-import { Decoder } from '../../../connectors/mysql/decode.ts'
+import { lengthOf } from '../../../connectors/mysql/binlog/event-header.ts'
+import { Decoder } from '../../../connectors/mysql/binlog/decode.ts'
 import type { StreamPlace } from '../../../connectors/mysql/place.ts'
-import type { RememberedTable } from '../../../connectors/mysql/schema-memory.ts'
+import type { RememberedTable } from '../../../connectors/mysql/schema/schema-memory.ts'
 import type {
   FollowedTable,
   Statement,
   TableDirectory,
   TableMap,
-} from '../../../connectors/mysql/table-directory.ts'
+} from '../../../connectors/mysql/schema/table-directory.ts'
 import {
   describedShape,
   followedTable,
   rememberedShape,
-} from '../../../connectors/mysql/table-shape.ts'
+} from '../../../connectors/mysql/schema/table-shape.ts'
 import type { Flavour, ValuePolicies } from '../../../connectors/mysql/types.ts'
 
 /** What was recorded beside a binlog file. */

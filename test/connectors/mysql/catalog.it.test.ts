@@ -10,10 +10,10 @@ import {
   topicName,
   topicSchema,
   type CatalogTable,
-} from '../../../connectors/mysql/catalog.ts'
-import { loadCollations } from '../../../connectors/mysql/charsets-catalog.ts'
+} from '../../../connectors/mysql/schema/catalog.ts'
+import { loadCollations } from '../../../connectors/mysql/schema/charsets-catalog.ts'
 import { connect, targetOf, type Session } from '../../../connectors/mysql/connection.ts'
-import { parseTablePattern } from '../../../connectors/mysql/table-pattern.ts'
+import { parseTablePattern } from '../../../connectors/mysql/schema/table-pattern.ts'
 import { Secret } from '../../../core/connector/secret.ts'
 import { typeName } from '../../../core/record/types.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'

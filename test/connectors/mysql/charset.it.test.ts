@@ -3,13 +3,13 @@
  * gb18030's four: decoded here as the server converts them; what it has no character for is refused, not
  * made up (DESIGN §4, invariant 9).
  *
- *   SLUICE_WRITE_CHARSETS=1 writes connectors/mysql/charset-data.generated.ts anew from MySQL's tables.
+ *   SLUICE_WRITE_CHARSETS=1 writes connectors/mysql/values/charset-data.generated.ts anew from MySQL's tables.
  */
 import assert from 'node:assert/strict'
 import { isUtf8 } from 'node:buffer'
 import { after, before, describe, test } from 'node:test'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
-import { decodeText } from '../../../connectors/mysql/charset.ts'
+import { decodeText } from '../../../connectors/mysql/values/charset.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'

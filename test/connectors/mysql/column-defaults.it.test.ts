@@ -4,11 +4,15 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defaultColumns, loadDefaults } from '../../../connectors/mysql/column-defaults.ts'
-import { columnReader, selectSql } from '../../../connectors/mysql/column-reader.ts'
-import { loadTables, topicSchema, type CatalogTable } from '../../../connectors/mysql/catalog.ts'
+import { defaultColumns, loadDefaults } from '../../../connectors/mysql/schema/column-defaults.ts'
+import { columnReader, selectSql } from '../../../connectors/mysql/values/column-reader.ts'
+import {
+  loadTables,
+  topicSchema,
+  type CatalogTable,
+} from '../../../connectors/mysql/schema/catalog.ts'
 import { connect, targetOf, type Session } from '../../../connectors/mysql/connection.ts'
-import { parseTablePattern, quoteTable } from '../../../connectors/mysql/table-pattern.ts'
+import { parseTablePattern, quoteTable } from '../../../connectors/mysql/schema/table-pattern.ts'
 import { Secret } from '../../../core/connector/secret.ts'
 import { textAt } from '../../../core/record/value.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'

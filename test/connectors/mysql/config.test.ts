@@ -8,7 +8,7 @@ import {
   serverIdOf,
   topicOf,
 } from '../../../connectors/mysql/config.ts'
-import { isGhost, isNewVersionOf } from '../../../connectors/mysql/ghost-tables.ts'
+import { isGhost, isNewVersionOf } from '../../../connectors/mysql/schema/ghost-tables.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { parseGrant, isGranted, type Grant } from '../../../connectors/mysql/preflight-grants.ts'
 

@@ -5,10 +5,10 @@
  */
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
-import type { TableChange } from '../../../connectors/mysql/ddl-alter.ts'
-import { loadDdlParser } from '../../../connectors/mysql/ddl-column.ts'
-import { readDdl, type Ddl } from '../../../connectors/mysql/ddl.ts'
-import { readWords } from '../../../connectors/mysql/ddl-words.ts'
+import type { TableChange } from '../../../connectors/mysql/schema/ddl-alter.ts'
+import { loadDdlParser } from '../../../connectors/mysql/schema/ddl-column.ts'
+import { readDdl, type Ddl } from '../../../connectors/mysql/schema/ddl.ts'
+import { readWords } from '../../../connectors/mysql/schema/ddl-words.ts'
 
 const ansiQuotes = 4n
 const read = (sql: string, mode: bigint | null = null): readonly Ddl[] => readDdl(sql, 'd', mode)

@@ -1,7 +1,7 @@
 /** Decoders fed with events made by hand, and what comes out of them as words. */
 import { textAt } from '../../../core/record/value.ts'
 import type { SourceBatch } from '../../../core/connector/source.ts'
-import type { Decoder } from '../../../connectors/mysql/decode.ts'
+import type { Decoder } from '../../../connectors/mysql/binlog/decode.ts'
 import type { StreamPlace } from '../../../connectors/mysql/place.ts'
 import { decoderFor, feed, FileDirectory, rotateTo, taken } from './binlog-files.ts'
 import { gtid, query, tableMap, writeRows, xid, type Row } from './event-bytes.ts'

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { zstdCompressSync } from 'node:zlib'
 import type { StreamPlace } from '../../../connectors/mysql/place.ts'
-import type { FollowedTable, TableMap } from '../../../connectors/mysql/table-directory.ts'
+import type { FollowedTable, TableMap } from '../../../connectors/mysql/schema/table-directory.ts'
 import { feed, FileDirectory, rotateTo, taken } from './binlog-files.ts'
 import { begun, lastPlace, rowsOf, run, start, transaction } from './decode-support.ts'
 import {

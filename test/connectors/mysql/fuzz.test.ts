@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Decoder } from '../../../connectors/mysql/decode.ts'
+import type { Decoder } from '../../../connectors/mysql/binlog/decode.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import {
   binlogFile,

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { GtidSet } from '../../../connectors/mysql/gtid-set.ts'
-import { MariadbGtids } from '../../../connectors/mysql/mariadb-gtid.ts'
+import { GtidSet } from '../../../connectors/mysql/binlog/gtid-set.ts'
+import { MariadbGtids } from '../../../connectors/mysql/binlog/mariadb-gtid.ts'
 import { isTyped } from './binlog-files.ts'
 
 const uuids = [

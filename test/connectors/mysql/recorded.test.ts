@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { GtidSet } from '../../../connectors/mysql/gtid-set.ts'
+import { GtidSet } from '../../../connectors/mysql/binlog/gtid-set.ts'
 import type { StreamPlace } from '../../../connectors/mysql/place.ts'
 import {
   binlogFile,

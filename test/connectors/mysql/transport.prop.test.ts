@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { deflateSync } from 'node:zlib'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { packetReader, type PacketHandler } from '../../../connectors/mysql/packets.ts'
+import { packetReader, type PacketHandler } from '../../../connectors/mysql/binlog/packets.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 
 const fullPacketBytes = 0xff_ffff

@@ -1,6 +1,6 @@
 /** Dates and times, with values: part of what all-types.it.test.ts runs. */
 import { mariadb, none, type TypeCase } from './type-case.ts'
-import { wireCodes } from '../../../connectors/mysql/column-types-codes.ts'
+import { wireCodes } from '../../../connectors/mysql/values/column-types-codes.ts'
 
 export const timeCases: readonly TypeCase[] = [
   {

@@ -1,11 +1,18 @@
 /** Column types from the catalog's text and from table maps; the policies; texts that are refused. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { columnReader, selectSql } from '../../../connectors/mysql/column-reader.ts'
-import { isNullable, logicalType, parseColumnType } from '../../../connectors/mysql/column-types.ts'
-import { wireCodes } from '../../../connectors/mysql/column-types-codes.ts'
-import { mysqlTypeOf, type WireDetails } from '../../../connectors/mysql/column-types-wire.ts'
-import { ResultRows } from '../../../connectors/mysql/result-rows.ts'
+import { columnReader, selectSql } from '../../../connectors/mysql/values/column-reader.ts'
+import {
+  isNullable,
+  logicalType,
+  parseColumnType,
+} from '../../../connectors/mysql/values/column-types.ts'
+import { wireCodes } from '../../../connectors/mysql/values/column-types-codes.ts'
+import {
+  mysqlTypeOf,
+  type WireDetails,
+} from '../../../connectors/mysql/values/column-types-wire.ts'
+import { ResultRows } from '../../../connectors/mysql/snapshot/result-rows.ts'
 import type { MysqlType, ValuePolicies } from '../../../connectors/mysql/types.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
 import { typeName } from '../../../core/record/types.ts'
