@@ -41,7 +41,7 @@ import type { ValuePolicies } from '../types.ts'
 import { beginSnapshot, endOfSnapshot, isAtOrAfter, type BinlogEnd } from './visibility.ts'
 import { openWhole } from './whole-table.ts'
 
-const chunkBytesDefault = 4 << 20
+const chunkBytesDefault = 3 << 20
 /** Before a chunk was measured, the server's guess of a row's size is not trusted further than this. */
 const firstChunkRowsMax = 2000
 const chunkRowsMax = 250_000
