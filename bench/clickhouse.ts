@@ -6,7 +6,7 @@
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { createClient } from '@clickhouse/client'
-import { systemClock, type Context } from '../core/connector/context.ts'
+import { systemClock, type SinkContext } from '../core/connector/context.ts'
 import { makeBatch, type Batch } from '../core/record/batch.ts'
 import { builderFor } from '../core/record/builder.ts'
 import { makeSchema } from '../core/record/schema.ts'
@@ -15,6 +15,7 @@ import { encodeNative } from '../sinks/clickhouse/encode.ts'
 import { planTable } from '../sinks/clickhouse/plan.ts'
 import { screen } from '../sinks/clickhouse/screen.ts'
 import { startClickHouse, type ClickHouse } from '../test/services/clickhouse.ts'
+import { openStore } from '../core/store/open.ts'
 import type { BenchRow } from './types.ts'
 
 const rowsPerBatch = 50_000
@@ -76,7 +77,7 @@ function orders(from: number): Batch {
   return makeBatch(schema, columns, weights, new Uint8Array(rowsPerBatch), times)
 }
 
-function benchContext(): Context {
+function benchContext(): SinkContext {
   const silent = (): void => {}
   return {
     pipeline: 'bench',
@@ -86,6 +87,7 @@ function benchContext(): Context {
     logger: { debug: silent, info: silent, warn: silent, error: silent },
     metrics: { count: silent, gauge: silent, observe: silent },
     report: silent,
+    files: openStore,
   }
 }
 
@@ -105,7 +107,8 @@ async function openPair(server: ClickHouse, compression: 'none' | 'zstd') {
   const config = clickhouse.config.parse({ url: server.url, compression })
   const [ours, limit] = [`ours_${compression}`, `limit_${compression}`]
   const sink = await clickhouse.open(config, [], benchContext())
-  for (const table of [ours, limit]) await sink.evolve(`bench.${table}`, null, schema, signal)
+  for (const table of [ours, limit])
+    await sink.evolve(`bench.${table}`, { from: null, to: schema, agreed: [] }, signal)
   const request = compression === 'none' ? false : ({ codec: 'zstd', level: 1 } as const)
   const client = createClient({ url: server.url, compression: { request } })
   return {

@@ -9,7 +9,7 @@ import { createServer } from 'node:http'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Pool, request } from 'undici'
-import { systemClock, type Context } from '../core/connector/context.ts'
+import { systemClock, type SinkContext } from '../core/connector/context.ts'
 import type { Sink, SinkBatch } from '../core/connector/sink.ts'
 import { makeBatch, Op, type Batch } from '../core/record/batch.ts'
 import { builderFor, NumberBuilder } from '../core/record/builder.ts'
@@ -21,6 +21,7 @@ import type { LogicalType } from '../core/record/types.ts'
 import { webhook } from '../sinks/webhook/connector.ts'
 import { planEvents } from '../sinks/webhook/events.ts'
 import { Payloads } from '../sinks/webhook/payload.ts'
+import { openStore } from '../core/store/open.ts'
 import type { BenchRow } from './types.ts'
 
 const inFlight = 16
@@ -156,7 +157,7 @@ function ordersBatch(): Batch {
   )
 }
 
-function benchContext(): Context {
+function benchContext(): SinkContext {
   const nothing = (): void => {}
   return {
     pipeline: 'bench',
@@ -166,6 +167,7 @@ function benchContext(): Context {
     logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
     metrics: { count: nothing, gauge: nothing, observe: nothing },
     report: nothing,
+    files: openStore,
   }
 }
 

@@ -9,6 +9,7 @@ import { systemClock } from '../../core/connector/context.ts'
 import type { SourceConnector } from '../../core/connector/source.ts'
 import { openLog } from '../../core/log/log.ts'
 import { DirectoryStore } from '../../core/store/directory.ts'
+import { openStore } from '../../core/store/open.ts'
 import type { TaskContext } from '../../core/task/context.ts'
 import { runIngest } from '../../core/task/ingest.ts'
 
@@ -47,6 +48,7 @@ export async function ingestSeconds({
       report: ({ state }) => {
         if (state === 'running' && startMs === 0) startMs = performance.now()
       },
+      files: openStore,
       log,
       writer: 'bench',
       progress: (count) => {

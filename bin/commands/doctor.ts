@@ -2,9 +2,10 @@
  * `sluice doctor`: asks every source, every sink and the store of the log whether they are ready, all
  * at once, and prints each problem with the statement that cures it.
  */
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pipeline } from '../../config/pipeline.ts'
-import type { Context } from '../../core/connector/context.ts'
+import type { SinkContext } from '../../core/connector/context.ts'
 import type { Problem } from '../../core/connector/problem.ts'
 import { toSluiceError } from '../../core/errors/error.ts'
 import { maskUrls } from '../../core/observe/logger.ts'
@@ -57,9 +58,10 @@ export async function doctor(file: string, options: DoctorOptions): Promise<Exit
 async function checkAll(pipeline: Pipeline): Promise<readonly Check[]> {
   const board = new StatusBoard()
   const metrics = new MetricsRegistry()
-  const context = (kind: TaskKind, name: string): Context =>
+  const context = (kind: TaskKind, name: string): SinkContext =>
     contextOf({
       pipeline: pipeline.name,
+      folder: dirname(pipeline.file),
       logs: { level: 'warn', format: 'plain', write: printError },
       metrics,
       status: board.task({ kind, name }),

@@ -91,7 +91,13 @@ async function runPipeline(run: Run, signal: AbortSignal): Promise<HubEnd> {
       random: Math.random,
       contextOf: ({ kind, name }) => {
         const status = board.task({ kind, name })
-        const context = contextOf({ pipeline: pipeline.name, logs, metrics, status })
+        const context = contextOf({
+          pipeline: pipeline.name,
+          folder: dirname(pipeline.file),
+          logs,
+          metrics,
+          status,
+        })
         return taskContext(context, status, { log, writer })
       },
     },

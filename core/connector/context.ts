@@ -2,6 +2,8 @@
  * Context: everything a connector or task may not take from the world by itself, so that a
  * simulation can own it. One Context per source or sink instance.
  */
+import type { FileStore, FileStoreOptions } from './file-store.ts'
+
 export interface Context {
   /** Name of the pipeline (one YAML file) and of this source or sink in it. */
   readonly pipeline: string
@@ -13,6 +15,15 @@ export interface Context {
   readonly metrics: Metrics
   /** What this task is doing now, for the live status; cheap, call it when the answer changes. */
   readonly report: (status: StatusReport) => void
+}
+
+/** What sinks get beside that. */
+export interface SinkContext extends Context {
+  /**
+   * Files at `file://./folder` (relative to the pipeline file), `file:///folder` or
+   * `s3://bucket/prefix`. Connects to nothing yet; the caller disposes of it.
+   */
+  readonly files: (url: string, options?: FileStoreOptions) => FileStore
 }
 
 export interface Clock {

@@ -2,7 +2,9 @@ import type { z } from 'zod'
 import type { Code } from '../errors/codes.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Schema } from '../record/schema.ts'
-import type { Context } from './context.ts'
+import type { SchemaChange } from '../record/schema-change.ts'
+import type { SinkContext } from './context.ts'
+import type { FeatureTools } from './feature-tools.ts'
 import type { Problem } from './problem.ts'
 
 export interface SinkConnector<C> {
@@ -10,12 +12,50 @@ export interface SinkConnector<C> {
   readonly config: z.ZodType<C>
   /** What a replay of the same batch means in the target. */
   readonly delivery: 'transactional' | 'idempotent' | 'at-least-once'
+  /** What the target can be made to follow; the policy is the user's (`on_schema_change`). */
+  readonly schemaChanges: SchemaAbilities
   /** How large batches may grow and how often they may be sent; see Batching. */
   batching(config: C): Batching
   /** Preflight: every problem at once, each with its remedy. */
-  check(config: C, ctx: Context): Promise<readonly Problem[]>
+  check(config: C, ctx: SinkContext): Promise<readonly Problem[]>
   /** `topics` are those known now; more may come with their first batch. */
-  open(config: C, topics: readonly TopicInfo[], ctx: Context): Promise<Sink>
+  open(config: C, topics: readonly TopicInfo[], ctx: SinkContext): Promise<Sink>
+  /** What `sluice features …` can do with this sink; absent for those that keep no features. */
+  readonly features?: FeatureTools<C>
+}
+
+/**
+ * Per kind of change, what the sink does with it:
+ * - `applies`: it alters the target (ALTER TABLE … DROP COLUMN);
+ * - `absorbs`: the target has no shape of its own, every row says what it holds (a webhook's JSON);
+ * - `refuses`: it cannot, and the topic is parked with the cure.
+ */
+export type SchemaAbilities = Readonly<
+  Record<SchemaChange['kind'] | 'truncate', 'applies' | 'absorbs' | 'refuses'>
+>
+
+/** Of a sink whose target takes any row as it comes; it follows a truncate too. */
+export const absorbsAll: SchemaAbilities = {
+  add: 'absorbs',
+  widen: 'absorbs',
+  narrow: 'absorbs',
+  rename: 'absorbs',
+  drop: 'absorbs',
+  key: 'absorbs',
+  truncate: 'applies',
+}
+
+/** A topic's rows have another shape from now on. */
+export interface SchemaStep {
+  /** What the sink was last told; null at its first step in this process. */
+  readonly from: Schema | null
+  /** The shape of all rows that follow; the caller has brought them into it. */
+  readonly to: Schema
+  /**
+   * What was decided since the target was last known to fit, in order. A sink adds what is missing and
+   * widens by itself; it renames, drops and narrows only what stands here, because somebody said yes.
+   */
+  readonly agreed: readonly SchemaChange[]
 }
 
 /**
@@ -46,10 +86,11 @@ export interface TopicInfo {
 
 export interface Sink extends AsyncDisposable {
   /**
-   * Called before the first batch of a new schema, also after each start (from = null), and never
-   * beside a `write` of the same topic. Idempotent.
+   * Called before the first batch of a new schema, also after each start (`from` is null), and never
+   * beside a `write` of the same topic. Idempotent: a step is told again after a crash, when all or a
+   * part of it may have been done.
    */
-  evolve(topic: string, from: Schema | null, to: Schema, signal: AbortSignal): Promise<void>
+  evolve(topic: string, step: SchemaStep, signal: AbortSignal): Promise<void>
   /**
    * Durable on return. May run at the same time for different topics; for one topic only as far as
    * `Batching.ahead` allows, called first in the order of the offsets.
@@ -75,10 +116,21 @@ export interface SinkBatch {
   readonly offset: number
   /** 1 on the first attempt of this process. */
   readonly attempt: number
+  /**
+   * `live` when absent: rows at the cursor. `retry`: rows that were rejected before. `replay`: rows that
+   * may have been delivered before. Those two lie behind the cursor, so a sink must not conclude from
+   * an offset that it has them already, nor let them take the place of newer ones.
+   */
+  readonly origin?: 'live' | 'retry' | 'replay'
 }
 
 export interface SinkResult {
   readonly rejected: readonly RowProblem[]
+  /**
+   * What is worth remembering of this delivery (attempts, answers, times), one append row each: it
+   * becomes the topic `<sink>.deliveries` in the commit that moves the cursor.
+   */
+  readonly journal?: Batch
 }
 
 export interface RowProblem {

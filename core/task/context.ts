@@ -1,4 +1,4 @@
-import type { Context } from '../connector/context.ts'
+import type { SinkContext } from '../connector/context.ts'
 import type { SluiceError } from '../errors/error.ts'
 import type { Log } from '../log/log.ts'
 
@@ -7,7 +7,7 @@ import type { Log } from '../log/log.ts'
  * aborted (then it finishes its open commit and returns) or until it throws a SluiceError whose
  * fault tells the hub what to do.
  */
-export interface TaskContext extends Context {
+export interface TaskContext extends SinkContext {
   readonly log: Log
   /** Names this process in the commits it writes. */
   readonly writer: string

@@ -113,7 +113,7 @@ export class Sender {
   async #evolve(to: Schema, signal: AbortSignal): Promise<void> {
     if (this.#schema?.id === to.id) return
     this.#evolving ??= this.#sink
-      .evolve(this.#topic, this.#schema, to, signal)
+      .evolve(this.#topic, { from: this.#schema, to, agreed: [] }, signal)
       .then(() => {
         this.#schema = to
       })

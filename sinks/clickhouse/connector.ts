@@ -10,6 +10,16 @@ export const clickhouse: SinkConnector<ClickHouseConfig> = {
   kind: 'clickhouse',
   config: clickhouseConfig,
   delivery: 'idempotent',
+  // The sorting columns of a table cannot be altered.
+  schemaChanges: {
+    add: 'applies',
+    widen: 'applies',
+    narrow: 'applies',
+    rename: 'applies',
+    drop: 'applies',
+    key: 'refuses',
+    truncate: 'applies',
+  },
   batching: batchingOf,
   check: (config) => checkServer(config, AbortSignal.timeout(config.timeout)),
   open: (config, topics, ctx) => Promise.resolve(openSink(config, topics, ctx)),

@@ -7,7 +7,13 @@
  *            every insert that may be a repetition the table is asked which rows it holds.
  */
 import type { Context } from '../../core/connector/context.ts'
-import type { RowProblem, Sink, SinkBatch, SinkResult } from '../../core/connector/sink.ts'
+import type {
+  RowProblem,
+  SchemaStep,
+  Sink,
+  SinkBatch,
+  SinkResult,
+} from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { failpoint } from '../../core/errors/failpoint.ts'
 import type { Schema } from '../../core/record/schema.ts'
@@ -43,7 +49,7 @@ export class ClickHouseSink implements Sink {
     this.#names = new TableNames(config.tables)
   }
 
-  async evolve(topic: string, from: Schema | null, to: Schema, signal: AbortSignal): Promise<void> {
+  async evolve(topic: string, { from, to }: SchemaStep, signal: AbortSignal): Promise<void> {
     const plan = planTable(topic, this.#names.tableOf(topic), to, this.#config)
     await evolveTable(plan, from, {
       server: this.#server,

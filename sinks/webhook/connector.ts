@@ -8,7 +8,7 @@
 import { lookup as dnsLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import type { Problem } from '../../core/connector/problem.ts'
-import type { SinkConnector } from '../../core/connector/sink.ts'
+import { absorbsAll, type SinkConnector } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { guardedLookup } from './address.ts'
 import { webhookConfig, type WebhookConfig } from './config.ts'
@@ -28,6 +28,7 @@ export function webhookWith(resolve: LookupFunction | undefined): SinkConnector<
     kind: 'webhook',
     config: webhookConfig,
     delivery: 'at-least-once',
+    schemaChanges: absorbsAll,
     // Small batches: after a restart the events of one batch are sent again.
     batching: ({ order }) => ({
       rowsMax: 500,

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { secretText } from '../../core/connector/secret.ts'
-import type { SinkConnector } from '../../core/connector/sink.ts'
+import { absorbsAll, type SinkConnector } from '../../core/connector/sink.ts'
 import { position, type SourceConnector } from '../../core/connector/source.ts'
 import type { Registers } from '../../config/schema.ts'
 
@@ -36,6 +36,7 @@ export const toySink: SinkConnector<z.output<typeof toySinkConfig>> = {
   kind: 'toybox',
   config: toySinkConfig,
   delivery: 'at-least-once',
+  schemaChanges: absorbsAll,
   batching: () => ({ rowsMax: 1, bytesMax: 1, pauseMsMin: 0, pauseMsMax: 0 }),
   check: () => Promise.resolve([]),
   open: () => Promise.reject(new Error('toys are not opened by the loader')),

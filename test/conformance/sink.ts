@@ -9,6 +9,7 @@ import { SluiceError } from '../../core/errors/error.ts'
 import type { Batch } from '../../core/record/batch.ts'
 import { makeSchema, type Field, type Schema } from '../../core/record/schema.ts'
 import { missingService, waitFor } from '../support/env.ts'
+import { step } from '../support/schema-step.ts'
 import { batchOf, type Row } from './rows.ts'
 
 export interface SinkHarness {
@@ -45,7 +46,7 @@ function sinkBatch(topic: string, batch: Batch, offset = 0, attempt = 1): SinkBa
 }
 
 async function deliver(sink: Sink, batch: SinkBatch, from: Schema | null = null) {
-  await sink.evolve(batch.topic, from, batch.batch.schema, signal)
+  await sink.evolve(batch.topic, step(from, batch.batch.schema), signal)
   return sink.write(batch, signal)
 }
 
@@ -176,7 +177,7 @@ function replayTests(run: Run): void {
   run('a lost answer is a transient fault, and the retry is there once', async (harness) => {
     const batch = sinkBatch('src.lost', batchOf(schema, rows(0, 30)))
     await using sink = await harness.open()
-    await sink.evolve(batch.topic, null, schema, signal)
+    await sink.evolve(batch.topic, step(null, schema), signal)
     await harness.loseNextAnswer()
     await assert.rejects(
       sink.write(batch, signal),
@@ -189,7 +190,7 @@ function replayTests(run: Run): void {
   run('an aborted write rejects without an answer, and may be sent again', async (harness) => {
     const batch = sinkBatch('src.aborted', batchOf(schema, rows(0, 30)))
     await using sink = await harness.open()
-    await sink.evolve(batch.topic, null, schema, signal)
+    await sink.evolve(batch.topic, step(null, schema), signal)
     const stall = await harness.stallNextAnswer()
     const abort = new AbortController()
     const reason = new Error('stopping')
@@ -205,7 +206,7 @@ function replayTests(run: Run): void {
   run('a signal that is aborted already stops every call', async (harness) => {
     await using sink = await harness.open()
     const batch = sinkBatch('src.never', batchOf(schema, rows(0, 1)))
-    await sink.evolve(batch.topic, null, schema, signal)
+    await sink.evolve(batch.topic, step(null, schema), signal)
     await assert.rejects(sink.write(batch, AbortSignal.abort()))
     assert.deepEqual(await seen(harness, 'src.never'), [])
   })
@@ -227,8 +228,8 @@ function replayTests(run: Run): void {
 function schemaTests(run: Run): void {
   run('evolve may be called again and again', async (harness) => {
     await using sink = await harness.open()
-    for (let i = 0; i < 3; i++) await sink.evolve('src.calm', null, schema, signal)
-    await sink.evolve('src.calm', schema, schema, signal)
+    for (let i = 0; i < 3; i++) await sink.evolve('src.calm', step(null, schema), signal)
+    await sink.evolve('src.calm', step(schema, schema), signal)
     await sink.write(sinkBatch('src.calm', batchOf(schema, rows(0, 3))), signal)
     assert.deepEqual(await seen(harness, 'src.calm'), expected(rows(0, 3)))
   })

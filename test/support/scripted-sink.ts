@@ -3,6 +3,7 @@
  * the deliver loop through the real contract.
  */
 import { z } from 'zod'
+import { absorbsAll } from '../../core/connector/sink.ts'
 import type { Batching, Sink, SinkBatch, SinkConnector } from '../../core/connector/sink.ts'
 import type { RowProblem, SinkResult } from '../../core/connector/sink.ts'
 import type { LogEntry } from '../../core/log/types.ts'
@@ -41,6 +42,7 @@ export function scriptedSink(script: SinkScript): SinkConnector<unknown> {
     kind: 'scripted',
     config: z.unknown(),
     delivery: 'idempotent',
+    schemaChanges: absorbsAll,
     batching: () => script.batching ?? batching,
     check: async () => [],
     open: async () => new ScriptedSink(script),
@@ -54,7 +56,7 @@ class ScriptedSink implements Sink {
     this.#script = script
   }
 
-  async evolve(...[topic, , to]: Parameters<Sink['evolve']>): Promise<void> {
+  async evolve(...[topic, { to }]: Parameters<Sink['evolve']>): Promise<void> {
     this.#script.schemas.push(`${topic}: ${to.fields.map(({ name }) => name).join(', ')}`)
     await Promise.resolve()
   }

@@ -30,6 +30,7 @@ export function taskContext(log: Log, name: string, writer = 'test'): TestContex
     logger: silent,
     metrics: uncounted,
     report: () => {},
+    files: openStore,
     log,
     writer,
     progress: () => {},

@@ -5,6 +5,7 @@ import { makeSchema, type Field } from '../../../core/record/schema.ts'
 import type { LogicalType } from '../../../core/record/types.ts'
 import { batchOf } from '../../conformance/rows.ts'
 import { clickhouseSuite, never, openSink, send, testContext } from './harness.ts'
+import { step } from '../../support/schema-step.ts'
 
 const suite = clickhouseSuite()
 const { test } = suite
@@ -54,7 +55,7 @@ test('columns are added and widened, rows before and after read right, the view 
     'upsert',
   )
   await send(sink, 's.public.w', batchOf(narrow, [{ values: { id: 1, a: -5, d: '1.5' } }]))
-  await sink.evolve('s.public.w', narrow, wide, never)
+  await sink.evolve('s.public.w', step(narrow, wide), never)
   const row = { id: 2, a: null, d: '123456789.125', b: 'x', c: null }
   await send(sink, 's.public.w', batchOf(wide, [{ values: row }]), { offset: 1 })
   assert.deepEqual(await columnsOf('w'), {
@@ -74,7 +75,7 @@ test('a batch of an older schema still goes into the wider table', async () => {
   const narrow = makeSchema([id, field('a', { kind: 'int16' })], [0], 'upsert')
   const wide = makeSchema([id, field('a', { kind: 'int64' }, true)], [0], 'upsert')
   await using sink = await openSink({ url: suite.server.url })
-  await sink.evolve('s.old', null, wide, never)
+  await sink.evolve('s.old', step(null, wide), never)
   await send(sink, 's.old', batchOf(narrow, [{ values: { id: 1, a: -32768 } }]))
   assert.deepEqual(await suite.server.query('SELECT * FROM old_live'), [{ id: '1', a: '-32768' }])
   assert.equal((await columnsOf('old'))['a'], 'Nullable(Int64)')
@@ -86,7 +87,7 @@ test('a dropped column stays and is filled with NULL or its default, and is logg
   const both = makeSchema([id, field('gone', text), field('gone2', text, true)], [0], 'upsert')
   const one = makeSchema([id], [0], 'upsert')
   await send(sink, 's.drop', batchOf(both, [{ values: { id: 1, gone: 'g', gone2: 'h' } }]))
-  await sink.evolve('s.drop', both, one, never)
+  await sink.evolve('s.drop', step(both, one), never)
   await sink.write(
     {
       id: 'd',
@@ -108,15 +109,15 @@ test('what no ALTER can do is refused with the statements that cure it', async (
   await using sink = await openSink({ url: suite.server.url })
   const a = makeSchema([id, field('v', text)], [0], 'upsert')
   const b = makeSchema([id, field('v', { kind: 'bool' })], [0], 'upsert')
-  await sink.evolve('s.typed', null, a, never)
+  await sink.evolve('s.typed', step(null, a), never)
   await assert.rejects(
-    sink.evolve('s.typed', a, b, never),
+    sink.evolve('s.typed', step(a, b), never),
     refused('sink.clickhouse.table_shape', /String, and Bool.*RENAME TABLE .*CREATE TABLE/),
   )
   const small = makeSchema([field('id', { kind: 'int32' })], [0], 'upsert')
-  await sink.evolve('s.keyed', null, small, never)
+  await sink.evolve('s.keyed', step(null, small), never)
   await assert.rejects(
-    sink.evolve('s.keyed', small, makeSchema([id], [0], 'upsert'), never),
+    sink.evolve('s.keyed', step(small, makeSchema([id], [0], 'upsert')), never),
     refused('sink.clickhouse.table_shape', /Int32, and Int64/),
   )
 })
@@ -139,7 +140,7 @@ test('tables in which rows would be lost in silence are refused', async () => {
     await suite.server.command(`CREATE TABLE ${table} ${definition}`)
     const topic = `s.${table}`
     await assert.rejects(
-      sink.evolve(topic, null, schema, never),
+      sink.evolve(topic, step(null, schema), never),
       refused('sink.clickhouse.table_shape', new RegExp(table)),
       table,
     )
@@ -169,7 +170,7 @@ test('create_tables: false says which statement is missing', async () => {
   await using sink = await openSink({ url: suite.server.url, create_tables: false })
   const schema = makeSchema([id], [0], 'upsert')
   await assert.rejects(
-    sink.evolve('s.none', null, schema, never),
+    sink.evolve('s.none', step(null, schema), never),
     refused('sink.clickhouse.ddl_needed', /Run: CREATE TABLE IF NOT EXISTS `default`.`none`/),
   )
 })
@@ -177,17 +178,20 @@ test('create_tables: false says which statement is missing', async () => {
 test('two topics never share a table, nor a table a view', async () => {
   await using sink = await openSink({ url: suite.server.url })
   const schema = makeSchema([id], [0], 'upsert')
-  await sink.evolve('a.public.same', null, schema, never)
+  await sink.evolve('a.public.same', step(null, schema), never)
   const collision = (name: string) =>
     refused('sink.clickhouse.table_name', new RegExp(`a.public.same and .*${name}`))
-  await assert.rejects(sink.evolve('b.public.same', null, schema, never), collision('same'))
-  await assert.rejects(sink.evolve('a.same_live', null, schema, never), collision('same_live'))
+  await assert.rejects(sink.evolve('b.public.same', step(null, schema), never), collision('same'))
+  await assert.rejects(
+    sink.evolve('a.same_live', step(null, schema), never),
+    collision('same_live'),
+  )
   await using other = await openSink({
     url: suite.server.url,
     tables: { 'b.public.same': 'other' },
   })
-  await other.evolve('a.public.same', null, schema, never)
-  await other.evolve('b.public.same', null, schema, never)
+  await other.evolve('a.public.same', step(null, schema), never)
+  await other.evolve('b.public.same', step(null, schema), never)
 })
 
 test('order_by may reorder the key, and neither lack nor add a column', async () => {
@@ -198,7 +202,7 @@ test('order_by may reorder the key, and neither lack nor add a column', async ()
     url: suite.server.url,
     order_by: { [topic]: ['tenant', 'id'] },
   })
-  await sink.evolve(topic, null, schema, never)
+  await sink.evolve(topic, step(null, schema), never)
   const [table] = await suite.server.query(
     `SELECT sorting_key AS k FROM system.tables WHERE name = 'sorted'`,
   )
@@ -206,7 +210,7 @@ test('order_by may reorder the key, and neither lack nor add a column', async ()
   for (const columns of [['tenant'], ['tenant', 'id', 'v'], ['tenant', 'tenant']]) {
     await using wrong = await openSink({ url: suite.server.url, order_by: { [topic]: columns } })
     await assert.rejects(
-      wrong.evolve(topic, null, schema, never),
+      wrong.evolve(topic, step(null, schema), never),
       refused('sink.clickhouse.order_by', /tenant/),
     )
   }
@@ -215,12 +219,12 @@ test('order_by may reorder the key, and neither lack nor add a column', async ()
 test('no key under mode: upsert, and columns of our own names, are refused', async () => {
   await using sink = await openSink({ url: suite.server.url, mode: 'upsert' })
   await assert.rejects(
-    sink.evolve('s.keyless', null, makeSchema([id], [], 'retract'), never),
+    sink.evolve('s.keyless', step(null, makeSchema([id], [], 'retract')), never),
     refused('sink.clickhouse.no_key', /REPLICA IDENTITY/),
   )
   const taken = makeSchema([id, field('_sluice_version', { kind: 'int64' })], [0], 'upsert')
   await assert.rejects(
-    sink.evolve('s.taken', null, taken, never),
+    sink.evolve('s.taken', step(null, taken), never),
     refused('sink.clickhouse.column_name', /_sluice_version/),
   )
 })

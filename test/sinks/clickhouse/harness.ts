@@ -1,6 +1,7 @@
 /** What the ClickHouse tests share: a context, an open sink on a running server, and its rows. */
 import { after, before, test, type TestContext } from 'node:test'
-import { systemClock, type Context } from '../../../core/connector/context.ts'
+import { systemClock, type SinkContext } from '../../../core/connector/context.ts'
+import { openStore } from '../../../core/store/open.ts'
 import type { Sink } from '../../../core/connector/sink.ts'
 import type { Batch } from '../../../core/record/batch.ts'
 import { clickhouse } from '../../../sinks/clickhouse/connector.ts'
@@ -12,10 +13,11 @@ import {
   type ClickHouseOptions,
 } from '../../services/clickhouse.ts'
 import { missingService } from '../../support/env.ts'
+import { step } from '../../support/schema-step.ts'
 
 export type ConfigInput = z.input<typeof clickhouseConfig>
 
-export function testContext(): Context & { readonly logged: string[] } {
+export function testContext(): SinkContext & { readonly logged: string[] } {
   const logged: string[] = []
   const log = (message: string, fields?: unknown): void => {
     logged.push(`${message} ${JSON.stringify(fields ?? {})}`)
@@ -28,11 +30,12 @@ export function testContext(): Context & { readonly logged: string[] } {
     logger: { debug: log, info: log, warn: log, error: log },
     metrics: { count: () => {}, gauge: () => {}, observe: () => {} },
     report: () => {},
+    files: openStore,
     logged,
   }
 }
 
-export function openSink(config: ConfigInput, context: Context = testContext()): Promise<Sink> {
+export function openSink(config: ConfigInput, context: SinkContext = testContext()): Promise<Sink> {
   return clickhouse.open(clickhouse.config.parse(config), [], context)
 }
 
@@ -48,7 +51,7 @@ export interface SendOptions {
 export async function send(sink: Sink, topic: string, batch: Batch, options: SendOptions = {}) {
   const { offset = 0, attempt = 1 } = options
   const id = options.id ?? `${topic}-${offset}`
-  await sink.evolve(topic, null, batch.schema, never)
+  await sink.evolve(topic, step(null, batch.schema), never)
   return sink.write({ id, topic, batch, offset, attempt }, never)
 }
 

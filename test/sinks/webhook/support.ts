@@ -3,7 +3,8 @@
  * clock jumps over waits and remembers them, and a sink that sends to a receiver in this process.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Clock, Context } from '../../../core/connector/context.ts'
+import type { Clock, SinkContext } from '../../../core/connector/context.ts'
+import { openStore } from '../../../core/store/open.ts'
 import type { Sink, SinkBatch } from '../../../core/connector/sink.ts'
 import { makeBatch, Op, type Batch } from '../../../core/record/batch.ts'
 import { NumberBuilder } from '../../../core/record/builder.ts'
@@ -80,7 +81,7 @@ export function jumpClock(): JumpClock {
   }
 }
 
-export function testContext(clock: Clock = jumpClock(), random = (): number => 0.5): Context {
+export function testContext(clock: Clock = jumpClock(), random = (): number => 0.5): SinkContext {
   const nothing = (): void => {}
   return {
     pipeline: 'shop',
@@ -90,6 +91,7 @@ export function testContext(clock: Clock = jumpClock(), random = (): number => 0
     logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
     metrics: { count: nothing, gauge: nothing, observe: nothing },
     report: nothing,
+    files: openStore,
   }
 }
 
@@ -101,7 +103,7 @@ export function configOf(url: string, more: Record<string, unknown> = {}): Webho
 export function openSink(
   url: string,
   more: Record<string, unknown> = {},
-  ctx: Context = testContext(),
+  ctx: SinkContext = testContext(),
 ): Promise<Sink> {
   return webhook.open(configOf(url, more), [], ctx)
 }

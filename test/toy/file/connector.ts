@@ -5,10 +5,15 @@
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Sink, SinkBatch, SinkConnector, SinkResult } from '../../../core/connector/sink.ts'
+import {
+  absorbsAll,
+  type Sink,
+  type SinkBatch,
+  type SinkConnector,
+  type SinkResult,
+} from '../../../core/connector/sink.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { jsonRows } from '../../../core/record/json.ts'
-import type { Schema } from '../../../core/record/schema.ts'
 
 const config = z.strictObject({ folder: z.string().meta({ description: 'Where the files go.' }) })
 type FileConfig = z.infer<typeof config>
@@ -17,6 +22,7 @@ export const file: SinkConnector<FileConfig> = {
   kind: 'file',
   config,
   delivery: 'idempotent',
+  schemaChanges: absorbsAll,
   batching: () => ({ rowsMax: 1000, bytesMax: 1 << 20, pauseMsMin: 0, pauseMsMax: 0 }),
   check: async () => [],
   open: async (config) => new FileSink(config.folder),
@@ -35,12 +41,7 @@ class FileSink implements Sink {
     this.#folder = folder
   }
 
-  async evolve(
-    _topic: string,
-    _from: Schema | null,
-    _to: Schema,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async evolve(...[, , signal]: Parameters<Sink['evolve']>): Promise<void> {
     signal.throwIfAborted()
     await mkdir(this.#folder, { recursive: true })
   }
