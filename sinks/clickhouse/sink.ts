@@ -16,7 +16,6 @@ import type {
 } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { failpoint } from '../../core/errors/failpoint.ts'
-import type { Schema } from '../../core/record/schema.ts'
 import { insertInPieces, type Poisoned } from './bisect.ts'
 import { ClickHouseServer } from './client.ts'
 import type { ClickHouseConfig } from './config.ts'
