@@ -1,4 +1,5 @@
 import { configCodes } from './codes/config.ts'
+import { deadLetterCodes } from './codes/dead-letters.ts'
 import { logCodes } from './codes/log.ts'
 import { mysqlCodes } from './codes/mysql.ts'
 import { postgresCodes } from './codes/postgres.ts'
@@ -18,6 +19,7 @@ export const codes = {
   ...configCodes,
   ...logCodes,
   ...taskCodes,
+  ...deadLetterCodes,
   ...postgresCodes,
   ...mysqlCodes,
   ...snapshotCodes,
