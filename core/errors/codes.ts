@@ -1,5 +1,6 @@
 import { configCodes } from './codes/config.ts'
 import { deadLetterCodes } from './codes/dead-letters.ts'
+import { feastCodes } from './codes/feast.ts'
 import { logCodes } from './codes/log.ts'
 import { mysqlCodes } from './codes/mysql.ts'
 import { postgresCodes } from './codes/postgres.ts'
@@ -25,6 +26,7 @@ export const codes = {
   ...snapshotCodes,
   ...sqlCodes,
   ...sinkCodes,
+  ...feastCodes,
 } as const satisfies CodeTable
 
 export type Code = keyof typeof codes
