@@ -11,7 +11,8 @@ import { sameType, type LogicalType } from './types.ts'
 import { textAt } from './value.ts'
 import { gatherColumn } from './value-copy.ts'
 
-const ranges: Readonly<Record<string, readonly [bigint, bigint]>> = {
+/** Least and most of each integer type, by kind. */
+export const integerRanges: Readonly<Record<string, readonly [bigint, bigint]>> = {
   int16: [-0x8000n, 0x7fffn],
   int32: [-0x80000000n, 0x7fffffffn],
   int64: [-0x8000000000000000n, 0x7fffffffffffffffn],
@@ -32,11 +33,11 @@ export function convertValue(
       Int32Array.of(isNull(column, row) ? -1 : 0),
       Int32Array.of(row),
     )
-  const integer = from.kind in ranges
+  const integer = from.kind in integerRanges
   if (!integer && from.kind !== 'decimal') return null
   const text = textAt(from, column, row)!
   if (to.kind === 'decimal') return decimalColumn(to, text)
-  const range = ranges[to.kind]
+  const range = integerRanges[to.kind]
   if (range === undefined || !integer) return null
   const value = BigInt(text)
   if (value < range[0] || value > range[1]) return null
@@ -62,7 +63,7 @@ function decimalColumn(
 }
 
 /** With exactly `scale` digits of fraction; null where that takes digits away, or it has too many. */
-function withScale(text: string, precision: number, scale: number): string | null {
+export function withScale(text: string, precision: number, scale: number): string | null {
   const parts = /^(-?)0*(\d*?)(?:\.(\d*?)0*)?$/.exec(text)
   if (parts === null) return /^(?:NaN|-?Infinity)$/.test(text) ? text : null
   const [, sign = '', whole = '', fraction = ''] = parts
