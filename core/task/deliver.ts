@@ -4,13 +4,16 @@
  * sink's answer, together with the rows it refused (invariant 5). Topics go on side by side: one that
  * cannot is parked with its reason, and tried again from time to time.
  */
+import { defaultPolicy, type SchemaPolicy } from '../connector/schema-policy.ts'
 import type { SinkConnector, TopicInfo } from '../connector/sink.ts'
 import { ChainReader } from '../log/reader.ts'
 import { readHead } from '../log/head.ts'
 import { ChainWriter } from '../log/writer.ts'
 import type { TaskContext } from './context.ts'
+import { usualBudget, type LetterBudget } from './dead-letter-budget.ts'
 import { DeliveryLog } from './delivery-log.ts'
 import { chainName, topicMatches } from './names.ts'
+import { followRequests } from './request-intake.ts'
 import { TopicDelivery } from './topic-delivery.ts'
 
 export interface DeliverTask {
@@ -20,6 +23,10 @@ export interface DeliverTask {
   readonly from: readonly string[]
   /** Every chain whose topics may be meant. */
   readonly chains: readonly string[]
+  /** Rows that may be set aside before a topic stops. */
+  readonly deadLetters?: LetterBudget
+  /** What is done when a topic's rows get another shape; `lenient` when absent. */
+  readonly onSchemaChange?: SchemaPolicy
 }
 
 export async function runDeliver(
@@ -32,20 +39,24 @@ export async function runDeliver(
   await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
   const known = await knownTopics(task, ctx, signal)
   await using sink = await task.connector.open(task.config, [...known.values()], ctx)
-  const commits = new DeliveryLog(writer, ctx)
+  const commits = await DeliveryLog.open(writer, ctx, task.deadLetters ?? usualBudget, signal)
   const batching = task.connector.batching(task.config)
+  const abilities = task.connector.schemaChanges
+  const rules = { policy: task.onSchemaChange ?? defaultPolicy, abilities }
   const running = new Map<string, Promise<void>>()
   const failed = new AbortController()
   const stop = AbortSignal.any([signal, failed.signal])
   let failure: { readonly error: unknown } | null = null
+  const delivers = (topic: string): boolean => task.from.some((entry) => topicMatches(entry, topic))
   const start = (topic: string, chain: string, seq: number): void => {
-    if (running.has(topic) || !task.from.some((entry) => topicMatches(entry, topic))) return
+    if (running.has(topic) || !delivers(topic)) return
     const delivery = new TopicDelivery({
       topic,
       chain,
       firstSeq: seq,
       batching,
       sink,
+      rules,
       commits,
       ctx,
     })
@@ -59,8 +70,11 @@ export async function runDeliver(
     )
   }
   ctx.report({ state: 'running', detail: '' })
-  const watchers = task.chains.map((name) =>
-    watchTopics(ctx, name, start, stop).catch((error: unknown) => {
+  const watchers = [
+    ...task.chains.map((name) => watchTopics(ctx, name, start, stop)),
+    followRequests(commits, ctx, delivers, stop),
+  ].map((watching) =>
+    watching.catch((error: unknown) => {
       if (!stop.aborted) failure ??= { error }
       failed.abort()
     }),

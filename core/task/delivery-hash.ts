@@ -12,8 +12,13 @@ export function deliveryHash(delivery: Delivery): number {
   return delivery.kind === 'rows' ? batchHash(delivery.batch) : 0
 }
 
-function batchHash(batch: Batch): number {
-  let hash = hashed(batch.weights, 0)
+/** Of several batches together. */
+export function combinedHash(batches: readonly Batch[]): number {
+  return batches.reduce((hash, batch) => batchHash(batch, hash), 0)
+}
+
+function batchHash(batch: Batch, before = 0): number {
+  let hash = hashed(batch.weights, before)
   hash = hashed(batch.ops, hash)
   hash = hashed(batch.timesUs, hash)
   for (const column of batch.columns) hash = columnHash(column, hash)

@@ -8,6 +8,9 @@ import { ChainReader } from '../log/reader.ts'
 import type { Commit } from '../log/types.ts'
 import { Op, type Batch } from '../record/batch.ts'
 import { concatBatches, sliceBatch } from '../record/batch-ops.ts'
+import type { Schema } from '../record/schema.ts'
+import type { SchemaChange } from '../record/schema-change.ts'
+import type { Target } from './schema-shape.ts'
 import { timeoutOr } from './wait.ts'
 
 /** Where a topic's reader is: the next offset it needs, and a commit at or before the one that holds it. */
@@ -17,9 +20,24 @@ export interface FeedPlace {
 }
 
 export type Delivery =
-  | { readonly kind: 'rows'; readonly from: number; readonly batch: Batch; readonly timeMs: number }
+  | {
+      readonly kind: 'rows'
+      readonly from: number
+      readonly batch: Batch
+      readonly timeMs: number
+      /** Of rows that are sent once more: they have an id of their own (redelivery.ts). */
+      readonly again?: { readonly id: string; readonly origin: 'retry' | 'replay' }
+      /** What they are brought into before they are sent; as they are when absent. */
+      readonly shaping?: Shaping
+    }
   /** Takes one offset. */
   | { readonly kind: 'truncate'; readonly from: number; readonly timeMs: number }
+
+export interface Shaping {
+  readonly target: Target
+  /** What the target is to follow before these rows. */
+  readonly agreed: readonly SchemaChange[]
+}
 
 /** The offset after a delivery. */
 export function deliveryEnd(delivery: Delivery): number {
@@ -84,6 +102,12 @@ export class TopicFeed implements AsyncDisposable {
   /** Reads what is there already, up to the limits, without waiting. */
   async poll(limits: FeedLimits, signal: AbortSignal): Promise<void> {
     while (!this.#full(limits)) if (!(await this.#readMore(signal))) return
+  }
+
+  /** What comes next: a row, or a truncate without a schema; null when nothing is read. */
+  get next(): { readonly offset: number; readonly schema: Schema | null } | null {
+    const first = this.#pieces[0]
+    return first === undefined ? null : { offset: first.from, schema: first.batch?.schema ?? null }
   }
 
   /** Schema of the row that comes next; null when a truncate does, or nothing is read. */

@@ -16,8 +16,9 @@ import { compile, type CompiledQuery, type Execution } from '../sql/compile.ts'
 import type { RowError } from '../sql/execution.ts'
 import type { ParsedQuery } from '../sql/parse/parse.ts'
 import type { FlushPolicy, TaskContext } from './context.ts'
-import { deadLetterBatch, rowText, type DeadLetter } from './dead-letters.ts'
+import { deadLetterBatch, newLetter, type DeadLetter } from './dead-letters.ts'
 import { FlushTimer } from './flush.ts'
+import { nextTrail, trailOf, type LetterTrail } from './letter-trail.ts'
 import { chainName, deadLetterTopic } from './names.ts'
 import { survivingRows } from './surviving.ts'
 import { aborted, timeoutOr } from './wait.ts'
@@ -34,6 +35,7 @@ export interface TransformTask {
 /** What a transform keeps in its commits beside rows, cursors and state. */
 interface TransformNotes {
   readonly sql: string
+  readonly letters?: LetterTrail
 }
 
 /** One push to the engine. It is given the columns it uses; a dead letter shows the whole row. */
@@ -291,26 +293,31 @@ class Transform {
         code,
         message,
         attempts: 1,
-        row: whole === null ? null : rowText(whole, row),
+        row: whole === null ? null : { batch: whole, row },
       })
     }
   }
 
   async #commit(entries: readonly LogEntry[], fresh: boolean): Promise<void> {
     const all = [...entries]
+    const topic = deadLetterTopic(this.#ctx.name)
+    let trail = trailOf(this.#writer.head, topic)
     if (this.#deadLetters.length > 0) {
-      const topic = deadLetterTopic(this.#ctx.name)
-      all.push({
-        kind: 'rows',
-        topic,
-        batch: deadLetterBatch(this.#deadLetters, this.#ctx.clock.nowMs()),
-      })
+      const nowMs = this.#ctx.clock.nowMs()
+      const rows = this.#deadLetters.map((letter) => newLetter(letter, nowMs))
+      all.push({ kind: 'rows', topic, batch: deadLetterBatch(rows) })
+      // Which of them are dropped is told by the requests alone, so that none are counted here.
+      trail = { ...nextTrail(trail, this.#writer.head.seq + 1), open: null }
       this.#ctx.metrics.count('dead_letters_total', this.#deadLetters.length, {
         task: this.#ctx.name,
       })
     }
     const state = this.#stateOf(fresh)
-    const notes: TransformNotes = { sql: this.#task.sql }
+    const noLetters = trail.last === 0 && trail.unlinked === 0
+    const notes: TransformNotes = {
+      sql: this.#task.sql,
+      ...(noLetters ? {} : { letters: trail }),
+    }
     const draft: CommitDraft = { entries: all, cursors: { ...this.#cursors }, notes }
     const startedMs = this.#ctx.clock.nowMs()
     this.#timer.started(startedMs)

@@ -8,12 +8,6 @@ export const deadLetterCodes = {
     remedy:
       'See what is wrong with them: sluice dlq ls. Mend the target or the rows, then sluice dlq retry, edit or drop them; the topic goes on by itself once it is within its budget. To allow more, raise `dead_letters.max` or `dead_letters.rate` of the sink and restart.',
   },
-  'task.letter_shape': {
-    fault: 'row',
-    cause:
-      'A row that is sent again has the shape of an older schema, and a value of it has no exact place in the topic’s present one.',
-    remedy: 'Give the column a value that fits: sluice dlq edit; or drop the letter.',
-  },
   'task.letter_without_row': {
     fault: 'row',
     cause:

@@ -11,6 +11,7 @@ import { ChainReader } from '../../../core/log/reader.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import { jsonRows } from '../../../core/record/json.ts'
+import { batchOfKept, keptRow, letterEntry } from '../../../core/task/dead-letter-entry.ts'
 import type { TopicState } from '../../../core/task/delivery-log.ts'
 import { waitFor } from '../../support/env.ts'
 import { numberRows, numberSchema } from '../../support/number-rows.ts'
@@ -138,7 +139,10 @@ test('rejected rows are dead letters in the commit that passes them (invariants 
     for (const [index] of commit.blocks.entries()) {
       const batch = await reader.readBlock(commit, index, signal)
       const { topics } = commit.notes as { topics: Record<string, TopicState> }
-      const { at: _, ...letter } = JSON.parse(jsonRows(batch!)(0)) as Record<string, unknown>
+      const entry = letterEntry(batch!, 0, commit.blocks[index]!.baseOffset)
+      const { topic, offset, code, message, attempts, row, op, weight } = entry
+      const kept = jsonRows(batchOfKept([keptRow(batch!, 0)!]))(0)
+      const letter = { topic, offset, code, message, attempts, row, op, weight, kept }
       letters.push({ ...letter, done: topics['s.t']?.done, rows: batch!.rows })
     }
   }
@@ -149,7 +153,10 @@ test('rejected rows are dead letters in the commit that passes them (invariants 
       code: 'sink.webhook.rejected',
       message: 'said 422',
       attempts: 3,
-      row: { n: 11 },
+      row: '{"n":11}',
+      op: 'insert',
+      weight: 1,
+      kept: '{"n":11}',
       done: 3,
       rows: 1,
     },

@@ -1,0 +1,92 @@
+/** What a request becomes when a deliver task takes it: jobs for its topics, or done at once. */
+import { failpoint } from '../errors/failpoint.ts'
+import { ChainReader } from '../log/reader.ts'
+import type { Batch } from '../record/batch.ts'
+import type { TaskContext } from './context.ts'
+import type { DeliveryLog } from './delivery-log.ts'
+import type { LetterBook } from './letter-book.ts'
+import type { RequestDesk } from './request-desk.ts'
+import { editedIn, requestChain, requestsIn, type Request } from './requests.ts'
+import { aborted, timeoutOr } from './wait.ts'
+
+export interface AcceptedRequest {
+  readonly request: Request
+  /** Letters of the request whose row was changed. */
+  readonly edited: Batch | null
+}
+
+interface Taken extends AcceptedRequest {
+  readonly delivers: (topic: string) => boolean
+  readonly nowMs: number
+}
+
+/** Looking at a local folder costs a system call, a GET on S3 money. */
+const folderPollMs = 100
+const pollMs = 5000
+
+/** Follows the chain of a sink's requests, and takes each of them in a commit of the sink's own. */
+export async function followRequests(
+  commits: DeliveryLog,
+  ctx: TaskContext,
+  delivers: (topic: string) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const chain = requestChain(commits.chain)
+  const pauseMs = ctx.log.store.url.startsWith('s3:') ? pollMs : folderPollMs
+  await using reader = ChainReader.open(ctx.log, chain, commits.desk.next)
+  const stopped = aborted(signal)
+  while (!signal.aborted) {
+    const commit = await reader.tryNext(signal)
+    if (commit === null) {
+      await timeoutOr(ctx.clock, pauseMs, [stopped])
+      continue
+    }
+    const edited = await editedIn(reader, commit, signal)
+    const requests = await requestsIn(reader, commit, signal)
+    const accepted = requests.map((request) => ({ request, edited }))
+    failpoint('request.before_accept')
+    await commits.accept(accepted, commit.seq + 1, delivers)
+    failpoint('request.after_accept')
+    for (const { number, body, by } of requests)
+      ctx.logger.info('request taken', { request: number, kind: body.kind, by })
+  }
+}
+
+export function takeRequest(taken: Taken, book: LetterBook, desk: RequestDesk): void {
+  const { request, edited, delivers, nowMs } = taken
+  const { body } = request
+  switch (body.kind) {
+    case 'retry':
+    case 'replay_keys': {
+      const topics = Object.keys(body.letters).filter(delivers)
+      const others = Object.keys(body.letters).filter((topic) => !delivers(topic))
+      if (topics.length > 0) return desk.start(request, topics, edited)
+      return desk.finish(request, { how: 'failed', problem: notDelivered(others) })
+    }
+    case 'replay':
+      if (delivers(body.topic)) return desk.start(request, [body.topic], null)
+      return desk.finish(request, { how: 'failed', problem: notDelivered([body.topic]) })
+    case 'drop': {
+      // What is being sent is not dropped: it may be in the target already.
+      const busy = desk.planned()
+      const letters = body.letters.filter((letter) => !busy.has(letter))
+      const topics = new Set(letters.map((letter) => book.get(letter)?.topic ?? ''))
+      const sent = book.close(letters, 'dropped', `request ${request.number}`, nowMs)
+      desk.finish(request, { sent, skipped: body.letters.length - sent })
+      for (const topic of topics) desk.wake(topic)
+      return
+    }
+    case 'cancel': {
+      const found = desk.cancel(body.request)
+      const problem = found ? null : `request ${body.request} is over already, or never was`
+      return desk.finish(request, { how: found ? 'done' : 'failed', problem })
+    }
+    default:
+      // Asked by a newer version: it must not hold up the requests after it.
+      desk.finish(request, { how: 'failed', problem: 'this version does not know such a request' })
+  }
+}
+
+function notDelivered(topics: readonly string[]): string {
+  return `the sink does not get ${topics.join(', ')} (from)`
+}
