@@ -28,13 +28,16 @@ export interface SinkConnector<C> {
  * Per kind of change, what the sink does with it:
  * - `applies`: it alters the target (ALTER TABLE … DROP COLUMN);
  * - `absorbs`: the target has no shape of its own, every row says what it holds (a webhook's JSON);
- * - `refuses`: it cannot, and the topic is parked with the cure.
+ * - `refuses`: it cannot; told to, it throws a `config` error with the cure, and the topic is parked.
+ *
+ * Of a truncate: `absorbs` keeps what was there (a tombstone, an event, a marker), `applies` removes rows
+ * for good, which takes a written yes.
  */
 export type SchemaAbilities = Readonly<
   Record<SchemaChange['kind'] | 'truncate', 'applies' | 'absorbs' | 'refuses'>
 >
 
-/** Of a sink whose target takes any row as it comes; it follows a truncate too. */
+/** Of a sink whose target takes any row as it comes; a truncate is one more thing that it is told. */
 export const absorbsAll: SchemaAbilities = {
   add: 'absorbs',
   widen: 'absorbs',
@@ -42,7 +45,7 @@ export const absorbsAll: SchemaAbilities = {
   rename: 'absorbs',
   drop: 'absorbs',
   key: 'absorbs',
-  truncate: 'applies',
+  truncate: 'absorbs',
 }
 
 /** A topic's rows have another shape from now on. */

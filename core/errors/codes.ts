@@ -1,10 +1,13 @@
 import { configCodes } from './codes/config.ts'
 import { deadLetterCodes } from './codes/dead-letters.ts'
 import { feastCodes } from './codes/feast.ts'
+import { feastOfflineCodes } from './codes/feast-offline.ts'
 import { logCodes } from './codes/log.ts'
 import { mysqlCodes } from './codes/mysql.ts'
 import { postgresCodes } from './codes/postgres.ts'
+import { redisCodes } from './codes/redis.ts'
 import { snapshotCodes } from './codes/snapshot.ts'
+import { schemaCodes } from './codes/schema.ts'
 import { sinkCodes } from './codes/sinks.ts'
 import { sqlCodes } from './codes/sql.ts'
 import { taskCodes } from './codes/task.ts'
@@ -20,6 +23,7 @@ export const codes = {
   ...configCodes,
   ...logCodes,
   ...taskCodes,
+  ...schemaCodes,
   ...deadLetterCodes,
   ...postgresCodes,
   ...mysqlCodes,
@@ -27,6 +31,8 @@ export const codes = {
   ...sqlCodes,
   ...sinkCodes,
   ...feastCodes,
+  ...redisCodes,
+  ...feastOfflineCodes,
 } as const satisfies CodeTable
 
 export type Code = keyof typeof codes

@@ -20,6 +20,7 @@ export const metricCatalogue: Readonly<Record<string, MetricEntry>> = {
   errors_total: { help: 'Errors by code, including those that were retried.' },
   task_restarts_total: { help: 'Times a task was started again after an error.' },
   retries_total: { help: 'Attempts after a failed one.' },
+  schema_changes_total: { help: 'Changes of topics’ shapes by kind and what was done about them.' },
   dead_letters_total: { help: 'Rows set aside with a reason.' },
   commits_total: { help: 'Commits written to the log.' },
   commit_seconds: { help: 'Time to write one commit.', buckets: secondsBuckets },

@@ -3,11 +3,34 @@
  * side; their changes are gathered into one commit while the one before is under way, so that a
  * round costs one PUT however many topics moved.
  */
+import type { SluiceError } from '../errors/error.ts'
 import type { LogEntry } from '../log/types.ts'
+import type { SchemaChange } from '../record/schema-change.ts'
 import type { ChainWriter } from '../log/writer.ts'
 import type { TaskContext } from './context.ts'
-import { deadLetterBatch, type DeadLetter } from './dead-letters.ts'
-import { deadLetterTopic } from './names.ts'
+import {
+  noRows,
+  overBudget,
+  slide,
+  usualBudget,
+  type LetterBudget,
+  type RateWindow,
+} from './dead-letter-budget.ts'
+import type { DeadLetter } from './dead-letters.ts'
+import { LetterBook } from './letter-book.ts'
+import type { LetterTrail } from './letter-trail.ts'
+import { deadLetterTopic, schemaChangesTopic } from './names.ts'
+import {
+  RequestDesk,
+  type Counts,
+  type Job,
+  type JobNotes,
+  type RequestNotes,
+} from './request-desk.ts'
+import { takeRequest, type AcceptedRequest } from './request-intake.ts'
+import { requestChain } from './requests.ts'
+import { schemaChangesBatch, type DecisionAt } from './schema-journal.ts'
+import type { TopicShape } from './schema-shape.ts'
 
 /** What a sink's chain says of one topic. */
 export interface TopicState {
@@ -19,6 +42,8 @@ export interface TopicState {
   readonly plan: DeliveryPlan | null
   /** Those after it that are under way already, in order; see `Batching.ahead`. */
   readonly ahead?: readonly DeliveryPlan[]
+  /** The target's shape, decided with the plan of the first rows in it; none before any row was planned. */
+  readonly shape?: TopicShape
   /** Why the topic does not go on, while the others do. */
   readonly parked: {
     readonly code: string
@@ -35,6 +60,10 @@ export interface DeliveryPlan {
   readonly schema: string
   /** CRC32C of the rows' buffers: a plan whose rows changed is never sent. */
   readonly hash: number
+  /** What the target is brought to follow before these rows; over with them, when it fits for sure. */
+  readonly agreed?: readonly SchemaChange[]
+  /** A truncate that `on_schema_change` keeps from the target. */
+  readonly skip?: true
 }
 
 export interface DeliveredTopic {
@@ -43,26 +72,83 @@ export interface DeliveredTopic {
   readonly chain: string
 }
 
-interface Notes {
+/** The notes of a sink's chain. */
+export interface DeliveryNotes {
   readonly topics: Readonly<Record<string, TopicState>>
+  readonly letters?: LetterTrail
+  /** What the rate of refused rows is taken over, by topic; only of topics that had some. */
+  readonly windows?: Readonly<Record<string, RateWindow>>
+  readonly requests?: RequestNotes
+}
+
+/** What a step of a request came to. */
+export interface AgainChange {
+  readonly job: Job
+  /** null: the job is over. */
+  readonly notes: JobNotes | null
+  readonly counts: Counts
+  readonly refused: readonly DeadLetter[]
+  /** Rows that were sent, as ranges of offsets. */
+  readonly sent: readonly { readonly from: number; readonly to: number }[]
+  readonly problem: string | null
+}
+
+export interface DeliveryParts {
+  readonly book: LetterBook
+  readonly desk: RequestDesk
+  readonly budget: LetterBudget
 }
 
 export class DeliveryLog {
   readonly #writer: ChainWriter
   readonly #ctx: TaskContext
+  readonly book: LetterBook
+  readonly desk: RequestDesk
+  readonly #budget: LetterBudget
   readonly #chainOf = new Map<string, string>()
   #topics: Record<string, TopicState>
-  #letters: DeadLetter[] = []
+  #windows: Record<string, RateWindow>
+  #decisions: DecisionAt[] = []
   /** Counts changes; those up to `#durable` are committed. */
   #version = 0
   #durable = 0
   #running: Promise<void> | null = null
 
-  constructor(writer: ChainWriter, ctx: TaskContext) {
+  constructor(writer: ChainWriter, ctx: TaskContext, parts: Partial<DeliveryParts> = {}) {
     this.#writer = writer
     this.#ctx = ctx
-    const notes = writer.head.notes as Notes | null
+    const notes = writer.head.notes as DeliveryNotes | null
     this.#topics = { ...notes?.topics }
+    this.#windows = { ...notes?.windows }
+    this.book = parts.book ?? new LetterBook(deadLetterTopic(ctx.name), writer.head)
+    this.desk = parts.desk ?? new RequestDesk(notes?.requests)
+    this.#budget = parts.budget ?? usualBudget
+  }
+
+  /** With the open letters and the requests that were under way, which the chain's head does not hold. */
+  static async open(
+    writer: ChainWriter,
+    ctx: TaskContext,
+    budget: LetterBudget,
+    signal: AbortSignal,
+  ): Promise<DeliveryLog> {
+    const { head, chain } = writer
+    const notes = head.notes as DeliveryNotes | null
+    const letters = { log: ctx.log, chain, topic: deadLetterTopic(ctx.name) }
+    const book = await LetterBook.load(letters, head, signal)
+    const desk = await RequestDesk.load(ctx.log, requestChain(chain), notes?.requests, signal)
+    return new DeliveryLog(writer, ctx, { book, desk, budget })
+  }
+
+  /** The sink's own chain. */
+  get chain(): string {
+    return this.#writer.chain
+  }
+
+  /** Why a topic may not go on until somebody has seen to its dead letters; null when it may. */
+  overBudget(topic: string): SluiceError | null {
+    const open = this.book.open(topic)
+    return open === 0 ? null : overBudget(topic, open, this.#windows[topic] ?? noRows, this.#budget)
   }
 
   /**
@@ -76,14 +162,70 @@ export class DeliveryLog {
     return state
   }
 
+  /** Decisions about a topic's shape, for the commit of the `update` that follows and uses them. */
+  decided(decisions: readonly DecisionAt[]): void {
+    this.#decisions.push(...decisions)
+  }
+
   /** Resolves when the new state of a topic that has begun is durable. */
   async update(
     topic: DeliveredTopic,
     state: TopicState,
     letters: readonly DeadLetter[],
   ): Promise<void> {
+    const rows = state.done - (this.#topics[topic.name]?.done ?? state.done)
+    const window = this.#windows[topic.name]
+    if (window !== undefined || letters.length > 0) {
+      const next = slide(window ?? noRows, rows, letters.length)
+      this.#windows = { ...this.#windows, [topic.name]: next }
+    }
     this.#topics = { ...this.#topics, [topic.name]: state }
-    this.#letters.push(...letters)
+    this.book.refused(letters, null, this.#ctx.clock.nowMs())
+    this.#count(letters.length)
+    await this.#durably()
+  }
+
+  /** A step of a request: how far its job is now, and what became of its rows. */
+  async again(topic: DeliveredTopic, state: TopicState, change: AgainChange): Promise<void> {
+    const { job, notes, counts, refused, sent, problem } = change
+    const { name } = topic
+    const nowMs = this.#ctx.clock.nowMs()
+    const by = `request ${job.request.number}`
+    const offsets = new Set(refused.map(({ offset }) => offset ?? -1))
+    const over = sent.flatMap(({ from, to }) => this.book.delivered(name, from, to, offsets))
+    this.book.close(over, 'retried', by, nowMs)
+    this.book.refused(refused, by, nowMs)
+    this.#count(refused.length)
+    this.desk.progress(job, notes ?? job.notes, counts)
+    if (notes === null) this.desk.end(job, problem)
+    this.#topics = { ...this.#topics, [name]: state }
+    await this.#durably()
+  }
+
+  /**
+   * Takes the requests of the commits before `next` of their chain; durable when it resolves.
+   * `delivers` tells whether this sink gets a topic.
+   */
+  async accept(
+    requests: readonly AcceptedRequest[],
+    next: number,
+    delivers: (topic: string) => boolean,
+  ): Promise<void> {
+    const nowMs = this.#ctx.clock.nowMs()
+    for (const { request, edited } of requests) {
+      takeRequest({ request, edited, delivers, nowMs }, this.book, this.desk)
+    }
+    this.desk.passed(next)
+    // A fence moves the cursor alone, which the next commit tells.
+    if (requests.length > 0) await this.#durably()
+  }
+
+  #count(letters: number): void {
+    if (letters > 0)
+      this.#ctx.metrics.count('dead_letters_total', letters, { task: this.#ctx.name })
+  }
+
+  async #durably(): Promise<void> {
     const mine = ++this.#version
     // The commit under way may have begun without this change; then the one after it has it.
     while (this.#durable < mine) {
@@ -94,18 +236,25 @@ export class DeliveryLog {
 
   async #commitAll(): Promise<void> {
     const version = this.#version
-    const letters = this.#letters
-    this.#letters = []
     try {
-      await this.#commit(letters)
+      await this.#commit()
       this.#durable = version
     } finally {
       this.#running = null
     }
   }
 
-  async #commit(letters: readonly DeadLetter[]): Promise<void> {
-    const notes: Notes = { topics: this.#topics }
+  async #commit(): Promise<void> {
+    const topic = this.book.topic
+    const sealed = this.book.seal(this.#writer.head.seq + 1)
+    const { trail } = this.book
+    const requests = this.desk.notes
+    const notes: DeliveryNotes = {
+      topics: this.#topics,
+      ...(trail === undefined ? {} : { letters: trail }),
+      ...(Object.keys(this.#windows).length === 0 ? {} : { windows: this.#windows }),
+      ...(requests === undefined ? {} : { requests }),
+    }
     const cursors: Record<string, number> = { ...this.#writer.head.cursors }
     const lowest: Record<string, number> = {}
     for (const [name, state] of Object.entries(this.#topics)) {
@@ -113,17 +262,17 @@ export class DeliveryLog {
       if (chain === undefined) continue
       lowest[chain] = Math.min(lowest[chain] ?? Infinity, state.seq)
     }
-    const entries: LogEntry[] = []
-    if (letters.length > 0) {
-      const topic = deadLetterTopic(this.#ctx.name)
-      entries.push({
-        kind: 'rows',
-        topic,
-        batch: deadLetterBatch(letters, this.#ctx.clock.nowMs()),
-      })
-      this.#ctx.metrics.count('dead_letters_total', letters.length, { task: this.#ctx.name })
+    // Named only once it exists: retention must not wait for a chain that nobody ever wrote.
+    if (requests !== undefined) lowest[requestChain(this.#writer.chain)] = this.desk.cursor
+    const entries: LogEntry[] =
+      sealed === null ? [] : [{ kind: 'rows', topic, batch: sealed.batch }]
+    if (this.#decisions.length > 0) {
+      const batch = schemaChangesBatch(this.#decisions, this.#ctx.clock.nowMs())
+      this.#decisions = []
+      entries.push({ kind: 'rows', topic: schemaChangesTopic(this.#ctx.name), batch })
     }
     const draft = { entries, cursors: { ...cursors, ...lowest }, notes }
-    await this.#writer.commit(draft, new AbortController().signal)
+    const commit = await this.#writer.commit(draft, new AbortController().signal)
+    if (sealed !== null) this.book.committed(commit, sealed.rows)
   }
 }

@@ -23,6 +23,11 @@ export function deadLetterTopic(task: string): string {
   return `${task}.dead_letters`
 }
 
+/** What was decided about changes of topics' shapes, a topic of the sink's own chain. */
+export function schemaChangesTopic(sink: string): string {
+  return `${sink}.schema_changes`
+}
+
 /**
  * Whether a topic is meant by one entry of `from`: its full name, a unique tail of it (`orders`,
  * `public.orders`), or a pattern in which `*` stands for any characters (`shop.*`). Dead letters are

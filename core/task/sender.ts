@@ -4,8 +4,10 @@ import type { RowProblem, Sink } from '../connector/sink.ts'
 import { toSluiceError, type SluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
 import type { Schema } from '../record/schema.ts'
+import type { SchemaChange } from '../record/schema-change.ts'
 import type { TaskContext } from './context.ts'
-import { rowText, type DeadLetter } from './dead-letters.ts'
+import type { DeadLetter } from './dead-letters.ts'
+import { piecesOf } from './delivery-pieces.ts'
 import { deliveryEnd, type Delivery } from './topic-feed.ts'
 
 const retry = { baseMs: 100, maxMs: 30_000 }
@@ -50,6 +52,7 @@ export class Sender {
   /** `sluice:pipeline:sink:topic:from-to:schema`, the same for ever. */
   idOf(delivery: Delivery): string {
     const { pipeline, name } = this.#ctx
+    if (delivery.kind === 'rows' && delivery.again !== undefined) return delivery.again.id
     const schema = delivery.kind === 'rows' ? delivery.batch.schema.id : 'truncate'
     return `sluice:${pipeline}:${name}:${this.#topic}:${delivery.from}-${deliveryEnd(delivery)}:${schema}`
   }
@@ -93,27 +96,45 @@ export class Sender {
       await this.#sink.truncate(topic, { id, offset: delivery.from }, signal)
       return []
     }
-    const { batch, from } = delivery
-    await this.#evolve(batch.schema, signal)
+    const { from, again, shaping } = delivery
+    const { pieces, rejected } = piecesOf(delivery, id)
+    await this.#evolve(
+      shaping?.target.schema ?? delivery.batch.schema,
+      shaping?.agreed ?? [],
+      signal,
+    )
     await turn.before
     failpoint('deliver.before_send')
     const { clock, metrics } = this.#ctx
-    const startMs = clock.nowMs()
-    const writing = this.#sink.write({ id, topic, batch, offset: from, attempt }, signal)
+    const refused = [...rejected]
+    for (const [index, piece] of pieces.entries()) {
+      const startMs = clock.nowMs()
+      const offset = from + piece.row
+      const sent = { id: piece.id, topic, batch: piece.batch, offset, attempt }
+      const writing = this.#sink.write(
+        again === undefined ? sent : { ...sent, origin: again.origin },
+        signal,
+      )
+      if (index === pieces.length - 1) turn.entered()
+      for (const problem of (await writing).rejected) {
+        refused.push({ ...problem, row: piece.row + problem.row })
+      }
+      metrics.observe('sink_batch_seconds', (clock.nowMs() - startMs) / 1000)
+      metrics.observe('sink_batch_rows', piece.batch.rows)
+    }
+    // Of a batch none of whose rows the target holds, nothing is sent.
     turn.entered()
-    const result = await writing
-    const nowMs = clock.nowMs()
-    metrics.observe('sink_batch_seconds', (nowMs - startMs) / 1000)
-    metrics.observe('sink_batch_rows', batch.rows)
-    metrics.observe('e2e_latency_seconds', Math.max(0, nowMs / 1000 - batch.timesUs[0]! / 1e6))
-    return result.rejected
+    const firstUs = delivery.batch.timesUs[0]!
+    if (again === undefined)
+      metrics.observe('e2e_latency_seconds', Math.max(0, clock.nowMs() / 1000 - firstUs / 1e6))
+    return rejected.length === 0 ? refused : refused.toSorted((a, b) => a.row - b.row)
   }
 
   /** Deliveries side by side have one schema: a new one waits until those before it are over. */
-  async #evolve(to: Schema, signal: AbortSignal): Promise<void> {
+  async #evolve(to: Schema, agreed: readonly SchemaChange[], signal: AbortSignal): Promise<void> {
     if (this.#schema?.id === to.id) return
     this.#evolving ??= this.#sink
-      .evolve(this.#topic, { from: this.#schema, to, agreed: [] }, signal)
+      .evolve(this.#topic, { from: this.#schema, to, agreed }, signal)
       .then(() => {
         this.#schema = to
       })
@@ -148,7 +169,7 @@ export class Sender {
       code: problem.code,
       message: problem.message,
       attempts: problem.attempts,
-      row: rowText(delivery.batch, problem.row),
+      row: { batch: delivery.batch, row: problem.row },
     }))
   }
 }

@@ -4,6 +4,7 @@
  * A delivery under way is a *flight*. Most sinks have one at a time; a sink that keeps its own order
  * may have a few (Batching.ahead). The cursor moves only over flights that are over, oldest first.
  */
+import type { SchemaRules } from '../connector/schema-policy.ts'
 import type { Batching, Sink } from '../connector/sink.ts'
 import { isAbort, SluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
@@ -12,8 +13,12 @@ import type { DeadLetter } from './dead-letters.ts'
 import { deliveryHash } from './delivery-hash.ts'
 import type { DeliveredTopic, DeliveryLog, DeliveryPlan, TopicState } from './delivery-log.ts'
 import { Pace } from './pace.ts'
+import { Redelivery } from './redelivery.ts'
+import type { Job } from './request-desk.ts'
+import { SchemaGate, targetFor, type Passage } from './schema-gate.ts'
 import { Sender } from './sender.ts'
 import { deliveryEnd, TopicFeed, type Delivery } from './topic-feed.ts'
+import { aborted } from './wait.ts'
 
 interface Options {
   readonly topic: string
@@ -22,6 +27,7 @@ interface Options {
   readonly firstSeq: number
   readonly batching: Batching
   readonly sink: Sink
+  readonly rules: SchemaRules
   readonly commits: DeliveryLog
   readonly ctx: TaskContext
 }
@@ -48,13 +54,21 @@ export class TopicDelivery {
   readonly #pace: Pace
   readonly #limits: Batching
   readonly #sender: Sender
+  readonly #gate: SchemaGate
   readonly #flights: Flight[] = []
   #state: TopicState
+  /** Why the topic waits until this process ends: `on_schema_change` has no answer to what comes next. */
+  #stopped: SluiceError | null = null
   /** Waiting for rows, kept over from one turn to the next. */
   #filling: Promise<void> | null = null
   #filled = false
+  readonly #again: Redelivery
+  /** After a step of a long replay the live rows have a turn. */
+  #liveTurn = false
+  /** Ends a wait: a request may have come, or letters may be gone. */
+  #poke: () => void = () => {}
 
-  constructor({ topic, chain, firstSeq, batching, sink, commits, ctx }: Options) {
+  constructor({ topic, chain, firstSeq, batching, sink, rules, commits, ctx }: Options) {
     this.#topic = { name: topic, chain }
     this.#commits = commits
     this.#ctx = ctx
@@ -64,13 +78,17 @@ export class TopicDelivery {
       pressed: () => this.#pace.pressed(),
       parked: (error) => this.#park(error),
     })
+    this.#gate = new SchemaGate(this.#topic, rules, ctx)
     this.#state = commits.begin(this.#topic, firstSeq)
     const place = { offset: this.#state.done, seq: this.#state.seq }
     this.#feed = new TopicFeed(ctx.log, chain, topic, place, ctx.clock)
+    this.#again = new Redelivery(this.#topic, batching, { commits, sender: this.#sender, ctx })
+    commits.desk.watch(topic, () => this.#poke())
   }
 
   async run(signal: AbortSignal): Promise<void> {
     await using _feed = this.#feed
+    await using _again = this.#again
     try {
       await this.#resume(signal)
       while (!signal.aborted) await this.#turn(signal)
@@ -105,14 +123,63 @@ export class TopicDelivery {
     // Only those still under way: one that is over, behind an older one, would end every wait at once.
     const under = this.#flights.filter(({ letters }) => letters === null)
     const overs = under.map(({ over }) => over)
+    const poked = new Promise<void>((resolve) => {
+      this.#poke = resolve
+    })
+    const job = this.#commits.desk.job(this.#topic.name)
+    if (job !== null) return this.#sendAgain(job, overs, signal)
+    const over = this.#commits.overBudget(this.#topic.name)
+    if (over !== null) return this.#holdBack(over, [poked, ...overs], signal)
+    if (this.#stopped !== null) return this.#holdBack(this.#stopped, [poked, ...overs], signal)
+    if (this.#state.parked?.code === 'task.dead_letter_budget') await this.#unpark()
     if (this.#hasRoom() && !this.#filled) {
       this.#filling ??= this.#feed.wait(this.#pace.dueMs, this.#limits, signal).then(() => {
         this.#filled = true
       })
-      await Promise.race([this.#filling, ...overs])
+      await Promise.race([this.#filling, poked, ...overs])
     } else if (!this.#hasRoom() || !this.#fits()) {
       await Promise.race(overs)
     } else await this.#takeOff(this.#state, [], signal)
+  }
+
+  /** One step of a request. Nothing else of the topic is under way beside it. */
+  async #sendAgain(job: Job, overs: readonly Promise<void>[], signal: AbortSignal): Promise<void> {
+    if (await this.#livesFirst(signal)) return
+    if (overs.length > 0) return Promise.race(overs)
+    this.#liveTurn = job.request.body.kind === 'replay'
+    const state = { ...this.#state, parked: null }
+    if (await this.#again.step(job, state, signal)) this.#state = state
+    else if (this.#state.parked !== null) await this.#unpark()
+  }
+
+  /** Whether it was the live rows' turn, and there were some to send. */
+  async #livesFirst(signal: AbortSignal): Promise<boolean> {
+    const theirs = this.#liveTurn
+    this.#liveTurn = false
+    if (!theirs || this.#flights.length > 0 || this.#pace.dueMs > this.#ctx.clock.nowMs())
+      return false
+    if (this.#commits.overBudget(this.#topic.name) !== null) return false
+    if (this.#filling !== null && !this.#filled) return false
+    if (this.#filling === null) await this.#feed.poll(this.#limits, signal)
+    return this.#takeOff(this.#state, [], signal)
+  }
+
+  /** Too many rows were set aside: nothing more is sent until somebody has seen to them. */
+  async #holdBack(
+    over: SluiceError,
+    events: readonly Promise<void>[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#park(over)
+    this.#ctx.trouble(over)
+    this.#ctx.report({ state: 'parked', detail: this.#topic.name })
+    await Promise.race([aborted(signal), ...events])
+  }
+
+  async #unpark(): Promise<void> {
+    await this.#update({ ...this.#state, parked: null }, [])
+    this.#ctx.trouble(null)
+    this.#ctx.report({ state: 'running', detail: '' })
   }
 
   #hasRoom(): boolean {
@@ -125,7 +192,9 @@ export class TopicDelivery {
   /** Whether what comes next may be sent beside what is under way. */
   #fits(): boolean {
     const newest = this.#flights.at(-1)
-    return newest === undefined || this.#feed.nextSchema() === schemaOf(newest.delivery)
+    if (newest === undefined) return true
+    const next = this.#feed.next?.schema?.id ?? null
+    return next === schemaOf(newest.delivery) && this.#gate.isOpen(next, this.#state.shape)
   }
 
   /** Plans what is at hand, in one commit with what is done by now, and sends it; false when nothing is. */
@@ -135,10 +204,17 @@ export class TopicDelivery {
     signal: AbortSignal,
   ): Promise<boolean> {
     const { seq } = this.#feed.place
+    const { next } = this.#feed
+    const passage = next && (await this.#gate.pass(next, done.shape, signal))
+    if (passage !== null && passage.stop !== null) {
+      await this.#stop(passage.stop, passage, done, letters)
+      return true
+    }
     const delivery = this.#feed.take(this.#limits)
     this.#filled = false
     this.#filling = null
-    if (delivery === null) return false
+    if (delivery === null || passage === null) return false
+    const { shape, decisions, agreed, skip } = passage
     const to = deliveryEnd(delivery)
     const plan: DeliveryPlan = {
       kind: delivery.kind,
@@ -146,10 +222,15 @@ export class TopicDelivery {
       id: this.#sender.idOf(delivery),
       schema: schemaOf(delivery) ?? '',
       hash: deliveryHash(delivery),
+      ...(agreed.length === 0 ? {} : { agreed }),
+      ...(skip ? { skip } : {}),
     }
     const plans = [...this.#flights.map((flight) => flight.plan), plan]
     const first = this.#flights[0]?.seq ?? seq
-    await this.#update({ ...done, seq: first, ...plansOf(plans), parked: null }, letters)
+    const shaped = shape === undefined ? done : { ...done, shape }
+    this.#commits.decided(decisions)
+    this.#gate.tell(decisions)
+    await this.#update({ ...shaped, seq: first, ...plansOf(plans), parked: null }, letters)
     failpoint('deliver.after_plan')
     this.#launch({ delivery, plan, seq }, signal)
     return true
@@ -157,10 +238,36 @@ export class TopicDelivery {
 
   #launch(planned: Pick<Flight, 'delivery' | 'plan' | 'seq'>, signal: AbortSignal): void {
     const flight: Flight = { ...planned, letters: null, over: Promise.resolve() }
-    flight.over = this.#sender.send(flight.delivery, signal).then((letters) => {
+    const skipped = planned.plan.skip === true
+    const sending = skipped ? Promise.resolve([]) : this.#sender.send(this.#shaped(planned), signal)
+    flight.over = sending.then((letters) => {
       flight.letters = letters
     })
     this.#flights.push(flight)
+  }
+
+  /** A delivery with what its rows are brought into, as its plan's commit says. */
+  #shaped({ delivery, plan }: Pick<Flight, 'delivery' | 'plan'>): Delivery {
+    if (delivery.kind === 'truncate') return delivery
+    const target = targetFor(this.#state.shape, delivery.batch.schema)
+    return { ...delivery, shaping: { target, agreed: plan.agreed ?? [] } }
+  }
+
+  /** What comes next needs somebody's decision, which a new start with another policy brings. */
+  async #stop(
+    stop: SluiceError,
+    { decisions }: Passage,
+    done: TopicState,
+    letters: readonly DeadLetter[],
+  ): Promise<void> {
+    this.#stopped = stop
+    const known = this.#state.parked?.message === stop.message
+    if (!known) this.#commits.decided(decisions)
+    if (known && done === this.#state) return
+    this.#gate.tell(decisions)
+    const parked = { code: stop.code, message: stop.message, remedy: stop.remedy }
+    await this.#update({ ...done, parked }, letters)
+    this.#ctx.logger.error('topic parked', { topic: this.#topic.name, ...parked })
   }
 
   /** The oldest flights are over: the cursor moves, with the next plan in the same commit if it is due. */
@@ -181,8 +288,12 @@ export class TopicDelivery {
     }
     const plans = plansOf(this.#flights.map((flight) => flight.plan))
     const seq = this.#flights[0]?.seq ?? this.#feed.place.seq
-    const state: TopicState = { done, seq, ...plans, parked: null }
-    if (this.#filling === null && this.#hasRoom() && this.#pace.dueMs <= clock.nowMs()) {
+    const { shape } = this.#state
+    const kept = shape === undefined ? {} : { shape }
+    const state: TopicState = { done, seq, ...plans, ...kept, parked: null }
+    // After rows were set aside their number is looked at first, in the next turn.
+    const goesOn = letters.length === 0 && this.#commits.desk.job(this.#topic.name) === null
+    if (goesOn && this.#filling === null && this.#hasRoom() && this.#pace.dueMs <= clock.nowMs()) {
       await this.#feed.poll(this.#limits, signal)
       if (this.#fits() && (await this.#takeOff(state, letters, signal))) return
     }

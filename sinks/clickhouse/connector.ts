@@ -10,7 +10,7 @@ export const clickhouse: SinkConnector<ClickHouseConfig> = {
   kind: 'clickhouse',
   config: clickhouseConfig,
   delivery: 'idempotent',
-  // The sorting columns of a table cannot be altered.
+  // The sorting columns of a table cannot be altered; a truncate is tombstones, the rows stay beneath.
   schemaChanges: {
     add: 'applies',
     widen: 'applies',
@@ -18,7 +18,7 @@ export const clickhouse: SinkConnector<ClickHouseConfig> = {
     rename: 'applies',
     drop: 'applies',
     key: 'refuses',
-    truncate: 'applies',
+    truncate: 'absorbs',
   },
   batching: batchingOf,
   check: (config) => checkServer(config, AbortSignal.timeout(config.timeout)),

@@ -1,0 +1,158 @@
+/**
+ * The shape of a topic's rows as its target has it: the topic's own schema, but for the columns that
+ * `on_schema_change` kept, left out, or holds at an older type or name. Kept in the deliver task's
+ * commits as the differences alone, so that a table of two hundred columns costs a few bytes a commit.
+ */
+import { builderFor } from '../record/builder.ts'
+import { makeBatch, type Batch } from '../record/batch.ts'
+import { isNull, type Column } from '../record/column.ts'
+import { convertColumn } from '../record/column-convert.ts'
+import { makeSchema, type Field, type Schema } from '../record/schema.ts'
+
+export interface TopicShape {
+  /** Id of the topic's schema that this belongs to. */
+  readonly schema: string
+  /** Fields of the topic, by name, that have another type, name or NULL in the target. */
+  readonly as?: readonly { readonly from: string; readonly field: Field }[]
+  /** Fields of the topic that the target does not have. */
+  readonly out?: readonly string[]
+  /** Fields of the target that the topic has no more; NULL in every row. */
+  readonly kept?: readonly Field[]
+}
+
+export interface ShapeColumn {
+  readonly field: Field
+  /** The topic's field that its values come from; null = none, every row is NULL. */
+  readonly from: string | null
+}
+
+/** A shape with its topic's schema: what rows are brought into. */
+export interface Target {
+  readonly schema: Schema
+  /** One per field of `schema`; null when the topic's rows are sent as they are. */
+  readonly columns: readonly ShapeColumn[] | null
+}
+
+export function targetOf(shape: TopicShape, topic: Schema): Target {
+  const columns = columnsOf(shape, topic)
+  return columns === null
+    ? { schema: topic, columns }
+    : { schema: targetSchema(columns, topic), columns }
+}
+
+/** The target's columns; null when they are the topic's. */
+function columnsOf({ as, out, kept }: TopicShape, topic: Schema): readonly ShapeColumn[] | null {
+  if (as === undefined && out === undefined && kept === undefined) return null
+  const columns: ShapeColumn[] = []
+  for (const field of topic.fields) {
+    if (out?.includes(field.name) === true) continue
+    columns.push(as?.find(({ from }) => from === field.name) ?? { field, from: field.name })
+  }
+  for (const field of kept ?? []) columns.push({ field, from: null })
+  return columns
+}
+
+/** The schema of these columns, with the topic's key under their names. */
+export function targetSchema(columns: readonly ShapeColumn[], topic: Schema): Schema {
+  const key = topic.key.map((index) =>
+    columns.findIndex(({ from }) => from === topic.fields[index]!.name),
+  )
+  return makeSchema(
+    columns.map(({ field }) => field),
+    key,
+    topic.changelog,
+  )
+}
+
+/** The other way round: the differences that make these columns of the topic's schema. */
+export function shapeOf(columns: readonly ShapeColumn[], topic: Schema): TopicShape {
+  const as: { from: string; field: Field }[] = []
+  const out: string[] = []
+  for (const field of topic.fields) {
+    const column = columns.find(({ from }) => from === field.name)
+    if (column === undefined) out.push(field.name)
+    else if (!sameField(column.field, field)) as.push({ from: field.name, field: column.field })
+  }
+  const kept = columns.flatMap(({ field, from }) => (from === null ? [field] : []))
+  return {
+    schema: topic.id,
+    ...(as.length === 0 ? {} : { as }),
+    ...(out.length === 0 ? {} : { out }),
+    ...(kept.length === 0 ? {} : { kept }),
+  }
+}
+
+function sameField(a: Field, b: Field): boolean {
+  const [first, second] = [a, b].map(({ name, type, nullable }) => ({ name, type, nullable }))
+  return JSON.stringify(first) === JSON.stringify(second)
+}
+
+/** A row that the target's columns do not hold, and the first of them that does not. */
+export interface Misfit {
+  readonly row: number
+  readonly field: Field
+  readonly isNull: boolean
+}
+
+export interface Shaped {
+  /** All rows, in the target's schema; what does not fit is null in it. */
+  readonly batch: Batch
+  /** By ascending row, one a row. */
+  readonly misfits: readonly Misfit[]
+}
+
+/**
+ * Rows of the topic as the target has them. Also rows of an older schema of the topic, which are sent
+ * again: its fields are found by their names. Columns that are alike are shared, not copied.
+ */
+export function shapeBatch(batch: Batch, target: Target): Shaped {
+  if (batch.schema.id === target.schema.id) return { batch, misfits: [] }
+  const columns =
+    target.columns ?? target.schema.fields.map((field) => ({ field, from: field.name }))
+  const misfits = new Map<number, Misfit>()
+  const shaped = columns.map(({ field, from }, index) => {
+    const source = sourceIndex(batch.schema, field, from)
+    const isKey = target.schema.key.includes(index)
+    const mayLack = (row: number): boolean => !isKey && keyAlone(batch, row)
+    const refuse = (row: number, isNull: boolean): void => {
+      if (!mayLack(row) && !misfits.has(row)) misfits.set(row, { row, field, isNull })
+    }
+    if (source < 0) {
+      if (!field.nullable) for (let row = 0; row < batch.rows; row++) refuse(row, true)
+      return nullColumn(field, batch.rows)
+    }
+    const given = batch.schema.fields[source]!
+    const { column, refused } = convertColumn(given.type, batch.columns[source]!, field.type)
+    for (const row of refused) refuse(row, false)
+    if (given.nullable && !field.nullable) {
+      for (const row of nullRows(column)) refuse(row, true)
+    }
+    return column
+  })
+  const { weights, ops, timesUs } = batch
+  return {
+    batch: makeBatch(target.schema, shaped, weights, ops, timesUs),
+    misfits: [...misfits.values()].sort((a, b) => a.row - b.row),
+  }
+}
+
+function sourceIndex({ fields }: Schema, { name }: Field, from: string | null): number {
+  const own = fields.findIndex((field) => field.name === from)
+  return own >= 0 ? own : fields.findIndex((field) => field.name === name)
+}
+
+/** Of such a row only the key is sure: that the rest is missing says nothing. */
+function keyAlone({ schema, weights }: Batch, row: number): boolean {
+  return schema.changelog === 'upsert' && weights[row]! < 0
+}
+
+function nullColumn({ type }: Field, rows: number): Column {
+  const builder = builderFor(type)
+  for (let row = 0; row < rows; row++) builder.appendNull()
+  return builder.finish()
+}
+
+function* nullRows(column: Column): Iterable<number> {
+  if (column.validity === null) return
+  for (let row = 0; row < column.length; row++) if (isNull(column, row)) yield row
+}
