@@ -21,6 +21,8 @@ export interface Attempt {
   readonly attempt: number
   /** null = truncate. */
   readonly numbers: readonly number[] | null
+  /** Of rows that are sent once more. */
+  readonly origin?: 'live' | 'retry' | 'replay'
 }
 
 export interface SinkScript {
@@ -63,7 +65,9 @@ class ScriptedSink implements Sink {
 
   async write(sent: SinkBatch, signal: AbortSignal): Promise<SinkResult> {
     const { id, topic, offset, attempt, batch } = sent
-    return this.#attempt({ id, topic, offset, attempt, numbers: numbersOf(batch) }, signal)
+    const { origin } = sent
+    const seen = { id, topic, offset, attempt, numbers: numbersOf(batch) }
+    return this.#attempt(origin === undefined ? seen : { ...seen, origin }, signal)
   }
 
   async truncate(...[topic, { id, offset }, signal]: Parameters<Sink['truncate']>): Promise<void> {
