@@ -3,6 +3,9 @@
  * every retry, because there only the server's deduplication window stands between a batch sent twice
  * and its rows appearing twice (docs/decisions/0005).
  *
+ * Rows that are sent once more (`origin`) lie behind the newest ones: of them exactly their own offsets
+ * are looked for, at every attempt, since they may be there from any time before.
+ *
  * It also finds the table of another log: one whose log was deleted and begun anew counts offsets
  * from 0 again, and its rows would lose against the old ones in silence.
  */
@@ -16,22 +19,27 @@ import { orderColumn, type TablePlan } from './plan.ts'
 export async function rowsPresent(
   server: ClickHouseServer,
   plan: TablePlan,
-  { batch, offset }: SinkBatch,
+  { batch, offset, origin = 'live' }: SinkBatch,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const { name, base } = orderColumn(plan.mode)
   const column = quoteIdentifier(name)
+  // Beyond the newest batch there is nothing of ours, so that whatever is found there is not ours.
+  const until = origin === 'live' ? '' : `AND ${column} < {to:UInt64}`
   const found = await server.query<{ at: string; us: string }>(
     `Look for rows in ${plan.table}`,
     `SELECT ${column} AS at, toUnixTimestamp64Micro(\`_sluice_ts\`) AS us
-     FROM ${qualified(server.database, plan.table)} WHERE ${column} >= {from:UInt64}
+     FROM ${qualified(server.database, plan.table)} WHERE ${column} >= {from:UInt64} ${until}
      LIMIT {limit:UInt64}`,
-    { params: { from: offset + base, limit: batch.rows + 1 }, signal },
+    {
+      params: { from: offset + base, to: offset + base + batch.rows, limit: batch.rows + 1 },
+      signal,
+    },
   )
   const present = new Uint8Array(batch.rows)
   for (const { at, us } of found) {
     const row = Number(at) - base - offset
-    // One log never writes two times at one offset, and this is the newest batch of ours.
+    // One log never writes two times at one offset, and a live batch is the newest one of ours.
     if (row >= batch.rows || Number(us) !== batch.timesUs[row]) throw ahead(server, plan)
     present[row] = 1
   }

@@ -4,7 +4,8 @@
  *
  *   upsert   a row's version is its offset + 1, so a batch sent again can only write what is there;
  *   append   the INSERT's token is made of the batch's id, which the table remembers, and before
- *            every insert that may be a repetition the table is asked which rows it holds.
+ *            every insert that may be a repetition (one of rows that are sent once more always is)
+ *            the table is asked which rows it holds.
  */
 import type { Context } from '../../core/connector/context.ts'
 import type {
@@ -68,9 +69,9 @@ export class ClickHouseSink implements Sink {
     }
     const { plan } = state
     const { rows, refused } = screen(plan, batch.batch)
-    const maybeThere = !state.looked || (plan.mode === 'append' && batch.attempt > 1)
+    const maybeThere = mayBeThere(state, batch)
     const present = maybeThere ? await rowsPresent(this.#server, plan, batch, signal) : null
-    state.looked = true
+    if (isLive(batch)) state.looked = true
     const poisoned = await this.#insert(
       plan,
       batch,
@@ -115,6 +116,18 @@ export class ClickHouseSink implements Sink {
       },
     })
   }
+}
+
+/** Rows at the cursor, not such as are sent once more. */
+function isLive({ origin = 'live' }: SinkBatch): boolean {
+  return origin === 'live'
+}
+
+/** Whether the table has to be asked which of the rows it holds. */
+function mayBeThere({ plan, looked }: TopicState, batch: SinkBatch): boolean {
+  // An old version of a row never wins over a newer one, so that upsert need not ask.
+  if (!isLive(batch)) return plan.mode === 'append'
+  return !looked || (plan.mode === 'append' && batch.attempt > 1)
 }
 
 function presence(present: Uint8Array, rows: Int32Array): 'all' | 'some' | 'none' {

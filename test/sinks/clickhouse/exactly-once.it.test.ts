@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
 import { batchOf } from '../../conformance/rows.ts'
+import { waitFor } from '../../support/env.ts'
 import { crashBatch } from './crash-child.ts'
 import { clickhouseSuite, never, openSink, send } from './harness.ts'
 
@@ -201,6 +202,50 @@ test('a row’s place is its offset, counted from 1 as a version and from 0 as a
       { n: '0', v: String(2 ** 40 + 1) },
       { n: '1', v: String(2 ** 40 + 2) },
     ],
+  )
+})
+
+/** Rows of an append topic, each with a time that its number tells: the same row in whatever batch. */
+function timed(from: number, to: number) {
+  const rows = Array.from({ length: to - from }, (_, i) => ({
+    values: { n: from + i, v: 'x' },
+    timeUs: 1e15 + from + i,
+  }))
+  return batchOf(append, rows)
+}
+
+test('append: rows that are sent once more are there once, whichever of them were there before', async () => {
+  const topic = 'src.again'
+  const [a, b, c] = [timed(0, 10), timed(10, 12), timed(12, 20)]
+  await using sink = await openSink({ url: suite.server.url })
+  await send(sink, topic, a)
+  // Rows 10 and 11 were refused: they are not there, and what came after them is.
+  await send(sink, topic, c, { offset: 12 })
+  await forgetTokens('again')
+  const retry = { id: 'retry:0:0', offset: 10, origin: 'retry' } as const
+  await send(sink, topic, b, retry)
+  assert.deepEqual(await counts('again'), [20, 20])
+  await forgetTokens('again')
+  await using restarted = await openSink({ url: suite.server.url })
+  await send(restarted, topic, b, retry)
+  // The first batch of a process may be one of old rows: that newer ones are there is no other log.
+  await send(restarted, topic, timed(5, 15), { id: 'r', offset: 5, origin: 'replay' })
+  assert.deepEqual(await counts('again'), [20, 20])
+  await suite.server.command('ALTER TABLE again DELETE WHERE n IN (3, 11, 17)')
+  await waitFor('the deletion', async () => (await counts('again'))[0] === 17)
+  await send(restarted, topic, timed(0, 20), { id: 'r2', origin: 'replay' })
+  assert.deepEqual(await counts('again'), [20, 20])
+  await send(restarted, topic, timed(20, 25), { offset: 20 })
+  assert.deepEqual(await counts('again'), [25, 25])
+})
+
+test('append: rows of another log are found by a replay too', async () => {
+  await using sink = await openSink({ url: suite.server.url })
+  await send(sink, 'src.stranger', numbered(append, 0, 10))
+  const rows = [{ values: { n: 1, v: 'x' }, timeUs: 5e15 }]
+  await assert.rejects(
+    send(sink, 'src.stranger', batchOf(append, rows), { id: 's', offset: 4, origin: 'replay' }),
+    fault('sink.clickhouse.table_ahead', 'config'),
   )
 })
 

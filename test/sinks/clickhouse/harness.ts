@@ -45,14 +45,15 @@ export interface SendOptions {
   readonly id?: string
   readonly offset?: number
   readonly attempt?: number
+  readonly origin?: 'live' | 'retry' | 'replay'
 }
 
 /** Evolves and writes one batch. */
 export async function send(sink: Sink, topic: string, batch: Batch, options: SendOptions = {}) {
-  const { offset = 0, attempt = 1 } = options
+  const { offset = 0, attempt = 1, origin = 'live' } = options
   const id = options.id ?? `${topic}-${offset}`
   await sink.evolve(topic, step(null, batch.schema), never)
-  return sink.write({ id, topic, batch, offset, attempt }, never)
+  return sink.write({ id, topic, batch, offset, attempt, origin }, never)
 }
 
 /** One server for a file's tests, which are skipped loudly where the engine has no build. */
