@@ -1,0 +1,296 @@
+/**
+ * The Postgres online store of Feast: a table a view, a row a feature, read by the unmodified SDK.
+ *
+ * Rows of a batch go out sorted by entity key, as binary arrays, so many values a statement. Each
+ * statement is a transaction of its own and may be repeated: what it does depends on offsets and event
+ * times alone (statements.ts).
+ */
+import { Pool, type PoolClient, type QueryResult, type QueryResultRow } from 'pg'
+import type { Context } from '../../../core/connector/context.ts'
+import type { Problem } from '../../../core/connector/problem.ts'
+import { SluiceError } from '../../../core/errors/error.ts'
+import { failpoint } from '../../../core/errors/failpoint.ts'
+import type { FeastConfig, TargetConfig } from '../config.ts'
+import { FeatureOp, type FeatureRows, type OnlineTarget, type TargetProblem } from '../target.ts'
+import type { FeatureView } from '../view.ts'
+import { byteaArray, float8Array, spansOf, textArray, timestamptzArray } from './arrays.ts'
+import { poolConfig } from './connection.ts'
+import { postgresError } from './errors.ts'
+import { stateArray, stateOf } from './state.ts'
+import {
+  deleteGuardStatement,
+  nullFeaturesStatement,
+  removeFeaturesStatement,
+  setStatement,
+  truncateGuardStatement,
+  truncateStatement,
+} from './statements.ts'
+import { Sweeper } from './sweeper.ts'
+import { ensureTable, tableName, type ViewTable } from './table.ts'
+import { searchable } from './value-text.ts'
+
+export type PostgresTargetConfig = Extract<TargetConfig, { readonly type: 'postgres' }>
+
+/** Values of one statement, and their bytes: what one transaction holds locks and memory for. */
+const valuesAtOnce = 50_000
+const bytesAtOnce = 8 << 20
+const connectionsMax = 4
+
+interface KnownView {
+  readonly table: ViewTable
+  readonly set: string
+}
+
+/** Sets up nothing yet: connects at the first call. Throws `sink.feast.postgres_url`. */
+export function openPostgresTarget(
+  target: PostgresTargetConfig,
+  { tombstones }: Pick<FeastConfig, 'tombstones'>,
+  ctx: Context,
+): PostgresTarget {
+  return new PostgresTarget(target, tombstones, ctx)
+}
+
+export class PostgresTarget implements OnlineTarget {
+  readonly #pool: Pool
+  readonly #schema: string
+  readonly #where: string
+  readonly #sweeper: Sweeper
+  readonly #views = new Map<string, KnownView>()
+
+  constructor(target: PostgresTargetConfig, tombstonesMs: number, ctx: Context) {
+    const config = poolConfig(target.url, `sluice ${ctx.pipeline}.${ctx.name}`)
+    this.#pool = new Pool({ ...config, max: connectionsMax, idleTimeoutMillis: 60_000 })
+    // An idle connection that breaks is replaced at the next use; unheard, it would end the process.
+    this.#pool.on('error', () => {})
+    this.#schema = target.schema
+    this.#where = `${config.host}:${config.port}`
+    const ask = async (text: string, values: unknown[], signal: AbortSignal): Promise<number> =>
+      this.#with('sweep', signal, async (query) => (await query(text, values)).rowCount ?? 0)
+    this.#sweeper = new Sweeper(ask, tombstonesMs, ctx)
+  }
+
+  async check(signal: AbortSignal): Promise<readonly Problem[]> {
+    try {
+      return await this.#with('look at the server', signal, async (query) => {
+        const { rows } = await query<{ there: boolean; create: boolean }>(
+          `SELECT to_regnamespace(quote_ident($1)) IS NOT NULL AS there,
+             CASE WHEN to_regnamespace(quote_ident($1)) IS NULL
+               THEN has_database_privilege(current_database(), 'CREATE')
+               ELSE has_schema_privilege($1, 'USAGE') END AS create`,
+          [this.#schema],
+        )
+        if (rows[0]?.create === true) return []
+        const missing = rows[0]?.there === true ? 'USAGE of' : 'the right to create'
+        return [
+          {
+            code: 'sink.feast.postgres_access',
+            severity: 'error',
+            message: `The user has not ${missing} schema ${this.#schema}.`,
+            remedy: `GRANT USAGE, CREATE ON SCHEMA "${this.#schema}" TO CURRENT_USER;`,
+          } satisfies Problem,
+        ]
+      })
+    } catch (thrown) {
+      signal.throwIfAborted()
+      const { code, message, remedy, fault } = postgresError(thrown, 'reach the online store')
+      return [{ code, severity: fault === 'transient' ? 'warning' : 'error', message, remedy }]
+    }
+  }
+
+  async evolve(view: FeatureView, signal: AbortSignal): Promise<void> {
+    const what = `make the table of view ${view.name}`
+    const table = await this.#with(what, signal, (_, client) =>
+      ensureTable(client, this.#schema, view),
+    )
+    const features = view.features.map(({ name }) => name)
+    const { hasNumbers } = table
+    const set = setStatement(table.name, { features, order: view.order, hasNumbers })
+    this.#views.set(view.name, { table, set })
+    this.#sweeper.watch(view, table.name)
+  }
+
+  async write(rows: FeatureRows, signal: AbortSignal): Promise<readonly TargetProblem[]> {
+    signal.throwIfAborted()
+    const sets: number[] = []
+    const deletes: number[] = []
+    for (let i = 0; i < rows.count; i++) {
+      if (rows.ops[i] === FeatureOp.delete) deletes.push(i)
+      else sets.push(i)
+    }
+    for (const chunk of chunks(rows, sorted(rows, sets))) await this.#set(rows, chunk, signal)
+    for (const chunk of chunks(rows, sorted(rows, deletes))) await this.#delete(rows, chunk, signal)
+    return []
+  }
+
+  async truncate(view: FeatureView, offset: number, signal: AbortSignal): Promise<void> {
+    // Rows before `offset` go, and the last of them is the one before it.
+    const state = stateOf(-1, offset - 1)
+    const name = tableName(this.#schema, view)
+    const what = `truncate view ${view.name}`
+    await this.#with(what, signal, (query) => query(truncateGuardStatement(name), [state]))
+    for (let touched = 1; touched > 0;) {
+      touched = await this.#transaction(what, signal, async (query) => {
+        const { rows } = await query<GoneKey>(truncateStatement(name), [state])
+        await query(removeFeaturesStatement(name), [keysOf(rows)])
+        return rows.length
+      })
+    }
+  }
+
+  /** One sweep now, for tests and for a sink that ends. */
+  sweep(signal: AbortSignal): Promise<number> {
+    return this.#sweeper.sweep(signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sweeper[Symbol.asyncDispose]()
+    await this.#pool.end()
+  }
+
+  async #set(rows: FeatureRows, chunk: Int32Array, signal: AbortSignal): Promise<void> {
+    const { view } = rows
+    const { set, table } = this.#known(view)
+    const values: Buffer[] = [
+      byteaArray(spansOf({ data: rows.keys, offsets: rows.keyOffsets }, chunk)),
+      timestamptzArray(rows.seconds, rows.nanos, chunk),
+      stateArray(rows, chunk),
+    ]
+    for (const [f, encoded] of rows.values.entries()) {
+      const { texts, numbers } = searchable(view.features[f]!.type, encoded, chunk)
+      values.push(byteaArray(spansOf(encoded, chunk)), textArray(texts))
+      if (table.hasNumbers) values.push(float8Array(numbers))
+    }
+    failpoint('feast.postgres.before_set')
+    await this.#with(`write view ${view.name}`, signal, (query) => query(set, values))
+    failpoint('feast.postgres.after_set')
+  }
+
+  async #delete(rows: FeatureRows, chunk: Int32Array, signal: AbortSignal): Promise<void> {
+    const { view } = rows
+    const { table } = this.#known(view)
+    const values = [
+      byteaArray(spansOf({ data: rows.keys, offsets: rows.keyOffsets }, chunk)),
+      timestamptzArray(rows.seconds, rows.nanos, chunk),
+      stateArray(rows, chunk),
+    ]
+    await this.#transaction(`delete from view ${view.name}`, signal, async (query) => {
+      const { rows: touched } = await query<GoneKey>(deleteGuardStatement(table.name), values)
+      const statement =
+        view.onDelete === 'null'
+          ? nullFeaturesStatement(table.name, table.hasNumbers)
+          : removeFeaturesStatement(table.name)
+      await query(statement, [keysOf(touched)])
+    })
+  }
+
+  #known(view: FeatureView): KnownView {
+    const known = this.#views.get(view.name)
+    if (known !== undefined) return known
+    throw new SluiceError('internal.bug', { message: `rows of ${view.name} before its columns` })
+  }
+
+  #transaction<T>(
+    what: string,
+    signal: AbortSignal,
+    body: (query: Query) => Promise<T>,
+  ): Promise<T> {
+    return this.#with(what, signal, async (query) => {
+      await query('BEGIN')
+      const result = await body(query)
+      await query('COMMIT')
+      return result
+    })
+  }
+
+  /** A connection on which anything failed is not used again: what is open on it ends with it. */
+  async #with<T>(
+    what: string,
+    signal: AbortSignal,
+    body: (query: Query, client: PoolClient) => Promise<T>,
+  ): Promise<T> {
+    signal.throwIfAborted()
+    let client: PoolClient | null = null
+    try {
+      client = await abortable(this.#pool.connect(), signal, (late) => late.release(true))
+      const taken = client
+      const query: Query = (text, values) => abortable(taken.query(text, values), signal, () => {})
+      const result = await body(query, taken)
+      client.release()
+      return result
+    } catch (thrown) {
+      client?.release(true)
+      signal.throwIfAborted()
+      throw postgresError(thrown, `${what} at ${this.#where}`)
+    }
+  }
+}
+
+type Query = <Row extends QueryResultRow>(
+  text: string,
+  values?: unknown[],
+) => Promise<QueryResult<Row>>
+
+interface GoneKey {
+  readonly entity_key: Buffer
+  readonly is_gone: boolean
+}
+
+function keysOf(rows: readonly GoneKey[]): Buffer {
+  const gone = rows.filter(({ is_gone }) => is_gone).map(({ entity_key }) => entity_key)
+  const data = Buffer.concat(gone)
+  const offsets = new Int32Array(gone.length + 1)
+  for (const [i, key] of gone.entries()) offsets[i + 1] = offsets[i]! + key.length
+  return byteaArray(
+    spansOf(
+      { data, offsets },
+      Int32Array.from(gone, (_, i) => i),
+    ),
+  )
+}
+
+/** What the promise gives, or the signal's reason first; `late` is for what comes after that. */
+function abortable<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  late: (value: T) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      promise.then(late, () => {})
+      reject(signal.reason as Error)
+    }
+    if (signal.aborted) return stop()
+    signal.addEventListener('abort', stop, { once: true })
+    const settle = <V>(finish: (value: V) => void) => {
+      return (value: V): void => {
+        signal.removeEventListener('abort', stop)
+        finish(value)
+      }
+    }
+    promise.then(settle(resolve), settle(reject))
+  })
+}
+
+/** By entity key, as the server compares bytes. */
+function sorted({ keys, keyOffsets }: FeatureRows, rows: readonly number[]): Int32Array {
+  const buffer = Buffer.from(keys.buffer, keys.byteOffset, keys.byteLength)
+  return Int32Array.from(rows).sort((a, b) =>
+    buffer.compare(buffer, keyOffsets[b]!, keyOffsets[b + 1], keyOffsets[a]!, keyOffsets[a + 1]),
+  )
+}
+
+/** Runs of rows whose values fit one statement. */
+function* chunks(rows: FeatureRows, order: Int32Array): Generator<Int32Array> {
+  const rowsMax = Math.max(1, Math.floor(valuesAtOnce / (rows.values.length + 1)))
+  let start = 0
+  let bytes = 0
+  for (let i = 0; i < order.length; i++) {
+    const row = order[i]!
+    for (const { offsets } of rows.values) bytes += offsets[row + 1]! - offsets[row]!
+    if (i + 1 - start < rowsMax && bytes < bytesAtOnce) continue
+    yield order.subarray(start, i + 1)
+    start = i + 1
+    bytes = 0
+  }
+  if (start < order.length) yield order.subarray(start)
+}
