@@ -2,14 +2,16 @@
  * The entries under `sources` and `sinks`: each one's type is looked up, its own keys are checked by
  * its connector's schema, and the names are checked against each other.
  */
+import { defaultPolicy, type SchemaPolicy } from '../core/connector/schema-policy.ts'
 import type { SinkConnector } from '../core/connector/sink.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
 import type { ConfigDocument, Path } from './document.ts'
-import { checkSchema } from './issues.ts'
+import { checkBeside } from './issues.ts'
 import { isSecretAt, jsonSchemaOf, keysAt, type JsonSchema } from './json-schema.ts'
 import { didYouMean, nearest } from './nearest.ts'
 import type { KnownTopics, PipelineTransform } from './pipeline.ts'
-import { nameLengthMax, namePattern, type Registers } from './schema.ts'
+import { nameLengthMax, namePattern, sinkFrameJson, type Registers } from './schema.ts'
+import { checkPolicy, onSchemaChangeSchema, sinkFrame } from './sink-frame.ts'
 import { checkFrom } from './topics.ts'
 import type { TreeNode } from './tree.ts'
 
@@ -23,6 +25,7 @@ export interface Entry<Connector> {
 export type SourceEntry = Entry<SourceConnector<unknown>>
 export interface SinkEntry extends Entry<SinkConnector<unknown>> {
   readonly from: readonly string[]
+  readonly onSchemaChange: SchemaPolicy
 }
 
 export interface Entries {
@@ -40,17 +43,19 @@ export async function checkEntries(
   const sinkTypes = await loadTypes(document, 'sinks', registers.sinks)
   for (const [section, types, omitted] of [
     ['sources', sourceTypes, ['type']],
-    ['sinks', sinkTypes, ['type', 'from']],
+    ['sinks', sinkTypes, ['type', ...Object.keys(sinkFrame)]],
   ] as const) {
     for (const { path, connector } of types) {
       maskSecrets(document, document.node(path), jsonSchemaOf(connector.config), [])
     }
     checkUnknownTypes(document, section, registers[section], omitted)
   }
-  const sources = sourceTypes.map((found) => entryOf(document, found, ['type']))
+  const sources = sourceTypes.map((found) => entryOf(document, found, {}))
+  const frame = sinkFrameJson()
   const sinks = sinkTypes.map((found) => ({
-    ...entryOf(document, found, ['type', 'from']),
+    ...entryOf(document, found, frame),
     from: listOf(valueAt(document.value, [...found.path, 'from'])),
+    onSchemaChange: policyOf(document, found),
   }))
   return {
     sources,
@@ -115,11 +120,23 @@ function checkUnknownTypes(
 function entryOf<Connector extends SourceConnector<unknown> | SinkConnector<unknown>>(
   document: ConfigDocument,
   { name, kind, path, connector }: Found<Connector>,
-  omitted: readonly string[],
+  frame: Readonly<Record<string, JsonSchema>>,
 ): Entry<Connector> {
   const whole = valueAt(document.value, path) as Readonly<Record<string, unknown>>
-  const own = Object.fromEntries(Object.entries(whole).filter(([key]) => !omitted.includes(key)))
-  return { name, kind, connector, config: checkSchema(document, path, own, connector.config) }
+  const own = Object.fromEntries(
+    Object.entries(whole).filter(([key]) => key !== 'type' && !Object.hasOwn(frame, key)),
+  )
+  const config = checkBeside(document, path, own, { schema: connector.config, beside: frame })
+  return { name, kind, connector, config }
+}
+
+/** The frame's own check reports what is wrong with it. */
+function policyOf(document: ConfigDocument, found: Found<SinkConnector<unknown>>): SchemaPolicy {
+  const said = valueAt(document.value, [...found.path, 'on_schema_change'])
+  const parsed = said === undefined ? null : onSchemaChangeSchema.safeParse(said)
+  if (parsed?.success !== true) return defaultPolicy
+  checkPolicy(document, found, parsed.data)
+  return parsed.data
 }
 
 /** Masks every literal at a secret's place, also one whose key is misspelt. */
@@ -217,20 +234,21 @@ function checkAllFrom(
     const isList = document.node(path)?.kind === 'list'
     for (const [index, name] of sink.from.entries()) {
       const at = isList ? [...path, index] : path
-      if (document.unresolvedUnder(at) || isDeadLetters(document, sink.name, name)) continue
+      if (document.unresolvedUnder(at) || isSideTopic(document, sink.name, name)) continue
       const problem = checkFrom(name, known)
       if (problem !== null) document.add(problem.code, at, problem)
     }
   }
 }
 
-/** `<task>.dead_letters` of any other task: the rows that it set aside are a topic like others. */
-function isDeadLetters(document: ConfigDocument, sink: string, topic: string): boolean {
-  const [owner = '', rest] = topic.split('.')
-  if (rest !== 'dead_letters' || topic.split('.').length !== 2 || owner === sink) return false
-  return ['sources', 'transforms', 'sinks'].some((section) =>
-    document.keys([section]).includes(owner),
-  )
+/** `<task>.dead_letters` or `<sink>.schema_changes` of any other task: a topic like others. */
+function isSideTopic(document: ConfigDocument, sink: string, topic: string): boolean {
+  const [owner = '', rest, ...more] = topic.split('.')
+  if (more.length > 0 || owner === sink) return false
+  const isSink = document.keys(['sinks']).includes(owner)
+  if (rest === 'schema_changes') return isSink
+  if (rest !== 'dead_letters') return false
+  return isSink || ['sources', 'transforms'].some((part) => document.keys([part]).includes(owner))
 }
 
 /** Topics that the file alone tells; a source whose topics depend on the server leaves its prefix open. */

@@ -9,6 +9,7 @@ import { isSecretAt, jsonSchemaOf, keysAt, schemasAt, type JsonSchema } from './
 import { didYouMean, nearest } from './nearest.ts'
 
 type Issue = z.core.$ZodIssue
+type Keys = Readonly<Record<string, JsonSchema>>
 
 /**
  * Checks `value`, which stands at `base`. Returns the parsed value, in which references without a
@@ -20,11 +21,22 @@ export function checkSchema(
   value: unknown,
   schema: z.ZodType,
 ): { readonly config: unknown } | undefined {
+  return checkBeside(document, base, value, { schema, beside: {} })
+}
+
+/** The same where keys of `beside` may stand too, which are checked elsewhere: a misspelt key may be one of them. */
+export function checkBeside(
+  document: ConfigDocument,
+  base: Path,
+  value: unknown,
+  { schema, beside }: { readonly schema: z.ZodType; readonly beside: Keys },
+): { readonly config: unknown } | undefined {
   const first = attempt(schema, value)
   const retyped = first.success ? undefined : retype(document, base, value, first.issues)
   const result = retyped === undefined ? first : attempt(schema, retyped)
   if (result.success) return { config: result.data }
-  const json = jsonSchemaOf(schema)
+  const own = jsonSchemaOf(schema)
+  const json = { ...own, properties: { ...own.properties, ...beside } }
   const misspelt = misspeltKeys(document, base, result.issues, json)
   for (const issue of result.issues) {
     // `tabels` already says that `tables` is missing.
@@ -176,7 +188,9 @@ function addUnion(
   json: JsonSchema,
 ): void {
   const local = plain(issue.path)
-  const inside = issue.errors.filter((branch) => !branch.some((one) => isWrongTypeHere(one)))
+  const value = [...base, ...local].reduce<unknown>(at, document.value)
+  const isOther = (one: Issue): boolean => isWrongTypeHere(one) || isNoWord(one, value)
+  const inside = issue.errors.filter((branch) => !branch.some(isOther))
   const branch = inside.length === 1 ? inside[0] : undefined
   if (branch !== undefined) {
     for (const inner of branch) {
@@ -197,6 +211,11 @@ function addUnion(
 
 function isWrongTypeHere(issue: Issue): boolean {
   return issue.path.length === 0 && issue.code === 'invalid_type'
+}
+
+/** A list or a mapping where one of a few words stands otherwise. */
+function isNoWord(issue: Issue, value: unknown): boolean {
+  return issue.path.length === 0 && issue.code === 'invalid_value' && typeof value === 'object'
 }
 
 function expectedHere(issue: Issue): readonly string[] {

@@ -128,8 +128,8 @@ async function check(document: ConfigDocument, registers: Registers): Promise<Ch
         config === undefined ? [] : [{ name, kind, connector, config: config.config }],
       ),
       transforms,
-      sinks: entries.sinks.flatMap(({ name, kind, connector, config, from }) =>
-        config === undefined ? [] : [{ name, kind, connector, config: config.config, from }],
+      sinks: entries.sinks.flatMap(({ config, ...sink }) =>
+        config === undefined ? [] : [{ ...sink, config: config.config }],
       ),
     }
   }

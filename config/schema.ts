@@ -8,6 +8,7 @@ import { secretText } from '../core/connector/secret.ts'
 import type { SinkConnector } from '../core/connector/sink.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
 import { jsonSchemaOf, type JsonSchema } from './json-schema.ts'
+import { sinkFrame } from './sink-frame.ts'
 
 /** Lazy registers of source and sink types, as in connectors/index.ts and sinks/index.ts. */
 export interface Registers {
@@ -60,13 +61,6 @@ const transformSchema = z.strictObject({
     }),
 })
 
-/** What sinks read: names, short names, and `*` for any characters. */
-export const fromSchema = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).meta({
-  description:
-    'What the sink receives: the name of a transform, a topic (`shop.public.orders`, or `orders` while only one fits), or a pattern such as `shop.*`; one or a list.',
-  examples: ['revenue_per_minute', ['shop.*', 'revenue_per_minute']],
-})
-
 const sourcesText = 'Where rows come from, by name. Its topics are `<name>.<schema>.<table>`.'
 const transformsText = 'Streaming SQL, by name.'
 const sinksText = 'Where rows go, by name.'
@@ -90,7 +84,7 @@ export const pipelineSchema = z.strictObject({
     .optional()
     .meta({ description: transformsText }),
   sinks: z
-    .record(z.string(), z.looseObject({ type: z.string(), from: fromSchema }))
+    .record(z.string(), z.looseObject({ type: z.string(), ...sinkFrame }))
     .optional()
     .meta({ description: sinksText }),
 })
@@ -98,7 +92,7 @@ export const pipelineSchema = z.strictObject({
 /** The JSON Schema of a whole pipeline file, for editors; loads every source and sink. */
 export async function pipelineJsonSchema(registers: Registers): Promise<JsonSchema> {
   const frame = jsonSchemaOf(pipelineSchema)
-  const from = jsonSchemaOf(fromSchema)
+  const common = sinkFrameJson()
   const named = (description: string, entry: JsonSchema): JsonSchema => ({
     type: 'object',
     description,
@@ -109,9 +103,9 @@ export async function pipelineJsonSchema(registers: Registers): Promise<JsonSche
     ...frame,
     properties: {
       ...frame.properties,
-      sources: named(sourcesText, oneOfTypes(await schemasOf(registers.sources), {})),
+      sources: named(sourcesText, oneOfTypes(await schemasOf(registers.sources), {}, [])),
       transforms: named(transformsText, jsonSchemaOf(transformSchema)),
-      sinks: named(sinksText, oneOfTypes(await schemasOf(registers.sinks), { from })),
+      sinks: named(sinksText, oneOfTypes(await schemasOf(registers.sinks), common, ['from'])),
     },
   }
   return {
@@ -119,6 +113,13 @@ export async function pipelineJsonSchema(registers: Registers): Promise<JsonSche
     title: 'Sluice pipeline',
     ...(allowReferences(schema) as JsonSchema),
   } as JsonSchema
+}
+
+/** What every sink takes beside its own keys, by key. */
+export function sinkFrameJson(): Readonly<Record<string, JsonSchema>> {
+  return Object.fromEntries(
+    Object.entries(sinkFrame).map(([key, schema]) => [key, jsonSchemaOf(schema)]),
+  )
 }
 
 async function schemasOf(
@@ -134,12 +135,13 @@ async function schemasOf(
 function oneOfTypes(
   types: ReadonlyMap<string, JsonSchema>,
   common: Readonly<Record<string, JsonSchema>>,
+  required: readonly string[],
 ): JsonSchema {
   const oneOf = [...types].map(([type, schema]) => ({
     ...schema,
     title: type,
     properties: { type: { const: type }, ...common, ...schema.properties },
-    required: ['type', ...Object.keys(common), ...(schema.required ?? [])],
+    required: ['type', ...required, ...(schema.required ?? [])],
   }))
   return { type: 'object', oneOf }
 }

@@ -1,7 +1,7 @@
 /** docs/config.md: every key of a pipeline file, from the same schemas that check it. */
 import { readFileSync } from 'node:fs'
 import { jsonSchemaOf, type JsonSchema } from '../config/json-schema.ts'
-import { fromSchema, pipelineSchema, type Registers } from '../config/schema.ts'
+import { pipelineSchema, sinkFrameJson, type Registers } from '../config/schema.ts'
 
 export async function configDocs(registers: Registers): Promise<string> {
   const frame = jsonSchemaOf(pipelineSchema)
@@ -39,10 +39,9 @@ export async function configDocs(registers: Registers): Promise<string> {
   for (const [type, load] of Object.entries(registers.sinks)) {
     const { config, delivery } = await load()
     const schema = jsonSchemaOf(config)
-    const from = jsonSchemaOf(fromSchema)
     const whole = {
       ...schema,
-      properties: { from, ...schema.properties },
+      properties: { ...sinkFrameJson(), ...schema.properties },
       required: ['from', ...(schema.required ?? [])],
     }
     lines.push('', `## sinks.\\<name\\> with \`type: ${type}\``, '')

@@ -1,4 +1,5 @@
 /** From a checked pipeline to the tasks that run it: who reads what, from which chain. */
+import type { SchemaPolicy } from '../connector/schema-policy.ts'
 import type { SinkConnector } from '../connector/sink.ts'
 import type { SourceConnector } from '../connector/source.ts'
 import { readHead } from '../log/head.ts'
@@ -30,6 +31,7 @@ export interface PipelineParts {
     readonly connector: SinkConnector<unknown>
     readonly config: unknown
     readonly from: readonly string[]
+    readonly onSchemaChange?: SchemaPolicy
   }[]
 }
 
@@ -75,8 +77,14 @@ export function pipelineTasks(pipeline: PipelineParts, settings: RunSettings): H
     }
     tasks.push({ kind: 'transform', name: transform, run })
   }
-  for (const { name: sink, connector, config, from } of sinks) {
-    const task = { connector, config, from, chains: inputChains }
+  for (const { name: sink, ...given } of sinks) {
+    // Another sink's dead letters and decisions are topics too, on its own chain.
+    const beside = sinks.flatMap(({ name: other }) =>
+      other !== sink && given.from.some((entry) => entry.startsWith(`${other}.`))
+        ? [chainName(name, 'deliver', other)]
+        : [],
+    )
+    const task = { ...given, chains: [...inputChains, ...beside] }
     tasks.push({ kind: 'deliver', name: sink, run: (ctx, signal) => runDeliver(task, ctx, signal) })
   }
   return tasks

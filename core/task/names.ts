@@ -30,11 +30,11 @@ export function schemaChangesTopic(sink: string): string {
 
 /**
  * Whether a topic is meant by one entry of `from`: its full name, a unique tail of it (`orders`,
- * `public.orders`), or a pattern in which `*` stands for any characters (`shop.*`). Dead letters are
- * meant only when named in full.
+ * `public.orders`), or a pattern in which `*` stands for any characters (`shop.*`). Dead letters and
+ * what was decided about schemas are meant only when named in full.
  */
 export function topicMatches(entry: string, topic: string): boolean {
   if (entry === topic) return true
-  if (topic.endsWith('.dead_letters')) return false
+  if (topic.endsWith('.dead_letters') || /^[^.]+\.schema_changes$/.test(topic)) return false
   return entry.includes('*') ? matchTopic(entry, topic) : topic.endsWith(`.${entry}`)
 }

@@ -111,6 +111,12 @@ export const configCodes = {
     cause: 'Transforms read each other in a circle.',
     remedy: 'Break the circle: a transform can only read what exists without it.',
   },
+  'config.schema_change_refused': {
+    fault: 'config',
+    cause:
+      'Under `on_schema_change`, a sink is told to follow a change that its target cannot follow.',
+    remedy: 'Write one of the other words; docs/schema-changes.md says what each sink can do.',
+  },
   'config.unresolved': {
     fault: 'config',
     cause: 'A `${…}` reference names an environment variable or a file that is not there.',
