@@ -213,8 +213,11 @@ export class PostgresTarget implements OnlineTarget {
     try {
       client = await abortable(this.#pool.connect(), signal, (late) => late.release(true))
       const taken = client
+      // While it is lent out, a lost connection is the failure of the query that waits on it.
+      client.on('error', ignore)
       const query: Query = (text, values) => abortable(taken.query(text, values), signal, () => {})
       const result = await body(query, taken)
+      client.off('error', ignore)
       client.release()
       return result
     } catch (thrown) {
@@ -224,6 +227,8 @@ export class PostgresTarget implements OnlineTarget {
     }
   }
 }
+
+function ignore(): void {}
 
 type Query = <Row extends QueryResultRow>(
   text: string,
