@@ -10,6 +10,7 @@ import { readHead } from '../log/head.ts'
 import { ChainWriter } from '../log/writer.ts'
 import type { TaskContext } from './context.ts'
 import { DeliveryLog } from './delivery-log.ts'
+import { DeliveryStatus } from './delivery-status.ts'
 import { chainName, topicMatches } from './names.ts'
 import { TopicDelivery } from './topic-delivery.ts'
 
@@ -33,6 +34,8 @@ export async function runDeliver(
   const known = await knownTopics(task, ctx, signal)
   await using sink = await task.connector.open(task.config, [...known.values()], ctx)
   const commits = new DeliveryLog(writer, ctx)
+  ctx.report({ state: 'running', detail: '' })
+  const status = new DeliveryStatus(ctx)
   const batching = task.connector.batching(task.config)
   const running = new Map<string, Promise<void>>()
   const failed = new AbortController()
@@ -48,6 +51,7 @@ export async function runDeliver(
       sink,
       commits,
       ctx,
+      status,
     })
     running.set(
       topic,
@@ -58,7 +62,6 @@ export async function runDeliver(
       }),
     )
   }
-  ctx.report({ state: 'running', detail: '' })
   const watchers = task.chains.map((name) =>
     watchTopics(ctx, name, start, stop).catch((error: unknown) => {
       if (!stop.aborted) failure ??= { error }

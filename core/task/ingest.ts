@@ -13,6 +13,7 @@ import type { Commit, LogEntry } from '../log/types.ts'
 import { ChainWriter } from '../log/writer.ts'
 import type { FlushPolicy, TaskContext } from './context.ts'
 import { FlushTimer } from './flush.ts'
+import { Lag } from './lag.ts'
 import { chainName, sourceTopic } from './names.ts'
 import { entryBytes, Transactions } from './transactions.ts'
 import { Unchanged } from './unchanged.ts'
@@ -59,8 +60,11 @@ class Ingest {
   #ready: LogEntry[] = []
   #readyBytes = 0
   #readyRows = 0
-  /** Commit time at the source of the newest row waiting. */
-  #newestUs = 0
+  /** Commit time at the source of the oldest row waiting; Infinity = none is. */
+  #oldestUs = Infinity
+  readonly #lag: Lag
+  /** Whether the source has said anything yet: before, nobody knows how far behind it is. */
+  #heard = false
   /** Where the source is once `#ready` is committed. */
   #position: Position | null
   #committed: Position | null
@@ -88,6 +92,7 @@ class Ingest {
     this.#committed = writer.head.position === null ? null : toPosition(writer.head.position)
     this.#position = this.#committed
     this.#lastCommitMs = ctx.clock.nowMs()
+    this.#lag = new Lag(ctx.clock)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -99,6 +104,7 @@ class Ingest {
       // What is whole and staged is committed before the task ends; open transactions come again.
       await this.#finish()
     } finally {
+      this.#lag.lost()
       this.#shutdown.abort(signal.reason)
       reading.abort(signal.reason)
       await this.#inFlight?.catch(() => {})
@@ -144,6 +150,8 @@ class Ingest {
 
   async #take(batch: SourceBatch): Promise<void> {
     const { transaction, end } = batch
+    if (!this.#heard) this.#ctx.report({ lagMs: this.#lag.read })
+    this.#heard = true
     const scope = transaction === null ? null : transaction.id
     const entries: LogEntry[] = []
     for (const change of batch.changes) entries.push(await this.#entryOf(change, batch))
@@ -177,7 +185,7 @@ class Ingest {
       this.#ready.push(entry)
       if (entry.kind === 'rows' && entry.batch.rows > 0) {
         this.#readyRows += entry.batch.rows
-        this.#newestUs = entry.batch.timesUs.at(-1)!
+        this.#oldestUs = Math.min(this.#oldestUs, entry.batch.timesUs[0]!)
       }
       if (entry.kind === 'staged')
         for (const block of entry.segment.blocks) this.#readyRows += block.rows
@@ -208,11 +216,13 @@ class Ingest {
     const rows = this.#readyRows
     const { clock } = this.#ctx
     const position = this.#position
+    if (this.#oldestUs !== Infinity) this.#lag.begin(this.#oldestUs / 1000)
+    this.#oldestUs = Infinity
     this.#ready = []
     this.#readyBytes = 0
     this.#readyRows = 0
     this.#timer.started(clock.nowMs())
-    const flight = this.#commit(entries, position, { rows, bytes, newestUs: this.#newestUs })
+    const flight = this.#commit(entries, position, { rows, bytes })
     this.#inFlight = flight
     // Awaited by the loop; this only keeps an early rejection from being reported as unhandled.
     flight.catch(() => {})
@@ -221,7 +231,7 @@ class Ingest {
   async #commit(
     entries: readonly LogEntry[],
     position: Position | null,
-    size: { readonly rows: number; readonly bytes: number; readonly newestUs: number },
+    size: { readonly rows: number; readonly bytes: number },
   ): Promise<void> {
     const startedMs = this.#ctx.clock.nowMs()
     const unchanged = this.#unchanged.seal()
@@ -232,7 +242,7 @@ class Ingest {
     this.#ctx.metrics.observe('commit_seconds', (nowMs - startedMs) / 1000)
     this.#ctx.metrics.observe('commit_rows', size.rows)
     this.#ctx.metrics.count('commits_total')
-    if (size.rows > 0) this.#ctx.report({ lagMs: Math.max(0, nowMs - size.newestUs / 1000) })
+    this.#lag.end()
     this.#lastCommitMs = nowMs
     this.#timer.finished(nowMs)
     await this.#unchanged.committed(unchanged, commit.seq)

@@ -11,6 +11,7 @@ import type { TaskContext } from './context.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { deliveryHash } from './delivery-hash.ts'
 import type { DeliveredTopic, DeliveryLog, DeliveryPlan, TopicState } from './delivery-log.ts'
+import type { DeliveryStatus } from './delivery-status.ts'
 import { Pace } from './pace.ts'
 import { Sender } from './sender.ts'
 import { deliveryEnd, TopicFeed, type Delivery } from './topic-feed.ts'
@@ -24,6 +25,7 @@ interface Options {
   readonly sink: Sink
   readonly commits: DeliveryLog
   readonly ctx: TaskContext
+  readonly status: DeliveryStatus
 }
 
 interface Flight {
@@ -54,7 +56,7 @@ export class TopicDelivery {
   #filling: Promise<void> | null = null
   #filled = false
 
-  constructor({ topic, chain, firstSeq, batching, sink, commits, ctx }: Options) {
+  constructor({ topic, chain, firstSeq, batching, sink, commits, ctx, status }: Options) {
     this.#topic = { name: topic, chain }
     this.#commits = commits
     this.#ctx = ctx
@@ -62,11 +64,27 @@ export class TopicDelivery {
     this.#limits = batching
     this.#sender = new Sender(topic, sink, ctx, {
       pressed: () => this.#pace.pressed(),
-      parked: (error) => this.#park(error),
+      retrying: (error) => status.failed(topic, 'retrying', error),
+      parked: async (error) => {
+        status.failed(topic, 'parked', error)
+        await this.#park(error)
+      },
+      well: () => status.well(topic),
     })
     this.#state = commits.begin(this.#topic, firstSeq)
     const place = { offset: this.#state.done, seq: this.#state.seq }
     this.#feed = new TopicFeed(ctx.log, chain, topic, place, ctx.clock)
+    // What was wrong before a restart is said again if it still is.
+    status.well(topic)
+    status.add(this)
+  }
+
+  /** For the live status; see TopicLag. */
+  get waitsSinceMs(): number | null | undefined {
+    return this.#flights[0]?.delivery.timeMs ?? this.#feed.waitsSinceMs
+  }
+  get backlogBytes(): number {
+    return this.#flightBytes + this.#feed.bufferedBytes
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -118,8 +136,11 @@ export class TopicDelivery {
   #hasRoom(): boolean {
     const { ahead = 0, bytesMax } = this.#limits
     if (this.#flights.length === 0) return true
-    const bytes = this.#flights.reduce((sum, { delivery }) => sum + bytesOf(delivery), 0)
-    return this.#flights.length <= ahead && bytes < bytesMax * aheadBytesFactor
+    return this.#flights.length <= ahead && this.#flightBytes < bytesMax * aheadBytesFactor
+  }
+
+  get #flightBytes(): number {
+    return this.#flights.reduce((sum, { delivery }) => sum + bytesOf(delivery), 0)
   }
 
   /** Whether what comes next may be sent beside what is under way. */
@@ -176,8 +197,6 @@ export class TopicDelivery {
       const rows = delivery.kind === 'rows' ? delivery.batch.rows : 1
       this.#pace.sent(clock.nowMs(), rows)
       this.#ctx.progress(rows, bytesOf(delivery))
-      const backlogBytes = this.#feed.bufferedBytes
-      this.#ctx.report({ lagMs: clock.nowMs() - delivery.timeMs, backlogBytes })
     }
     const plans = plansOf(this.#flights.map((flight) => flight.plan))
     const seq = this.#flights[0]?.seq ?? this.#feed.place.seq
