@@ -46,7 +46,7 @@ export function troubleText({ about, code, message }: TroubleGroup): string {
 }
 
 /** `a, b, c and 7 more`. */
-export function firstNames(names: readonly string[]): string {
+function firstNames(names: readonly string[]): string {
   const more = names.length - shownMax
   return names.slice(0, shownMax).join(', ') + (more > 0 ? ` and ${more} more` : '')
 }

@@ -3,7 +3,6 @@
  * whole what its worst topic makes of it.
  */
 import type { SluiceError } from '../errors/error.ts'
-import { firstNames } from '../observe/troubles.ts'
 import type { TaskContext } from './context.ts'
 
 /** What a topic knows of itself. */
@@ -45,10 +44,10 @@ export class DeliveryStatus {
 
   #report(): void {
     const parked = this.#named('parked')
-    if (parked.length > 0) return this.#ctx.report({ state: 'parked', detail: firstNames(parked) })
+    if (parked.length > 0) return this.#ctx.report({ state: 'parked', detail: whichOf(parked) })
     const retrying = this.#named('retrying')
     const state = retrying.length > 0 ? 'retrying' : 'running'
-    this.#ctx.report({ state, detail: firstNames(retrying) })
+    this.#ctx.report({ state, detail: whichOf(retrying) })
   }
 
   #named(state: TopicState): string[] {
@@ -69,4 +68,9 @@ export class DeliveryStatus {
   #backlogBytes(): number {
     return this.#topics.reduce((sum, { backlogBytes }) => sum + backlogBytes, 0)
   }
+}
+
+/** Which they are stands with their troubles. */
+function whichOf(names: readonly string[]): string {
+  return names.length > 1 ? `${names.length} topics` : (names[0] ?? '')
 }

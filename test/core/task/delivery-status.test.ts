@@ -85,7 +85,7 @@ test('each parked topic has its own reason on show until it is cured', async () 
   const { status, end } = shown(log, script)
   await waitFor('all of them', () => status.troubles.length === 8 && status.rows === 1)
   assert.equal(status.state, 'parked')
-  assert.match(status.detail, /^s\.bad\d(, s\.bad\d){4} and 3 more$/)
+  assert.equal(status.detail, '8 topics')
   assert.deepEqual(status.troubles.map(({ about }) => about).toSorted(), names)
   const lines: string[] = []
   const board = { tasks: [status] } as unknown as StatusBoard
