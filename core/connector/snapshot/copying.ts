@@ -9,7 +9,7 @@ import type { Position, SourceBatch, TopicChange } from '../source.ts'
 import type { Background } from './background.ts'
 import type { BesideOptions } from './beside.ts'
 import { CopyWork } from './copy-work.ts'
-import { withTable, type SnapshotProgress, type TableProgress } from './progress.ts'
+import { isCopyOf, voidTable, withTable, type SnapshotProgress } from './progress.ts'
 import type { SnapshotTable, WholeTable } from './reader.ts'
 import { TableCopy, waitingKeysMax } from './table-copy.ts'
 import { weave } from './weave.ts'
@@ -20,9 +20,6 @@ const parallelDefault = 2
 const lateBytesMaxDefault = 16 << 20
 /** Tables that are asked about at a time. */
 const looksMax = 4
-
-/** What is in the topic's log is void; it is emptied before anything of the table gets into it again. */
-const voidTable: TableProgress = { id: '', key: [], upTo: null }
 
 type CopyingOptions = Omit<BesideOptions, 'stream' | 'position'>
 
@@ -200,12 +197,9 @@ export class Copying implements AsyncDisposable {
       if (table.key.length > 0) this.#note(copy)
       return
     }
-    const isSame =
-      before.id === table.id &&
-      before.key.join('\n') === table.key.join('\n') &&
-      (copy.complete || table.key.length > 0) &&
-      (asked === undefined || asked === before.asked)
-    if (!isSame) {
+    // A copy of a whole table cannot go on: nothing says how far it came.
+    const goesOn = copy.complete || table.key.length > 0
+    if (!goesOn || !isCopyOf(before, table, asked)) {
       this.#void(copy)
       copy.phase = 'anew'
     } else if (copy.complete && copy.waiting.size === 0) this.#copies.delete(topic)
