@@ -7,7 +7,7 @@
  */
 import { position as toPosition, type Position, type Source } from '../connector/source.ts'
 import type { SourceBatch, SourceConnector, TopicChange } from '../connector/source.ts'
-import { SluiceError } from '../errors/error.ts'
+import { isAbort, SluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
 import type { Commit, LogEntry } from '../log/types.ts'
 import { ChainWriter } from '../log/writer.ts'
@@ -42,7 +42,9 @@ export async function runIngest(
   await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
   await using source = await task.connector.open(task.config, ctx)
   const bytesMax = task.openBytesMax
-  await using unchanged = new Unchanged(ctx.log, { chain, folder: task.stateDir, bytesMax })
+  const { log } = ctx
+  const state = { log, chain, folder: task.stateDir, bytesMax, ctx, signal }
+  await using unchanged = new Unchanged(state)
   const ingest = new Ingest(task, ctx, writer, source, unchanged)
   await ingest.run(signal)
 }
@@ -103,6 +105,9 @@ class Ingest {
       await this.#loop(batches, signal)
       // What is whole and staged is committed before the task ends; open transactions come again.
       await this.#finish()
+    } catch (error) {
+      // Stopped in the middle of a batch, while it waited for values: it comes again as a whole.
+      if (!(isAbort(error) && signal.aborted)) throw error
     } finally {
       this.#lag.lost()
       this.#shutdown.abort(signal.reason)
