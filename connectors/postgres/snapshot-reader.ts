@@ -7,6 +7,7 @@
 import type { Client, ClientConfig, QueryResult } from 'pg'
 import type { Context } from '../../core/connector/context.ts'
 import { Semaphore } from '../../core/connector/semaphore.ts'
+import { IdleReaders } from '../../core/connector/snapshot/idle-readers.ts'
 import {
   SnapshotTableChanged,
   type Chunk,
@@ -41,6 +42,7 @@ import { fromSql, selectSql, snapshotBatch } from './snapshot.ts'
 import { Visibility } from './snapshot-filter.ts'
 import { SnapshotSessions } from './snapshot-sessions.ts'
 import { loadSource, markSql, type SnapshotSource } from './snapshot-table.ts'
+import { quoteIdent } from './table-pattern.ts'
 import { valueDecoder } from './values.ts'
 
 /** What a chunk is to hold, by the planner's guess of a row. */
@@ -81,6 +83,7 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
   readonly #options: SnapshotReaderOptions
   /** By topic, as last described. */
   readonly #sources = new Map<string, SnapshotSource>()
+  readonly #idle = new IdleReaders<SnapshotSource, CopyParser>()
   readonly #seeing = new Semaphore(1)
   readonly #sessions: SnapshotSessions
   /** When no transaction is left that was open before this reader began. */
@@ -109,8 +112,10 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
   ): Promise<KeyText | null> {
     const { info, order } = this.#of(table)
     const where = after === null ? '' : ` WHERE ${afterKeySql(order, after)}`
-    const query = `SELECT ${keyTextsSql(order)} FROM ${fromSql(info)}${where}
-      ORDER BY ${orderSql(order)} OFFSET ${chunkRows(info) - 1} LIMIT 1`
+    const names = order.map(({ name }) => quoteIdent(name)).join(', ')
+    // The inner one passes over the index alone; texts are made of one key, not of every one passed over.
+    const query = `SELECT ${keyTextsSql(order)} FROM (SELECT ${names} FROM ${fromSql(info)}${where}
+      ORDER BY ${orderSql(order)} OFFSET ${chunkRows(info) - 1} LIMIT 1) AS last`
     return this.#with(`read table ${table.topic}`, signal, async (client) => {
       // One after the other chunks wait for this: all in one message, the answers in an array.
       const answers = (await client.query(
@@ -212,15 +217,18 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
     seen: Seen,
     signal: AbortSignal,
   ): Promise<Chunk> {
-    const { info, order, schema, rowFilter } = await this.#locked(client, table, seen)
-    const parser = new CopyParser(schema.fields.map((field) => valueDecoder(field.type)))
-    const feed = (source: Uint8Array, from: number, to: number): void =>
-      parser.feed(source, from, to)
+    const source = await this.#locked(client, table, seen)
+    const { info, order, schema, rowFilter } = source
+    const parser =
+      this.#idle.take(source) ??
+      new CopyParser(schema.fields.map((field) => valueDecoder(field.type)))
+    const feed = (bytes: Uint8Array, from: number, to: number): void => parser.feed(bytes, from, to)
     const select = selectSql(info, rowFilter, conditionsOf(order, rows))
     const sql = `COPY (${select}) TO STDOUT; ${commitAndFlushSql}`
     for await (const _ of copyOut(client, sql, feed, signal));
     parser.finish()
     const batch = snapshotBatch(schema, parser, Number(seen.time_us))
+    this.#idle.give(source, parser)
     const end = parseLsn(seen.lsn)
     return {
       batches: batch.rows === 0 ? [] : [batch],

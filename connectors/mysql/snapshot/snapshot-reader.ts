@@ -12,6 +12,8 @@
  * old rows cannot be read any more the server says so (ER_TABLE_DEF_CHANGED): then once more.
  */
 import type { Clock } from '../../../core/connector/context.ts'
+import { IdleReaders } from '../../../core/connector/snapshot/idle-readers.ts'
+import { isSameTable } from '../../../core/connector/snapshot/progress.ts'
 import {
   SnapshotTableChanged,
   type Chunk,
@@ -47,7 +49,6 @@ const firstChunkRowsMax = 2000
 const chunkRowsMax = 250_000
 /** A chunk that comes to so many times its size is given up, for later rows are larger than those before. */
 const oversizeFactor = 16
-const idleRowsMax = 4
 
 const tableDefinitionChanged = 1412 // ER_TABLE_DEF_CHANGED
 const changedNumbers: ReadonlySet<number> = new Set([
@@ -66,7 +67,7 @@ export interface MysqlSnapshotOptions {
   readonly tableOf: (topic: string) => TableName | null
   readonly placeOf: (position: Position) => StreamPlace
   readonly clock: Clock
-  /** About the bytes of a chunk's columns; 4 MiB when absent. */
+  /** About the bytes of a chunk's columns; 3 MiB when absent. */
   readonly chunkBytes?: number
 }
 
@@ -75,8 +76,7 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
   readonly #sessions: SnapshotSessions
   /** By topic, as last described. */
   readonly #sources = new Map<string, SnapshotSource>()
-  /** Readers with nothing in them, oldest first: what their builders have grown to is of use again. */
-  #idleRows: { readonly source: SnapshotSource; readonly read: ResultRows }[] = []
+  readonly #idleRows = new IdleReaders<SnapshotSource, ResultRows>()
   /** By topic: bytes of a row, measured. */
   readonly #rowBytes = new Map<string, number>()
 
@@ -206,7 +206,7 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
     const timeUs = Number(String(row?.['now']).replace('.', ''))
     if ((await createText(query, known.table)) === known.created) return { source: known, timeUs }
     const source = await SnapshotSource.load(query, known.table, this.#options.policies)
-    if (source === null || source.key.join('\n') !== table.key.join('\n')) {
+    if (source === null || !isSameTable({ id: table.id, key: source.key }, table)) {
       throw new SnapshotTableChanged(table.topic)
     }
     this.#sources.set(table.topic, source)
@@ -227,7 +227,9 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
     const { clock } = this.#options
     const isRange = !('keys' in rows)
     const batches: Batch[] = []
-    const read = this.#takeRows(topic, source)
+    const read =
+      this.#idleRows.take(source) ??
+      new ResultRows(source.readers(), { topic, schema: source.schema })
     for (const part of isRange ? [rows] : keyGroups(rows.keys)) {
       for await (const _ of resultRows(session, source.rowsSql(part), read, { clock, signal })) {
         if (read.byteLength < batchBytes) continue
@@ -236,17 +238,10 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
       }
     }
     if (read.rows > 0) batches.push(read.take(source.schema, timeUs))
-    this.#idleRows.push({ source, read })
-    if (this.#idleRows.length > idleRowsMax) this.#idleRows.shift()
+    this.#idleRows.give(source, read)
     if (!isRange) return keyRowsOnly(batches, rows.keys)
     this.#measure(topic, batches)
     return batches
-  }
-
-  #takeRows(topic: string, source: SnapshotSource): ResultRows {
-    const at = this.#idleRows.findIndex((idle) => idle.source === source)
-    const [idle] = at < 0 ? [] : this.#idleRows.splice(at, 1)
-    return idle?.read ?? new ResultRows(source.readers(), { topic, schema: source.schema })
   }
 
   /** A chunk of large rows makes the next ones shorter at once; one of small rows makes them longer by and by. */

@@ -155,10 +155,8 @@ export class Copying implements AsyncDisposable {
 
   /** Gives up what has become too large to be remembered, to read it again. */
   #bound(copy: TableCopy): void {
-    const bytesMax = this.#options.lateBytesMax ?? lateBytesMaxDefault
     for (const window of copy.allWindows()) {
-      if (window.late.bytes > bytesMax)
-        this.#giveUp(copy, window, 'too many changes came meanwhile')
+      if (window.isTooLarge) this.#giveUp(copy, window, 'too many changes came meanwhile')
     }
     if (copy.waiting.size > waitingKeysMax) this.#wantAnew(copy)
   }
