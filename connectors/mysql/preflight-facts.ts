@@ -88,7 +88,7 @@ export async function loadFacts(
   for (const [i, pattern] of config.tables.entries()) {
     const wanted = parsed[i]!
     if (found.some((table) => matchesPattern(wanted, table, server.foldCase))) continue
-    if (isKnown(wanted, known)) dropped.push(pattern)
+    if (isKnown(wanted, known, server.foldCase)) dropped.push(pattern)
     else {
       missing.push({
         pattern,
@@ -124,10 +124,16 @@ export async function loadFacts(
   }
 }
 
-function isKnown({ database, table }: TablePattern, topics: readonly string[]): boolean {
-  return table === null
-    ? topics.some((topic) => topic.startsWith(`${database}.`))
-    : topics.includes(topicName({ database, table }))
+function isKnown(
+  { database, table }: TablePattern,
+  topics: readonly string[],
+  foldCase: boolean,
+): boolean {
+  const fold = (name: string): string => (foldCase ? name.toLowerCase() : name)
+  const wanted = fold(table === null ? `${database}.` : topicName({ database, table }))
+  return topics.some((topic) =>
+    table === null ? fold(topic).startsWith(wanted) : fold(topic) === wanted,
+  )
 }
 
 /** Of what the user may see. */

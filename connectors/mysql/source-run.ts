@@ -82,7 +82,7 @@ export async function begin(
   const place = (again.length > 0 ? await here() : (after?.place ?? now))!
   const followed = new Followed(
     config.tables.map((entry) => parseTablePattern(entry)!),
-    info.foldCase,
+    info,
   )
   const kept = again.length > 0 ? null : after
   return {

@@ -49,6 +49,8 @@ export type RunServer = (options: readonly string[], input: string) => Promise<v
 export interface ServerOptions {
   /** Server settings, such as `{ 'binlog-row-image': 'MINIMAL' }`; they win over the defaults. */
   readonly settings?: Settings
+  /** lower_case_table_names = 1, which MySQL takes only where the data was initialised with it. */
+  readonly foldNames?: boolean
   /** Where the data lies; a temporary folder, removed on dispose, when absent. */
   readonly dir?: string
 }
@@ -106,11 +108,17 @@ const sessionOptions: ConnectionOptions = {
   timezone: 'Z',
 }
 
+const folding = { 'lower-case-table-names': '1' }
+
 /** Unpacks the programs and makes the initialised data folder, both once. */
-export async function prepare(recipe: Recipe): Promise<{ root: string; template: string }> {
+export async function prepare(
+  recipe: Recipe,
+  foldNames = false,
+): Promise<{ root: string; template: string }> {
   const root = join(servicesFolder(), recipe.name)
   await unpackDebianPrograms(root, recipe.programs)
-  const template = join(servicesFolder(), `${recipe.name}-data`)
+  const template = join(servicesFolder(), `${recipe.name}-data${foldNames ? '-folded' : ''}`)
+  const settings = foldNames ? asOptions(folding) : []
   await once(template, async (into) => {
     chmodSync(into, 0o755)
     if (asRoot()) chownSync(into, nobody, nobody)
@@ -120,7 +128,8 @@ export async function prepare(recipe: Recipe): Promise<{ root: string; template:
     await recipe.initialise(root, into, (options, input) => {
       const server = debianCommand(root, recipe.server)
       const folders = ['--no-defaults', ...recipe.folders(root), `--datadir=${data}`]
-      return runToEnd(asServerUser([...server, ...folders, `--tmpdir=${into}`, ...options]), input)
+      const all = [...server, ...folders, ...settings, `--tmpdir=${into}`, ...options]
+      return runToEnd(asServerUser(all), input)
     })
   })
   return { root, template: join(template, 'data') }
@@ -128,13 +137,14 @@ export async function prepare(recipe: Recipe): Promise<{ root: string; template:
 
 /** Starts a server; throws when its programs cannot be had or it does not come up. */
 export async function startServer(recipe: Recipe, options: ServerOptions): Promise<MysqlServer> {
-  const { root, template } = await prepare(recipe)
+  const { foldNames = false } = options
+  const { root, template } = await prepare(recipe, foldNames)
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), `sluice-${recipe.flavour}-`))
   const server = new Server(recipe, root, {
     dir,
     port: await freePort(),
     temporary: options.dir === undefined,
-    settings: { ...recipe.settings, ...options.settings },
+    settings: { ...recipe.settings, ...(foldNames ? folding : {}), ...options.settings },
   })
   try {
     server.fill(template)
@@ -244,9 +254,7 @@ class Server implements MysqlServer {
       socket: join(this.dir, 'sock'),
       'pid-file': join(this.dir, 'pid'),
     }
-    const options = Object.entries({ ...place, ...this.#settings }).map(([name, value]) =>
-      value === '' ? `--${name}` : `--${name}=${value}`,
-    )
+    const options = asOptions({ ...place, ...this.#settings })
     const server = debianCommand(this.#root, this.#recipe.server)
     const folders = ['--no-defaults', ...this.#recipe.folders(this.#root)]
     const [command, ...args] = asServerUser([...server, ...folders, ...options])
@@ -336,6 +344,12 @@ function listens(port: number): Promise<boolean> {
     socket.once('error', () => done(false))
     socket.once('close', () => done(false))
   })
+}
+
+function asOptions(settings: Settings): readonly string[] {
+  return Object.entries(settings).map(([name, value]) =>
+    value === '' ? `--${name}` : `--${name}=${value}`,
+  )
 }
 
 async function runToEnd(command: readonly string[], input: string): Promise<void> {
