@@ -6,7 +6,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, chownSync, closeSync, cpSync, existsSync, mkdirSync } from 'node:fs'
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { once as event } from 'node:events'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +21,7 @@ import {
 import { freePort, waitFor } from '../support/env.ts'
 import { debianCommand, unpackDebianPrograms, type DebianPrograms } from './debs.ts'
 import { once, servicesFolder } from './install.ts'
+import { asRoot, asServerUser, endProcess, nobody } from './server-process.ts'
 
 export type Settings = Readonly<Record<string, string>>
 export type Parameter = string | number | bigint | boolean | Buffer | Date | null
@@ -97,8 +97,6 @@ export interface MysqlServer extends AsyncDisposable {
 
 const user = 'root'
 const password = 'mysql'
-/** The kernel's overflow user, named `nobody` everywhere: root steps down to it. */
-const nobody = 65534
 
 const sessionOptions: ConnectionOptions = {
   multipleStatements: true,
@@ -128,8 +126,10 @@ export async function prepare(
     await recipe.initialise(root, into, (options, input) => {
       const server = debianCommand(root, recipe.server)
       const folders = ['--no-defaults', ...recipe.folders(root), `--datadir=${data}`]
-      const all = [...server, ...folders, ...settings, `--tmpdir=${into}`, ...options]
-      return runToEnd(asServerUser(all), input)
+      return runToEnd(
+        asServerUser([...server, ...folders, ...settings, `--tmpdir=${into}`, ...options], 'KILL'),
+        input,
+      )
     })
   })
   return { root, template: join(template, 'data') }
@@ -257,7 +257,7 @@ class Server implements MysqlServer {
     const options = asOptions({ ...place, ...this.#settings })
     const server = debianCommand(this.#root, this.#recipe.server)
     const folders = ['--no-defaults', ...this.#recipe.folders(this.#root)]
-    const [command, ...args] = asServerUser([...server, ...folders, ...options])
+    const [command, ...args] = asServerUser([...server, ...folders, ...options], 'KILL')
     const child = spawn(command!, args, { cwd: '/', stdio: ['ignore', log, log] })
     closeSync(log)
     this.#process = child
@@ -281,29 +281,21 @@ class Server implements MysqlServer {
   }
 
   async kill(): Promise<void> {
-    await this.#endProcess('SIGKILL')
+    await endProcess(this.#process, 'SIGKILL')
     await this.#dropSessions()
   }
 
   async stop(): Promise<void> {
-    await this.#endProcess('SIGTERM')
+    await endProcess(this.#process, 'SIGTERM')
     await this.#dropSessions()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#clients) client.destroy()
     await endPool(this.#pool)
-    await this.#endProcess(this.#temporary ? 'SIGKILL' : 'SIGTERM')
+    await endProcess(this.#process, this.#temporary ? 'SIGKILL' : 'SIGTERM')
     process.off('exit', this.#atExit)
     if (this.#temporary) rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
-  }
-
-  async #endProcess(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#process
-    if (child === null) return
-    const exited = event(child, 'exit')
-    child.kill(signal)
-    await exited
   }
 
   async #dropSessions(): Promise<void> {
@@ -369,19 +361,6 @@ function own(folder: string): void {
   }
   chmodSync(folder, 0o750)
   if (asRoot()) chownSync(folder, nobody, nobody)
-}
-
-function asRoot(): boolean {
-  return process.getuid?.() === 0
-}
-
-/**
- * The command as the server's user. The kernel kills the server when this process dies in whatever
- * way (parent death signal), so that a killed test leaves no server behind.
- */
-function asServerUser(command: readonly string[]): readonly string[] {
-  const ids = asRoot() ? [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups'] : []
-  return ['setpriv', '--pdeathsig=KILL', ...ids, ...command]
 }
 
 /** The driver says good-bye on each connection; where one broke at that moment it waits for ever. */

@@ -12,7 +12,7 @@ import { toSluiceError } from '../../../core/errors/error.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
-import { seeded } from '../../crash/random.ts'
+import { seeded } from '../../support/random.ts'
 import { Follower, rowsOf } from './follow.ts'
 import { caughtUp, replicate, stopReplica } from './replica.ts'
 

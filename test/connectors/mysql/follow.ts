@@ -9,7 +9,7 @@ import type { Position, Source, SourceBatch } from '../../../core/connector/sour
 import { Op } from '../../../core/record/batch.ts'
 import { textAt } from '../../../core/record/value.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'
-import { Fold } from '../postgres/fold.ts'
+import { Fold } from '../../support/fold.ts'
 
 export interface LogLine {
   readonly level: string

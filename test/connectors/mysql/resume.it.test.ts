@@ -7,18 +7,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { MysqlServer } from '../../services/mysql-family.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'
+import { seeded } from '../../support/random.ts'
 import { Follower, rowsOf } from './follow.ts'
-
-/** xorshift, so that a seed printed on failure repeats the run. */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed | 1
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
 
 const tables = ['shop.items', 'shop.words', 'shop.loose']
 
@@ -95,14 +85,14 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
     describe(`${starter.name}, binlog_row_metadata=${metadata}`, { timeout: 55_000 }, () => {
       test('stopped anywhere, with writers and DDL', async () => {
         const seed = 7
-        const random = randomOf(seed)
+        const random = seeded(seed).int
         await using server = await starter.start({ settings: { 'binlog-row-metadata': metadata } })
         await fill(server)
         const stop = new AbortController()
         await using follower = new Follower({ url: server.url, tables: ['shop.*'] })
         const writing = Promise.all([
-          write(server, randomOf(seed * 3), stop.signal),
-          write(server, randomOf(seed * 5), stop.signal),
+          write(server, seeded(seed * 3).int, stop.signal),
+          write(server, seeded(seed * 5).int, stop.signal),
         ])
         const changing = change(server)
         try {
