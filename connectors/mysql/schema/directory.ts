@@ -16,7 +16,7 @@ import type { Schema } from '../../../core/record/schema.ts'
 import { fileNumber } from '../binlog-place.ts'
 import { topicName, type CatalogTable } from './catalog.ts'
 import type { Collations } from './charsets-catalog.ts'
-import { defaultColumns, type Defaults } from './column-defaults.ts'
+import { defaultColumns, withOldRows, type Defaults } from './column-defaults.ts'
 import { CopiesWanted } from './copies-wanted.ts'
 import type { TableChange } from './ddl-alter.ts'
 import { loadDdlParser } from './ddl-column.ts'
@@ -133,7 +133,10 @@ export class Directory implements TableDirectory {
   /** The topic's table as the catalog has it now. Rejects with the driver's error. */
   async tableNow(topic: string, signal: AbortSignal): Promise<CatalogTable | null> {
     const name = this.#options.followed.nameOf(topic)
-    return name === null ? null : (await this.#options.ask(name, signal)).table
+    if (name === null) return null
+    const { table, defaults } = await this.#options.ask(name, signal)
+    if (table === null) return null
+    return { ...table, columns: withOldRows(table.columns, defaults, this.#options.policies) }
   }
 
   /** The change with what rows have that were written before a column was added. */

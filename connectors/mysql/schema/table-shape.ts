@@ -6,7 +6,7 @@
 import { TopicSchema } from '../../../core/connector/topic-rows.ts'
 import { topicSchema, type CatalogTable } from './catalog.ts'
 import type { Collations } from './charsets-catalog.ts'
-import type { Defaults } from './column-defaults.ts'
+import { noDefaults, withOldRows, type Defaults } from './column-defaults.ts'
 import { columnReader } from '../values/column-reader.ts'
 import { mysqlTypeOf } from '../values/column-types-wire.ts'
 import { sameName, type RememberedTable } from './schema-memory.ts'
@@ -126,7 +126,8 @@ export function followedTable(
   policies: ValuePolicies,
   topic: string,
 ): FollowedTable {
-  const columns = shape.columns.filter((column) => column !== null)
+  const named = shape.columns.filter((column) => column !== null)
+  const columns = withOldRows(named, shape.defaults ?? noDefaults, policies)
   const fields = new Int32Array(shape.columns.length)
   let field = 0
   for (const [i, column] of shape.columns.entries()) fields[i] = column === null ? -1 : field++
