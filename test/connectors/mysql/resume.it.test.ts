@@ -11,6 +11,7 @@ import { seeded } from '../../support/random.ts'
 import { Follower, rowsOf } from './follow.ts'
 
 const tables = ['shop.items', 'shop.words', 'shop.loose']
+const crashesMin = 5
 
 async function fill(server: MysqlServer): Promise<void> {
   await server.query(`CREATE DATABASE shop; USE shop; CREATE TABLE marker (id int PRIMARY KEY);
@@ -102,7 +103,8 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
             () => (state.done = true),
             () => (state.done = true),
           )
-          while (!state.done) {
+          // However slow the machine is: the writers go on meanwhile.
+          while (!state.done || follower.crashes <= crashesMin) {
             for (let i = 1 + random(6); i > 0; i--) await follower.next()
             if (follower.position !== null && follower.crashes < 30) await follower.crash()
           }
@@ -132,7 +134,6 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
         for (const table of tables) {
           follower.fold.assertRows(table, await rowsOf(server, table))
         }
-        assert.ok(follower.crashes > 5, `${follower.crashes} crashes`)
       })
     })
   }
