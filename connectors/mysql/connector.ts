@@ -123,9 +123,6 @@ class MysqlSource implements Source {
         progress: start.progress,
         position: positionOf(start.place, start, directory),
         join: (position, snapshot) => formatPosition({ ...parsePosition(position), snapshot }),
-        // A third chunk on its way costs memory (20 MB of the peak), and brings no speed: this process is
-        // what a copy waits for, not the server (docs/decisions/0008-mysql-transport.md).
-        chunksAhead: 2,
         ctx: this.#ctx,
       },
       signal,

@@ -7,6 +7,7 @@
 import type { Client, ClientConfig, QueryResult } from 'pg'
 import type { Context } from '../../core/connector/context.ts'
 import { Semaphore } from '../../core/connector/semaphore.ts'
+import { ChunkSizes } from '../../core/connector/snapshot/chunk-sizes.ts'
 import { IdleReaders } from '../../core/connector/snapshot/idle-readers.ts'
 import {
   SnapshotTableChanged,
@@ -45,10 +46,8 @@ import { loadSource, markSql, type SnapshotSource } from './snapshot-table.ts'
 import { quoteIdent } from './table-pattern.ts'
 import { valueDecoder } from './values.ts'
 
-/** What a chunk is to hold, by the planner's guess of a row. */
-const chunkBytes = 4 << 20
-const chunkRowsMin = 1000
-const chunkRowsMax = 200_000
+/** About the bytes of a chunk's columns. A smaller one is slower: each is three round trips and a flush of the WAL. */
+const chunkBytes = 8 << 20
 const visiblePollMs = 5
 
 export interface SnapshotReaderOptions {
@@ -84,6 +83,7 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
   /** By topic, as last described. */
   readonly #sources = new Map<string, SnapshotSource>()
   readonly #idle = new IdleReaders<SnapshotSource, CopyParser>()
+  readonly #sizes = new ChunkSizes(chunkBytes)
   readonly #seeing = new Semaphore(1)
   readonly #sessions: SnapshotSessions
   /** When no transaction is left that was open before this reader began. */
@@ -112,10 +112,11 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
   ): Promise<KeyText | null> {
     const { info, order } = this.#of(table)
     const where = after === null ? '' : ` WHERE ${afterKeySql(order, after)}`
+    const rows = this.#sizes.rows(table.topic, rowBytesOf(info))
     const names = order.map(({ name }) => quoteIdent(name)).join(', ')
     // The inner one passes over the index alone; texts are made of one key, not of every one passed over.
     const query = `SELECT ${keyTextsSql(order)} FROM (SELECT ${names} FROM ${fromSql(info)}${where}
-      ORDER BY ${orderSql(order)} OFFSET ${chunkRows(info) - 1} LIMIT 1) AS last`
+      ORDER BY ${orderSql(order)} OFFSET ${rows - 1} LIMIT 1) AS last`
     return this.#with(`read table ${table.topic}`, signal, async (client) => {
       // One after the other chunks wait for this: all in one message, the answers in an array.
       const answers = (await client.query(
@@ -219,14 +220,19 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
   ): Promise<Chunk> {
     const source = await this.#locked(client, table, seen)
     const { info, order, schema, rowFilter } = source
+    const { topic } = table
     const parser =
       this.#idle.take(source) ??
       new CopyParser(schema.fields.map((field) => valueDecoder(field.type)))
     const feed = (bytes: Uint8Array, from: number, to: number): void => parser.feed(bytes, from, to)
     const select = selectSql(info, rowFilter, conditionsOf(order, rows))
     const sql = `COPY (${select}) TO STDOUT; ${commitAndFlushSql}`
-    for await (const _ of copyOut(client, sql, feed, signal));
+    const isRange = !('keys' in rows)
+    for await (const _ of copyOut(client, sql, feed, signal)) {
+      if (isRange) this.#sizes.check(topic, { rows: parser.rows, bytes: parser.byteLength })
+    }
     parser.finish()
+    if (isRange) this.#sizes.measure(topic, { rows: parser.rows, bytes: parser.byteLength })
     const batch = snapshotBatch(schema, parser, Number(seen.time_us))
     this.#idle.give(source, parser)
     const end = parseLsn(seen.lsn)
@@ -295,12 +301,9 @@ function conditionsOf(order: KeyOrder, rows: ChunkRows): string[] {
   ]
 }
 
-/** How many rows a chunk has, by what the planner knows of the table. */
-function chunkRows({ rowsEstimate, pagesEstimate }: TableInfo): number {
-  const rowBytes = rowsEstimate > 0 ? (pagesEstimate * 8192) / rowsEstimate : 200
-  return Math.round(
-    Math.min(chunkRowsMax, Math.max(chunkRowsMin, chunkBytes / Math.max(1, rowBytes))),
-  )
+/** By what the planner knows, which leaves out what is TOASTed. */
+function rowBytesOf({ rowsEstimate, pagesEstimate }: TableInfo): number {
+  return rowsEstimate > 0 ? (pagesEstimate * 8192) / rowsEstimate : 200
 }
 
 /**

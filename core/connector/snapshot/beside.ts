@@ -29,7 +29,7 @@ export interface BesideOptions {
   /** The position to hand out: the stream's, and how far the copy is. The progress is one object until it changes. */
   readonly join: (position: Position, progress: SnapshotProgress) => Position
   readonly ctx: Context
-  /** Chunks of one table read at a time; 3 when absent. */
+  /** Chunks of one table read at a time; 2 when absent. */
   readonly chunksAhead?: number
   /** Tables copied at a time; 2 when absent. */
   readonly parallel?: number

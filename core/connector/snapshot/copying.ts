@@ -15,7 +15,8 @@ import { TableCopy, waitingKeysMax } from './table-copy.ts'
 import { weave } from './weave.ts'
 import { Window } from './window.ts'
 
-const chunksAheadDefault = 3
+/** A third one costs memory and brings no speed: a copy waits for this process, not for the server. */
+const chunksAheadDefault = 2
 const parallelDefault = 2
 const lateBytesMaxDefault = 16 << 20
 /** Tables that are asked about at a time. */

@@ -13,7 +13,7 @@ import { PostgresSnapshotReader } from '../../../connectors/postgres/snapshot-re
 import { SnapshotSessions } from '../../../connectors/postgres/snapshot-sessions.ts'
 import { loadSource } from '../../../connectors/postgres/snapshot-table.ts'
 import { Secret } from '../../../core/connector/secret.ts'
-import { SnapshotTableChanged } from '../../../core/connector/snapshot/reader.ts'
+import { SnapshotTableChanged, type KeyText } from '../../../core/connector/snapshot/reader.ts'
 import { rowKey } from '../../../core/record/key.ts'
 import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
 import { testContext } from './follow.ts'
@@ -88,6 +88,29 @@ for (const version of await postgresMajors(18, 14)) {
         await server.query('DROP TABLE IF EXISTS other; CREATE TABLE IF NOT EXISTS t (id int)')
       })
     }
+
+    it('holds few large values, of which the planner says nothing (invariant 8)', async () => {
+      const large = 16_384
+      await server.query(
+        `ALTER TABLE t ADD body text; ALTER TABLE t ALTER body SET STORAGE EXTERNAL;
+         INSERT INTO t SELECT i, 0, repeat('x', ${large}) FROM generate_series(11, 4000) i; ANALYZE t`,
+      )
+      await using reader = readerOf()
+      const table = await reader.describe('public.t', signal)
+      const counts: number[] = []
+      for (let after: KeyText | null = null; ;) {
+        const upTo: KeyText | null = await reader.split(table!, after, signal)
+        const { batches } = await reader.read(table!, { after, upTo }, from, signal)
+        counts.push(batches.reduce((rows, batch) => rows + batch.rows, 0))
+        if (upTo === null) break
+        after = upTo
+      }
+      assert.equal(
+        counts.reduce((sum, count) => sum + count),
+        4000,
+      )
+      assert.ok(Math.max(...counts.slice(1)) * large < 12 << 20, counts.join())
+    })
 
     it('is described anew for a change of what it is, and not for one of its rows', async () => {
       await using sessions = new SnapshotSessions(clientConfig(new Secret(server.url), 'test'))
