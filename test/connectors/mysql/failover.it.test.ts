@@ -8,12 +8,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { toSluiceError } from '../../../core/errors/error.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
 import { seeded } from '../../support/random.ts'
 import { Follower, rowsOf } from './follow.ts'
+import { readThrough } from './read-through.ts'
 import { caughtUp, replicate, stopReplica } from './replica.ts'
 
 const tables = ['shop.accounts', 'shop.events', 'shop.marker']
@@ -48,26 +48,13 @@ async function writeTo(server: MysqlServer, seed: number, stop: AbortSignal): Pr
   }
 }
 
-/** Goes on as a pipeline does, through what is tried again. */
-async function reading(follower: Follower, done: () => boolean): Promise<void> {
-  while (!done()) {
-    try {
-      await follower.next()
-    } catch (thrown) {
-      const error = toSluiceError(thrown)
-      if (error.fault !== 'transient') throw error
-      await follower.crash()
-      await sleep(100)
-    }
-  }
-}
+const settings = { 'log-slave-updates': 'ON' }
 
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-11.8')) {
   describe(`failover of ${starter.name}`, { timeout: 120_000 }, () => {
     for (const moment of ['while tables are copied', 'in the stream'] as const) {
       const seed = Date.now() % 100_000
       test(`the primary dies under its writers, ${moment} (seed ${seed})`, async () => {
-        const settings = { 'log-slave-updates': 'ON' }
         await using first = await starter.start({ settings })
         await using second = await starter.start({ settings })
         await replicate(first, second)
@@ -77,7 +64,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-11.8')) {
         await using follower = new Follower({ url, tables })
         const writers = [1, 2].map((n) => writeTo(first, seed + n, new AbortController().signal))
         const held = (): number => follower.fold.topics.get('shop.accounts')?.size ?? 0
-        await reading(follower, () => held() > (moment === 'in the stream' ? 5500 : 0))
+        await readThrough(follower, () => held() > (moment === 'in the stream' ? 5500 : 0))
         // What comes now is read from nobody: the replica has all that was read, and perhaps less than there is.
         proxy.stall()
         await caughtUp('shop.events', first, second)
@@ -97,7 +84,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-11.8')) {
           // Something to read, for whoever waits on an idle server.
           await second.query('INSERT INTO shop.marker VALUES (0)')
         })
-        await reading(follower, () => isOver)
+        await readThrough(follower, () => isOver)
         await over
         await follower.catchUp(second, 1)
         for (const table of tables) follower.fold.assertRows(table, await rowsOf(second, table))
