@@ -32,12 +32,12 @@ const databases: readonly Database[] = [
     inside: 'public',
     start: () => startPostgres({ version }),
   })),
-  ...(await mysqlServers('mysql-9.7', 'mariadb-11.8')).map(({ name, start }) => ({
-    name,
+  ...(await mysqlServers('mysql-9.7', 'mariadb-11.8')).map((starter) => ({
+    name: starter.name,
     type: 'mysql' as const,
     inside: 'shop',
     start: async () => {
-      const server = await start()
+      const server = await starter.start()
       await server.query('CREATE DATABASE shop')
       return server
     },
@@ -145,5 +145,34 @@ for (const database of databases) {
       ].toSorted(),
       'each change is in the log once',
     )
+  })
+
+  test(`${database.name}: a misspelled table is said to be none, with the name meant`, async () => {
+    await using server = await database.start()
+    using folder = tempDir('run-it')
+    const file = join(folder.path, 'shop.yaml')
+    const wrong = yamlOf(database)
+      .replace('.orders]', '.order]')
+      .replace('FROM orders', 'FROM "order"')
+    writeFileSync(file, wrong)
+    const local = { HOOK_URL: 'http://127.0.0.1:1', HOOK_SECRET: secret, LOCAL: 'true' }
+    const env = { DATABASE_URL: server.url, ...local }
+    const { inside } = database
+    await server.query(`CREATE TABLE ${inside}.orders (id bigint PRIMARY KEY)`)
+    const running = startSluice(['run', file, '--plain', '--port', '0'], { env })
+    try {
+      await waitFor('the reason', () => running.stdout().includes('remedy'))
+    } finally {
+      running.child.kill('SIGTERM')
+    }
+    const { stdout } = await running.ended
+    const [reason, remedy] = stdout
+      .slice(stdout.indexOf(`  source.${database.type}.table_missing:`))
+      .split('\n')
+    assert.match(
+      reason!,
+      new RegExp(`: There is no table ${inside}\\.order( in database "postgres")?\\.$`),
+    )
+    assert.equal(remedy, `  remedy: Correct \`tables\`: did you mean "${inside}.orders"?`)
   })
 }
