@@ -86,8 +86,9 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
   readonly #sizes = new ChunkSizes(chunkBytes)
   readonly #seeing = new Semaphore(1)
   readonly #sessions: SnapshotSessions
-  /** When no transaction is left that was open before this reader began. */
-  #started: Promise<void> | null = null
+  readonly #starting = new Semaphore(1)
+  /** No transaction is left that was open before this reader began. */
+  #isStarted = false
 
   constructor(options: SnapshotReaderOptions) {
     this.#options = options
@@ -133,9 +134,7 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
     from: Position,
     signal: AbortSignal,
   ): Promise<Chunk> {
-    // A table that was published a moment ago: what open transactions did to it before is not sent.
-    this.#started ??= this.#openEnded(signal)
-    await this.#started
+    if (!this.#isStarted) await this.#start(signal)
     const { lsn } = parsePosition(from)
     return this.#with(`read table ${table.topic}`, signal, async (client) => {
       for (;;) {
@@ -255,6 +254,20 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
     return source
   }
 
+  /**
+   * A table that was published a moment ago: what open transactions did to it before is not sent. One
+   * read waits for them, and where it is given up the next one does.
+   */
+  async #start(signal: AbortSignal): Promise<void> {
+    await this.#starting.acquire(signal)
+    try {
+      if (!this.#isStarted) await this.#openEnded(signal)
+      this.#isStarted = true
+    } finally {
+      this.#starting.release()
+    }
+  }
+
   async #openEnded(signal: AbortSignal): Promise<void> {
     const { ctx } = this.#options
     await this.#with('wait for open transactions', signal, async (client) => {
@@ -267,9 +280,6 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
           detail: `waiting for transactions to end: ${what}`,
         })
       })
-    }).catch((error: unknown) => {
-      this.#started = null
-      throw error
     })
   }
 

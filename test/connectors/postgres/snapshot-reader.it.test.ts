@@ -130,6 +130,23 @@ for (const version of await postgresMajors(18, 14)) {
       assert.notEqual(await markOf(), first)
     })
 
+    it('waits for open transactions, and a read that is given up then leaves the others waiting', async () => {
+      const open = await server.client()
+      await open.query('BEGIN; INSERT INTO t VALUES (11, 0)')
+      // As a start does: what was open before is older than this.
+      await server.query(`ALTER PUBLICATION p SET (publish = 'insert, update, delete, truncate')`)
+      await using reader = readerOf()
+      const table = await reader.describe('public.t', signal)
+      const stop = new AbortController()
+      const first = reader.read(table!, all, from, stop.signal)
+      const second = reader.read(table!, all, from, signal)
+      setTimeout(() => stop.abort(), 100)
+      await assert.rejects(first, { name: 'AbortError' })
+      await open.query('COMMIT')
+      const { batches } = await second
+      assert.equal(batches[0]!.rows, 11)
+    })
+
     it('leaves its session to the next, also when its own rows are of no more use', async () => {
       await using sessions = new SnapshotSessions(clientConfig(new Secret(server.url), 'test'))
       const pidOf = async (of: AbortSignal): Promise<number> =>

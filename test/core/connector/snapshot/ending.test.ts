@@ -20,6 +20,7 @@ async function readOne(read: () => Promise<Chunk>): Promise<number> {
           await new Promise((_, reject) => {
             signal.addEventListener('abort', () => reject(signal.reason as Error))
           })
+          yield { changes: [], transaction: null, end: null, position: position('1') }
         } finally {
           ended++
         }
