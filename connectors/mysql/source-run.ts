@@ -16,7 +16,12 @@ import { emptyBatch } from '../../core/record/batch-ops.ts'
 import { defaultCharset, endOf } from './schema/catalog-ask.ts'
 import { topicName, topicSchema, type CatalogTable, type Query } from './schema/catalog.ts'
 import { loadCollations, type Collations } from './schema/charsets-catalog.ts'
-import { loadDefaults, noDefaults, withOldRows, type Defaults } from './schema/column-defaults.ts'
+import {
+  loadDefaults,
+  noDefaults,
+  tableWithOldRows,
+  type Defaults,
+} from './schema/column-defaults.ts'
 import { onPurged, policiesOf, type MysqlConfig } from './config.ts'
 import { loadDdlParser } from './schema/ddl-column.ts'
 import { Followed } from './schema/followed.ts'
@@ -79,7 +84,9 @@ export async function begin(
   refuse(preflightProblems(facts), ctx)
   const found = facts.tables.map(({ table }) => table)
   const defaults = await tableDefaults(query, found)
-  const tables = found.map((table) => describedBy(table, defaults.get(topicName(table)), config))
+  const tables = found.map((table) =>
+    tableWithOldRows(table, defaults.get(topicName(table)) ?? noDefaults, policiesOf(config)),
+  )
   const again = topicsLost(facts, config, ctx)
   const place = (again.length > 0 ? await here() : (after?.place ?? now))!
   const followed = new Followed(
@@ -249,16 +256,6 @@ async function tableDefaults(
   const defaults = new Map<string, Defaults>()
   for (const table of tables) defaults.set(topicName(table), await loadDefaults(query, table))
   return defaults
-}
-
-/** The table with what its columns hold in rows that are older than they. */
-function describedBy(
-  table: CatalogTable,
-  defaults: Defaults | undefined,
-  config: MysqlConfig,
-): CatalogTable {
-  const columns = withOldRows(table.columns, defaults ?? noDefaults, policiesOf(config))
-  return { ...table, columns }
 }
 
 /** Every topic with its schema, before the first rows, or none at all. */

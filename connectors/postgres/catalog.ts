@@ -144,9 +144,10 @@ const tableQuery = `
             FROM pg_attribute a
             LEFT JOIN LATERAL (
               SELECT (m.attmissingval::text::text[])[1] AS value
-                FROM pg_partition_tree(c.oid) p
-                JOIN pg_attribute m ON m.attrelid = p.relid AND m.attname = a.attname
-               WHERE m.atthasmissing LIMIT 1) AS old ON true
+                FROM pg_attribute m
+               WHERE m.attname = a.attname AND m.atthasmissing
+                 AND (m.attrelid = c.oid OR c.relkind = 'p' AND m.attrelid IN
+                       (SELECT p.relid FROM pg_partition_tree(c.oid) p)) LIMIT 1) AS old ON true
            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]') AS columns
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted(schema, name, place)
     JOIN pg_namespace n ON n.nspname = wanted.schema

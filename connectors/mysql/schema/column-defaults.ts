@@ -192,6 +192,14 @@ export function withOldRows<C extends MysqlColumn>(
   })
 }
 
+export function tableWithOldRows(
+  table: CatalogTable,
+  defaults: Defaults,
+  policies: ValuePolicies,
+): CatalogTable {
+  return { ...table, columns: withOldRows(table.columns, defaults, policies) }
+}
+
 /** One column of one row per field of the schema; null where the default is not known, or is of another type. */
 export function defaultColumns(
   schema: Schema,

@@ -115,6 +115,14 @@ export function isTable(shape: Shape, table: CatalogTable): boolean {
   )
 }
 
+/** Whether there are columns that the catalog did not have when it was asked: their defaults are not known. */
+export function hasNewColumns({ columns }: Shape, table: CatalogTable | undefined): boolean {
+  const known = table?.columns ?? []
+  return columns.some(
+    (column) => column !== null && !known.some(({ name }) => sameName(name, column.name)),
+  )
+}
+
 /**
  * The topic's schema is a new object for every shape, even where it is the same schema: a column may
  * have become wider on the wire alone (varchar(255) to varchar(256)), and rows gathered for one object
