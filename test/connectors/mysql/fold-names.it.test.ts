@@ -7,8 +7,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { mysqlServers } from '../../services/mysql-servers.ts'
 import { Follower, rowsOf } from './follow.ts'
+import { readThrough } from './read-through.ts'
 
-const tables = ['Shop.ORDERS', 'SHOP.Customers', 'shop.Marker', 'MORE.*']
+const tables = ['Shop.ORDERS', 'SHOP.Customers', 'MORE.*', 'shop.Marker']
 
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-11.8')) {
   // Without the names of columns in the binlog the statements are what is followed.
@@ -28,6 +29,8 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
         for (const topic of topics) follower.fold.assertRows(topic, await rowsOf(server, topic))
       }
       await follower.catchUp(server, 1)
+      const has = (topic: string): boolean => (follower.fold.topics.get(topic)?.size ?? 0) > 0
+      await readThrough(follower, () => has('shop.orders') && has('shop.customers'))
       await check(['shop.orders', 'shop.customers', 'more.things'])
       await server.query(`USE Shop; ALTER TABLE ORDERS ADD COLUMN Amount decimal(8,2) DEFAULT 5;
         INSERT INTO Orders VALUES (2, 'two', 2.5); UPDATE orders SET note = 'new' WHERE id = 1;
