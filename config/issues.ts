@@ -6,7 +6,7 @@
 import type { z } from 'zod'
 import type { ConfigDocument, Path } from './document.ts'
 import { isSecretAt, jsonSchemaOf, keysAt, schemasAt, type JsonSchema } from './json-schema.ts'
-import { didYouMean, nearest } from './nearest.ts'
+import { didYouMean, nearest } from '../core/connector/nearest.ts'
 
 type Issue = z.core.$ZodIssue
 type Keys = Readonly<Record<string, JsonSchema>>

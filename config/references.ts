@@ -14,7 +14,7 @@
  */
 import { dirname, resolve as resolvePath } from 'node:path'
 import type { ReadFile } from './read-file.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../core/connector/nearest.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

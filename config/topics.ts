@@ -4,7 +4,7 @@
  */
 import { matchTopic } from '../core/connector/topic-pattern.ts'
 import type { KnownTopics } from './pipeline.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../core/connector/nearest.ts'
 
 /** Topics of which `name` is the last part or parts: `orders` of `shop.public.orders`. */
 export function topicsEndingIn(name: string, topics: readonly string[]): readonly string[] {

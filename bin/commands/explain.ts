@@ -1,5 +1,5 @@
 /** `sluice explain <code>`: what an error code means and what to do, as in docs/errors.md. */
-import { didYouMean } from '../../config/nearest.ts'
+import { didYouMean } from '../../core/connector/nearest.ts'
 import { codes, type Code } from '../../core/errors/codes.ts'
 import type { CodeEntry } from '../../core/errors/codes/table.ts'
 import { faultWords } from '../../core/errors/faults.ts'

@@ -5,7 +5,7 @@
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import type { Pipeline } from '../../config/pipeline.ts'
-import { systemClock } from '../../core/connector/context.ts'
+import { systemClock, type Metrics } from '../../core/connector/context.ts'
 import { SluiceError, toSluiceError } from '../../core/errors/error.ts'
 import { runHub, type HubEnd } from '../../core/hub/hub.ts'
 import { flushPolicy, pipelineTasks, type PipelineParts } from '../../core/hub/pipeline-tasks.ts'
@@ -13,7 +13,7 @@ import { openLog, type Log } from '../../core/log/log.ts'
 import { createLogger, type LogFormat, type LogLevel } from '../../core/observe/logger.ts'
 import { MetricsRegistry } from '../../core/observe/metrics.ts'
 import { ObserveServer } from '../../core/observe/server.ts'
-import { StatusBoard } from '../../core/observe/status.ts'
+import { StatusBoard, type TaskStatus } from '../../core/observe/status.ts'
 import type { ParsedQuery } from '../../core/sql/parse/parse.ts'
 import type { TaskContext } from '../../core/task/context.ts'
 import { contextOf } from '../context.ts'
@@ -98,6 +98,7 @@ async function runPipeline(run: Run, signal: AbortSignal): Promise<HubEnd> {
           metrics,
           status,
         })
+        metrics.onRender(() => setGauges(context.metrics, status))
         return taskContext(context, status, { log, writer })
       },
     },
@@ -107,7 +108,7 @@ async function runPipeline(run: Run, signal: AbortSignal): Promise<HubEnd> {
 
 function taskContext(
   context: ReturnType<typeof contextOf>,
-  status: ReturnType<StatusBoard['task']>,
+  status: TaskStatus,
   { log, writer }: { readonly log: Log; readonly writer: string },
 ): TaskContext {
   const { metrics } = context
@@ -115,21 +116,22 @@ function taskContext(
     ...context,
     log,
     writer,
-    report: (report) => {
-      status.report(report)
-      if (report.lagMs !== undefined) metrics.gauge('lag_seconds', report.lagMs / 1000)
-      if (report.backlogBytes !== undefined) metrics.gauge('backlog_bytes', report.backlogBytes)
-    },
     progress: (rows, bytes) => {
       status.progress(rows, bytes)
       metrics.count('rows_total', rows)
       metrics.count('bytes_total', bytes)
     },
-    trouble: (error) => {
-      status.trouble(error)
+    trouble: (error, about) => {
+      status.trouble(error, about)
       if (error !== null) metrics.count('errors_total', 1, { code: error.code })
     },
   }
+}
+
+/** What grows while nothing happens is asked for when it is wanted. */
+function setGauges(metrics: Metrics, { lagMs, backlogBytes }: TaskStatus): void {
+  if (lagMs !== null) metrics.gauge('lag_seconds', lagMs / 1000)
+  if (backlogBytes !== null) metrics.gauge('backlog_bytes', backlogBytes)
 }
 
 function parts(pipeline: Pipeline, queries: ReadonlyMap<string, ParsedQuery>): PipelineParts {

@@ -4,7 +4,7 @@
  */
 import type { PipelineOutline } from '../../config/pipeline.ts'
 import { loadPipeline } from '../../config/load.ts'
-import { didYouMean } from '../../config/nearest.ts'
+import { didYouMean } from '../../core/connector/nearest.ts'
 import { isAbort } from '../../core/errors/error.ts'
 import { locate, readHead, type LocateAt } from '../../core/log/head.ts'
 import { openLog, type Log } from '../../core/log/log.ts'

@@ -1,28 +1,27 @@
 /**
- * From the configured URL to a session. Read here and not by the driver, which knows no ssl-mode and by
- * itself checks no host name: a mode that checks less than its name says is a hole.
- *
- *   ssl-mode          encrypted   certificate chain   host name
- *   disabled          no          –                   –
- *   required          yes         not checked         not checked
- *   verify-ca         yes         checked             not checked
- *   verify-identity   yes         checked             checked
- *   (absent)          disabled to this machine, verify-identity to any other
- *
- * Values: MySQL Reference Manual, "Command Options for Encrypted Connections" (without `preferred`,
- * which a man in the middle can turn into `disabled`).
+ * From the configured URL to a session. How a URL is read, and what its TLS modes check, is said in
+ * core/connector/database-url.ts; here are MySQL's words for it.
  */
-import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { createConnection, type Connection, type ConnectionOptions } from 'mysql2'
+import { readDatabaseUrl, type UrlTls, type UrlWords } from '../../core/connector/database-url.ts'
 import { PooledSocket } from '../../core/connector/pooled-socket.ts'
 import type { Secret } from '../../core/connector/secret.ts'
-import { SluiceError } from '../../core/errors/error.ts'
 import type { Query } from './schema/catalog.ts'
 
-const connectTimeoutMs = 15_000
-const known = new Set(['ssl-mode', 'ssl-ca', 'ssl-cert', 'ssl-key', 'connect-timeout'])
-const verified = new Set(['verify-ca', 'verify-identity'])
+const urlWords: UrlWords = {
+  code: 'source.mysql.url',
+  product: 'MySQL',
+  schemes: ['mysql', 'mariadb'],
+  port: 3306,
+  tlsModes: ['disabled', 'required', 'verify-ca', 'verify-identity'],
+  tlsMode: 'ssl-mode',
+  tlsCa: 'ssl-ca',
+  tlsCert: 'ssl-cert',
+  tlsKey: 'ssl-key',
+  connectTimeout: 'connect-timeout',
+  others: [],
+}
 
 /** What is needed to open sessions on a server. Holds the password: never logged. */
 export interface Target {
@@ -32,40 +31,18 @@ export interface Target {
   readonly password: string
   /** '' = none. */
   readonly database: string
-  readonly tls: TlsOptions | null
+  readonly tls: UrlTls | null
   readonly compress: boolean
   readonly timeoutMs: number
 }
 
-interface TlsOptions {
-  readonly rejectUnauthorized: boolean
-  readonly verifyIdentity: boolean
-  readonly ca?: string
-  readonly cert?: string
-  readonly key?: string
-}
-
 /** Throws `source.mysql.url` when the URL cannot be used. */
-export function targetOf(url: Secret, options: { readonly compress: boolean }): Target {
-  const parsed = parseUrl(url.reveal())
-  const parameters = parsed.searchParams
-  for (const name of parameters.keys()) {
-    if (!known.has(name)) throw urlError(`has the unknown parameter "${name}"`)
-  }
-  const host = decoded(parsed.hostname.replace(/^\[|\]$/g, ''), 'host')
-  const user = decoded(parsed.username, 'user')
-  if (host === '') throw urlError('names no host')
-  if (user === '') throw urlError('names no user')
-  return {
-    host,
-    port: parsed.port === '' ? 3306 : Number(parsed.port),
-    user,
-    password: decoded(parsed.password, 'password'),
-    database: decoded(parsed.pathname.slice(1), 'database'),
-    tls: tlsOptions(parameters, host),
-    compress: options.compress,
-    timeoutMs: timeoutMs(parameters.get('connect-timeout')),
-  }
+export function targetOf(url: Secret, { compress }: { readonly compress: boolean }): Target {
+  const { host, port, user, password, database, tls, connectTimeoutMs } = readDatabaseUrl(
+    url,
+    urlWords,
+  )
+  return { host, port, user, password, database, tls, compress, timeoutMs: connectTimeoutMs }
 }
 
 /** `host:port`, for messages. */
@@ -73,81 +50,6 @@ export function nameOf(target: Target): string {
   return target.host.includes(':')
     ? `[${target.host}]:${target.port}`
     : `${target.host}:${target.port}`
-}
-
-function parseUrl(text: string): URL {
-  let parsed: URL
-  try {
-    parsed = new URL(text)
-  } catch {
-    // The parser's own error repeats its input, and with it the password.
-    throw urlError('cannot be read as a URL')
-  }
-  if (parsed.protocol !== 'mysql:' && parsed.protocol !== 'mariadb:') {
-    throw urlError('does not begin with mysql://')
-  }
-  return parsed
-}
-
-/** The parser lets a lone % stand: a password that was not encoded would be read as another one, or not at all. */
-function decoded(text: string, part: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    // The error of its own says nothing more; the text may be a password.
-    throw urlError(
-      `has a % in its ${part} that is not followed by two hexadecimal digits (write %25)`,
-    )
-  }
-}
-
-function timeoutMs(seconds: string | null): number {
-  if (seconds === null) return connectTimeoutMs
-  const value = Number(seconds)
-  if (!Number.isInteger(value) || value < 1) {
-    throw urlError('has a connect-timeout that is no number of seconds')
-  }
-  return value * 1000
-}
-
-function tlsOptions(parameters: URLSearchParams, host: string): TlsOptions | null {
-  const asked = parameters.get('ssl-mode')?.toLowerCase().replace('_', '-')
-  const mode = asked ?? (isThisMachine(host) ? 'disabled' : 'verify-identity')
-  if (mode === 'disabled') return null
-  if (mode !== 'required' && !verified.has(mode)) {
-    throw urlError(`has ssl-mode=${mode}; use disabled, required, verify-ca or verify-identity`)
-  }
-  const ca = fileOf(parameters, 'ssl-ca')
-  const cert = fileOf(parameters, 'ssl-cert')
-  const key = fileOf(parameters, 'ssl-key')
-  return {
-    rejectUnauthorized: verified.has(mode),
-    verifyIdentity: mode === 'verify-identity',
-    ...(ca === null ? {} : { ca }),
-    ...(cert === null ? {} : { cert }),
-    ...(key === null ? {} : { key }),
-  }
-}
-
-function fileOf(parameters: URLSearchParams, name: string): string | null {
-  const path = parameters.get(name)
-  if (path === null) return null
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw urlError(`names a file for ${name} that cannot be read`, cause)
-  }
-}
-
-function isThisMachine(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.')
-}
-
-function urlError(what: string, cause?: unknown): SluiceError {
-  return new SluiceError('source.mysql.url', {
-    message: `The url of the MySQL source ${what}.`,
-    ...(cause === undefined ? {} : { cause }),
-  })
 }
 
 /**

@@ -104,51 +104,33 @@ class MysqlSource implements Source {
   async *#changes(target: Target, start: Start, signal: AbortSignal): AsyncGenerator<SourceBatch> {
     const config = this.#config
     const directory = this.#directory(target, start)
-    // Ended before the copy is: what is woven waits for the stream.
-    const streamStop = new AbortController()
-    const stream = this.#stream(
-      target,
-      start,
-      directory,
-      AbortSignal.any([signal, streamStop.signal]),
-    )
-    directory.place = () => stream.place
     await using reader = this.#snapshotReader(target, start)
     const woven: SnapshotBeside = snapshotBeside(
       {
-        stream: stoppedEarly(
+        stream: (until) =>
           watched({
-            stream,
+            stream: this.#stream(target, start, directory, until),
             directory,
             announced: new Set(start.tables.map(topicName)),
             config,
             ctx: this.#ctx,
-            signal,
+            signal: until,
             again: (topic) => woven.again(topic),
           }),
-          streamStop,
-        ),
         reader,
         tables: topicsToCopy(config, start),
         asked: config.resnapshot,
         progress: start.progress,
         position: positionOf(start.place, start, directory),
         join: (position, snapshot) => formatPosition({ ...parsePosition(position), snapshot }),
-        // A third chunk on its way costs memory (20 MB of the peak), and brings no speed: this process is
-        // what a copy waits for, not the server (docs/decisions/0008-mysql-transport.md).
-        chunksAhead: 2,
         ctx: this.#ctx,
       },
       signal,
     )
     for (const topic of start.again) woven.again(topic)
     this.#ctx.report({ state: 'running', detail: '' })
-    try {
-      for await (const batch of woven) {
-        yield { ...batch, changes: batch.changes.map((change) => directory.withDefaults(change)) }
-      }
-    } finally {
-      streamStop.abort()
+    for await (const batch of woven) {
+      yield { ...batch, changes: batch.changes.map((change) => directory.withDefaults(change)) }
     }
   }
 
@@ -166,7 +148,7 @@ class MysqlSource implements Source {
 
   #stream(target: Target, start: Start, directory: Directory, signal: AbortSignal): ChangeStream {
     const config = this.#config
-    return streamChanges(
+    const stream = streamChanges(
       {
         target,
         from: start.place,
@@ -179,6 +161,8 @@ class MysqlSource implements Source {
       },
       signal,
     )
+    directory.place = () => stream.place
+    return stream
   }
 
   #snapshotReader(target: Target, { info, followed }: Start): MysqlSnapshotReader {
@@ -230,26 +214,5 @@ async function* watched(options: Watched): AsyncGenerator<SourceBatch, void, und
       options.again(topic)
     }
     yield batch
-  }
-}
-
-/**
- * A generator that waits for the server ends only after its next batch, which an idle server does not
- * send: whoever ends the reading early, be it because a table cannot be read, ends that wait first.
- */
-function stoppedEarly(
-  stream: AsyncIterable<SourceBatch>,
-  stop: AbortController,
-): AsyncIterable<SourceBatch> {
-  const iterator = stream[Symbol.asyncIterator]()
-  return {
-    [Symbol.asyncIterator]: () => ({
-      next: () => iterator.next(),
-      return: async () => {
-        stop.abort()
-        await iterator.return?.().catch(() => {})
-        return { done: true, value: undefined }
-      },
-    }),
   }
 }

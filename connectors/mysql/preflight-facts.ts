@@ -2,6 +2,7 @@
  * What preflight looks at: one struct, read by a few queries. No judgement here; that is preflight.ts,
  * a pure function of these facts.
  */
+import { nearestTable } from '../../core/connector/nearest.ts'
 import { placeState, type PlaceState } from './binlog-place.ts'
 import { loadTables, textOf, topicName, type CatalogTable, type Query } from './schema/catalog.ts'
 import { seesCommitLocks } from './snapshot/commit-locks.ts'
@@ -13,9 +14,12 @@ import { preparedXa } from './prepared-xa.ts'
 import type { ServerInfo } from './server-info.ts'
 import { copyOrder } from './snapshot/snapshot-table.ts'
 import {
+  formatTablePattern,
+  isSystemDatabase,
   matchesPattern,
   parseTablePattern,
   quoteTable,
+  textLiteral,
   type TableName,
   type TablePattern,
 } from './schema/table-pattern.ts'
@@ -26,6 +30,15 @@ export interface TableFacts {
   readonly mayLock: boolean
   /** Its copy is not by key, but of the whole table under a lock. */
   readonly isCopiedWhole: boolean
+}
+
+/** A pattern that names nothing. */
+export interface Missing {
+  readonly pattern: string
+  /** The pattern that was probably meant. */
+  readonly near: string | null
+  /** The user may read whatever is in that database: what is not seen is not there. */
+  readonly seesAll: boolean
 }
 
 export interface Facts {
@@ -44,7 +57,7 @@ export interface Facts {
   /** The tables that the patterns name, each once. */
   readonly tables: readonly TableFacts[]
   /** Patterns that name nothing, and never did. */
-  readonly missing: readonly string[]
+  readonly missing: readonly Missing[]
   /** Patterns that name nothing any more; the log has topics of theirs. */
   readonly dropped: readonly string[]
   /** What has become of the log's place; null when there is none, or it could not be asked for. */
@@ -70,8 +83,20 @@ export async function loadFacts(
   const maySeeBinlog = !server.logBin || (await succeeds(query, 'SHOW BINARY LOGS'))
   const parsed = config.tables.map((pattern) => parseTablePattern(pattern)!)
   const found = await loadFollowed(query, parsed)
-  const isMissing = (i: number): boolean =>
-    !found.some((table) => matchesPattern(parsed[i]!, table, server.foldCase))
+  const missing: Missing[] = []
+  const dropped: string[] = []
+  for (const [i, pattern] of config.tables.entries()) {
+    const wanted = parsed[i]!
+    if (found.some((table) => matchesPattern(wanted, table, server.foldCase))) continue
+    if (isKnown(wanted, known, server.foldCase)) dropped.push(pattern)
+    else {
+      missing.push({
+        pattern,
+        near: await nearPattern(query, wanted),
+        seesAll: isGranted(grants, ['SELECT'], wanted.database),
+      })
+    }
+  }
   const tables: TableFacts[] = []
   for (const table of found) {
     tables.push({
@@ -90,8 +115,8 @@ export async function loadFacts(
     copies: config.snapshot === 'initial',
     preparedXa: after === null ? ((await preparedXa(query, server.flavour))?.length ?? null) : null,
     tables,
-    missing: config.tables.filter((_, i) => isMissing(i) && !isKnown(parsed[i]!, known)),
-    dropped: config.tables.filter((_, i) => isMissing(i) && isKnown(parsed[i]!, known)),
+    missing,
+    dropped,
     place:
       after === null || !maySeeBinlog || !server.logBin
         ? null
@@ -99,10 +124,35 @@ export async function loadFacts(
   }
 }
 
-function isKnown({ database, table }: TablePattern, topics: readonly string[]): boolean {
-  return table === null
-    ? topics.some((topic) => topic.startsWith(`${database}.`))
-    : topics.includes(topicName({ database, table }))
+function isKnown(
+  { database, table }: TablePattern,
+  topics: readonly string[],
+  foldCase: boolean,
+): boolean {
+  const fold = (name: string): string => (foldCase ? name.toLowerCase() : name)
+  const wanted = fold(table === null ? `${database}.` : topicName({ database, table }))
+  return topics.some((topic) =>
+    table === null ? fold(topic).startsWith(wanted) : fold(topic) === wanted,
+  )
+}
+
+/** Of what the user may see. */
+async function nearPattern(query: Query, wanted: TablePattern): Promise<string | null> {
+  const names = async (sql: string): Promise<readonly string[]> =>
+    (await query(sql)).map((row) => textOf(row['name']))
+  const near = await nearestTable(
+    { space: wanted.database, name: wanted.table },
+    {
+      spaces: async () => {
+        const all = await names('SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA')
+        return all.filter((name) => !isSystemDatabase(name))
+      },
+      tables: (database) =>
+        names(`SELECT TABLE_NAME AS name FROM information_schema.TABLES
+                WHERE TABLE_SCHEMA = ${textLiteral(database)}`),
+    },
+  )
+  return near === null ? null : formatTablePattern({ database: near.space, table: near.name })
 }
 
 /**

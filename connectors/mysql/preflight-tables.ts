@@ -3,8 +3,8 @@
  */
 import type { Problem } from '../../core/connector/problem.ts'
 import { topicName } from './schema/catalog.ts'
-import type { Facts, TableFacts } from './preflight-facts.ts'
-import { quoteName, quoteTable } from './schema/table-pattern.ts'
+import type { Facts, Missing, TableFacts } from './preflight-facts.ts'
+import { parseTablePattern, quoteName, quotePattern, quoteTable } from './schema/table-pattern.ts'
 
 const kinds = {
   view: 'a view',
@@ -17,14 +17,7 @@ const kinds = {
 const transactional: ReadonlySet<string> = new Set(['InnoDB', 'ROCKSDB', 'TokuDB', 'ndbcluster'])
 
 export function tableProblems(facts: Facts): readonly Problem[] {
-  const problems: Problem[] = facts.missing.map((pattern) => ({
-    code: 'source.mysql.table_missing',
-    severity: 'error',
-    message: pattern.endsWith('.*')
-      ? `There is no table in ${pattern} that ${facts.user} may see.`
-      : `There is no table ${pattern}, or ${facts.user} may not see it.`,
-    remedy: `GRANT SELECT ON ${pattern} TO ${facts.user}; or correct \`tables\`: names are spelled exactly as SHOW TABLES shows them.`,
-  }))
+  const problems = facts.missing.map((missing) => missingProblem(missing, facts))
   for (const pattern of facts.dropped) {
     problems.push({
       code: 'source.mysql.table_missing',
@@ -32,7 +25,7 @@ export function tableProblems(facts: Facts): readonly Problem[] {
       message: pattern.endsWith('.*')
         ? `There is no table in ${pattern} any more; their topics keep the rows they have.`
         : `There is no table ${pattern} any more; its topic keeps the rows it has.`,
-      remedy: `Take it out of \`tables\`, or create it again: it is copied then. If it is there: GRANT SELECT ON ${pattern} TO ${facts.user};`,
+      remedy: `Take it out of \`tables\`, or create it again: it is copied then. If it is there: ${grant(pattern, facts)}`,
     })
   }
   for (const table of facts.tables) {
@@ -54,6 +47,25 @@ export function tableProblems(facts: Facts): readonly Problem[] {
     } else problems.push(...accessProblems(table, facts), ...shapeProblems(table, facts))
   }
   return problems
+}
+
+/** Nobody is told whether a table that he may not see is there: only then can a privilege be what it lacks. */
+function missingProblem({ pattern, near, seesAll }: Missing, facts: Facts): Problem {
+  const what = pattern.endsWith('.*') ? `no table in ${pattern}` : `no table ${pattern}`
+  const meant =
+    near === null
+      ? 'names are spelled exactly as SHOW TABLES shows them.'
+      : `did you mean "${near}"?`
+  return {
+    code: 'source.mysql.table_missing',
+    severity: 'error',
+    message: `There is ${what}${seesAll ? '' : ` that ${facts.user} may see`}.`,
+    remedy: `Correct \`tables\`: ${meant}${seesAll ? '' : ` If it is there: ${grant(pattern, facts)}`}`,
+  }
+}
+
+function grant(pattern: string, { user }: Facts): string {
+  return `GRANT SELECT ON ${quotePattern(parseTablePattern(pattern)!)} TO ${user};`
 }
 
 function accessProblems(facts: TableFacts, { user, copies, needsLocks }: Facts): Problem[] {

@@ -30,8 +30,10 @@ export interface ServerInfo {
   readonly logsReplicaUpdates: boolean
   /** Seconds after which the server removes binlogs by itself; 0 = never. */
   readonly expireSeconds: number
-  /** lower_case_table_names is not 0. */
+  /** Names of tables mean the same in any case: lower_case_table_names is not 0. */
   readonly foldCase: boolean
+  /** They are kept in lower case, whatever a statement writes: lower_case_table_names is 1. */
+  readonly lowerCase: boolean
 }
 
 const names = [
@@ -85,6 +87,7 @@ export async function loadServerInfo(query: Query): Promise<ServerInfo> {
     logsReplicaUpdates: isOn('log_replica_updates') || isOn('log_slave_updates'),
     expireSeconds: expireSeconds(values),
     foldCase: of('lower_case_table_names') !== '0',
+    lowerCase: of('lower_case_table_names') === '1',
   }
 }
 

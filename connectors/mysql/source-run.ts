@@ -16,7 +16,12 @@ import { emptyBatch } from '../../core/record/batch-ops.ts'
 import { defaultCharset, endOf } from './schema/catalog-ask.ts'
 import { topicName, topicSchema, type CatalogTable, type Query } from './schema/catalog.ts'
 import { loadCollations, type Collations } from './schema/charsets-catalog.ts'
-import { loadDefaults, type Defaults } from './schema/column-defaults.ts'
+import {
+  loadDefaults,
+  noDefaults,
+  tableWithOldRows,
+  type Defaults,
+} from './schema/column-defaults.ts'
 import { onPurged, policiesOf, type MysqlConfig } from './config.ts'
 import { loadDdlParser } from './schema/ddl-column.ts'
 import { Followed } from './schema/followed.ts'
@@ -77,18 +82,22 @@ export async function begin(
     known: knownTopics(after),
   })
   refuse(preflightProblems(facts), ctx)
-  const tables = facts.tables.map(({ table }) => table)
+  const found = facts.tables.map(({ table }) => table)
+  const defaults = await tableDefaults(query, found)
+  const tables = found.map((table) =>
+    tableWithOldRows(table, defaults.get(topicName(table)) ?? noDefaults, policiesOf(config)),
+  )
   const again = topicsLost(facts, config, ctx)
   const place = (again.length > 0 ? await here() : (after?.place ?? now))!
   const followed = new Followed(
     config.tables.map((entry) => parseTablePattern(entry)!),
-    info.foldCase,
+    info,
   )
   const kept = again.length > 0 ? null : after
   return {
     info,
     tables,
-    defaults: await tableDefaults(query, tables),
+    defaults,
     collations: await loadCollations(query),
     place,
     progress: startProgress(config, followed, tables, after?.snapshot ?? nothingCopied),

@@ -4,7 +4,9 @@
  * ranges stay with the copy in front of the stream (snapshot.ts).
  */
 import {
+  isCopyOf,
   nothingCopied,
+  voidTable,
   withTable,
   type SnapshotProgress,
   type TableProgress,
@@ -34,9 +36,6 @@ export interface PlanOptions {
   readonly snapshot: 'initial' | 'never'
   readonly orderOf: (table: TableInfo) => Promise<KeyOrder>
 }
-
-/** What was copied of a table that has not been followed since is void. */
-const voidTable: TableProgress = { id: '', key: [], upTo: null }
 
 export async function planBeside(place: PgPosition, options: PlanOptions): Promise<BesidePlan> {
   const { tables, asked } = options
@@ -97,8 +96,7 @@ function isOver(
 ): boolean {
   if (before === undefined || before.upTo !== undefined || before.waiting !== undefined)
     return false
-  const isSame = before.id === now.id && before.key.join('\n') === now.key.join('\n')
-  return isSame && (asked === undefined || asked === before.asked)
+  return isCopyOf(before, now, asked)
 }
 
 /** What the copy in front of the stream did of the topic. */

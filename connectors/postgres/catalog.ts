@@ -5,7 +5,10 @@
 import type { Client } from 'pg'
 import { SluiceError } from '../../core/errors/error.ts'
 import { makeSchema, type Changelog, type Field, type Schema } from '../../core/record/schema.ts'
+import type { LogicalType } from '../../core/record/types.ts'
+import { textAt } from '../../core/record/value.ts'
 import { logicalType, type PgType, type TypeLookup } from './types.ts'
+import { valueDecoder } from './values.ts'
 
 export interface TableName {
   readonly schema: string
@@ -22,6 +25,11 @@ export interface ColumnInfo {
   readonly notNull: boolean
   /** '' = an ordinary column, 's' = generated and stored, 'v' = generated on read (PostgreSQL 18). */
   readonly generated: '' | 's' | 'v'
+  /**
+   * What rows have that are older than the column (pg_attribute.attmissingval), as the server prints
+   * it; null: NULL, or the table was written anew since and its rows have values of their own.
+   */
+  readonly missing?: string | null
 }
 
 /** pg_class.relreplident by its name in DDL. */
@@ -66,6 +74,7 @@ interface TableRow {
     typeName: string
     notNull: boolean
     generated: '' | 's' | 'v'
+    missing: string | null
   }[]
 }
 
@@ -108,7 +117,12 @@ const identities: Readonly<Record<string, ReplicaIdentity>> = {
   n: 'nothing',
 }
 
-/** A deferrable primary key is no replica identity (relcache.c, RelationGetIndexList). */
+/**
+ * A partitioned table has no rows: what old rows have, its partitions know. They were all given the
+ * same value by one statement.
+ *
+ * A deferrable primary key is no replica identity (relcache.c, RelationGetIndexList).
+ */
 const tableQuery = `
   SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text, c.relreplident::text,
          c.reltuples::float8, c.relpages,
@@ -125,8 +139,15 @@ const tableQuery = `
          coalesce((SELECT json_agg(json_build_object('attnum', a.attnum, 'name', a.attname,
               'typeOid', a.atttypid::int8, 'typmod', a.atttypmod,
               'typeName', format_type(a.atttypid, a.atttypmod),
-              'notNull', a.attnotnull, 'generated', a.attgenerated) ORDER BY a.attnum)
+              'notNull', a.attnotnull, 'generated', a.attgenerated, 'missing', old.value)
+              ORDER BY a.attnum)
             FROM pg_attribute a
+            LEFT JOIN LATERAL (
+              SELECT (m.attmissingval::text::text[])[1] AS value
+                FROM pg_attribute m
+               WHERE m.attname = a.attname AND m.atthasmissing
+                 AND (m.attrelid = c.oid OR c.relkind = 'p' AND m.attrelid IN
+                       (SELECT p.relid FROM pg_partition_tree(c.oid) p)) LIMIT 1) AS old ON true
            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]') AS columns
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted(schema, name, place)
     JOIN pg_namespace n ON n.nspname = wanted.schema
@@ -217,15 +238,24 @@ export function topicSchema(
   table: Pick<TableInfo, 'columns' | 'key' | 'identity'>,
   types: TypeLookup,
 ): Schema {
-  const fields: Field[] = table.columns.map((column) => ({
-    name: column.name,
-    type: logicalType(column.typeOid, column.typmod, types),
-    nullable: !column.notNull,
-  }))
+  const fields = table.columns.map((column): Field => {
+    const { name, notNull, missing } = column
+    const type = logicalType(column.typeOid, column.typmod, types)
+    const oldRows = missing == null ? null : exactText(type, missing)
+    return { name, type, nullable: !notNull, ...(oldRows === null ? {} : { oldRows }) }
+  })
   const places = table.key.map((name) => fields.findIndex((field) => field.name === name))
   // A key of which a column is not published identifies nothing.
   const key = places.includes(-1) ? [] : places
   return makeSchema(fields, key, changelogOf(table.identity, key.length))
+}
+
+/** From the form in which the server prints a value to the form of core/record/value.ts. */
+function exactText(type: LogicalType, printed: string): string | null {
+  const decoder = valueDecoder(type)
+  const bytes = Buffer.from(printed)
+  decoder.append(bytes, 0, bytes.length)
+  return textAt(type, decoder.builder.finish(), 0)
 }
 
 function changelogOf(identity: ReplicaIdentity, keyFields: number): Changelog {

@@ -190,36 +190,37 @@ class PostgresSource implements Source {
       const copied = at >= until ? last : snapshot
       return formatPosition({ lsn: at, snapshot: copied, ...(isAlone ? { beside } : {}) })
     }
-    const stop = new AbortController()
     const commits = isAlone ? null : new CommitLog()
     const { publication } = this.#names
-    const stream = streamChanges(
-      {
-        client: config,
-        slot: this.#names.slot,
-        publication,
-        tables: run.tables,
-        types: run.types,
-        after: lsn,
-        acknowledged: this.#durable,
-        positionAt,
-        filter,
-        commits,
-        streaming: isAlone,
-        ctx: this.#ctx,
-      },
-      AbortSignal.any([stop.signal, signal]),
-    )
-    this.#stream = stream
+    const { tables, types, plan } = run
+    const stream = (until: AbortSignal): ChangeStream => {
+      const changes = streamChanges(
+        {
+          client: config,
+          slot: this.#names.slot,
+          publication,
+          tables,
+          types,
+          after: lsn,
+          acknowledged: this.#durable,
+          positionAt,
+          filter,
+          commits,
+          streaming: isAlone,
+          ctx: this.#ctx,
+        },
+        until,
+      )
+      this.#stream = changes
+      return changes
+    }
     if (commits === null) {
-      yield* stream
+      yield* stream(signal)
       throw new SluiceError('internal.bug', { message: 'The change stream ended by itself.' })
     }
-    const { types, plan } = run
     yield* followBeside(
       {
         stream,
-        stop,
         position: positionAt(lsn),
         commits,
         client: config,

@@ -52,6 +52,8 @@ export interface DecoderOptions {
   readonly filter: RowFilter | null
   /** Hears of each transaction that the stream brings whole; see CommitLog. */
   readonly commits?: CommitLog | null
+  /** Hears of each topic whose table is announced under a name that is none of ours. */
+  readonly lost?: (topic: string) => void
 }
 
 export class Decoder {
@@ -60,13 +62,13 @@ export class Decoder {
   /** A table the catalog has to be asked about: load it, then call `resume` before the next message. */
   lookup: RelationMessage | null = null
 
-  #lost: string[] = []
   readonly #relations: Relations
   readonly #scopes = new RelationScopes()
   readonly #after: bigint
   readonly #positionAt: (lsn: bigint) => Position
   readonly #filter: RowFilter | null
   readonly #commits: CommitLog | null
+  readonly #lost: (topic: string) => void
   readonly #rows = new RowChanges()
   readonly #whole = new TableWriters()
   readonly #streamed = new TableWriters()
@@ -90,6 +92,7 @@ export class Decoder {
     this.#positionAt = options.positionAt
     this.#filter = options.filter
     this.#commits = options.commits ?? null
+    this.#lost = options.lost ?? (() => {})
     this.#lsn = options.after
     this.#handedOut = options.after
   }
@@ -141,13 +144,6 @@ export class Decoder {
   /** The server has sent everything before `walEnd` (a keepalive). */
   keepalive(walEnd: bigint): void {
     if (this.#into === null && walEnd > this.#lsn) this.#lsn = walEnd
-  }
-
-  /** Topics whose table was announced under a name that is none of ours, since the last call. */
-  takeLost(): readonly string[] {
-    const lost = this.#lost
-    if (lost.length > 0) this.#lost = []
-    return lost
   }
 
   /** After `lookup` was loaded. */
@@ -302,7 +298,7 @@ export class Decoder {
     }
     const before = this.#scopes.planOf(message.oid)
     if (plan === 'ignored' && before !== undefined && before !== 'ignored') {
-      this.#lost.push(before.topic.topic)
+      this.#lost(before.topic.topic)
     }
     this.#scopes.announce(message, plan)
   }

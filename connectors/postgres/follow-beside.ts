@@ -13,9 +13,8 @@ import type { CommitLog } from './commit-log.ts'
 import { PostgresSnapshotReader } from './snapshot-reader.ts'
 
 export interface BesideStream {
-  readonly stream: AsyncIterable<SourceBatch>
-  /** Ends the stream. */
-  readonly stop: AbortController
+  /** The stream, until the signal aborts. */
+  readonly stream: (signal: AbortSignal) => AsyncIterable<SourceBatch>
   /** Where the stream begins, as it says it. */
   readonly position: Position
   readonly commits: CommitLog
@@ -33,14 +32,14 @@ export async function* followBeside(
   options: BesideStream,
   signal: AbortSignal,
 ): AsyncGenerator<SourceBatch, void, undefined> {
-  const { stream, stop, plan, asked, ctx } = options
+  const { plan, asked, ctx } = options
   await using reader = new PostgresSnapshotReader({
     ...options,
     tables: new Map(plan.tables.map((table) => [topicName(table), table])),
   })
   const woven = snapshotBeside(
     {
-      stream,
+      stream: options.stream,
       reader,
       tables: plan.tables.map(topicName),
       asked,
@@ -51,13 +50,9 @@ export async function* followBeside(
     },
     signal,
   )
-  try {
-    for await (const batch of woven) {
-      yield batch
-      if (woven.isDone && batch.position !== null) return
-    }
-  } finally {
-    stop.abort()
+  for await (const batch of woven) {
+    yield batch
+    if (woven.isDone && batch.position !== null) return
   }
 }
 

@@ -3,7 +3,8 @@
  * preflight.ts, a pure function of these facts.
  */
 import type { Client } from 'pg'
-import { parseTablePattern, type TablePattern } from './table-pattern.ts'
+import { nearestTable } from '../../core/connector/nearest.ts'
+import { formatTablePattern, parseTablePattern, type TablePattern } from './table-pattern.ts'
 
 export interface ServerFacts {
   readonly versionNumber: number
@@ -72,12 +73,18 @@ export interface OldTransaction {
   readonly seconds: number
 }
 
+/** A pattern that names nothing. */
+export interface Unmatched {
+  readonly pattern: string
+  /** The pattern that was probably meant. */
+  readonly near: string | null
+}
+
 export interface Facts {
   readonly server: ServerFacts
   /** The relations that the patterns name, in the order of the patterns, each once. */
   readonly tables: readonly TableFacts[]
-  /** Patterns that name nothing. */
-  readonly unmatched: readonly string[]
+  readonly unmatched: readonly Unmatched[]
   readonly publication: PublicationFacts | null
   readonly slot: SlotFacts | null
   readonly oldTransactions: readonly OldTransaction[]
@@ -160,10 +167,11 @@ async function loadTableFacts(
   patterns: readonly string[],
 ): Promise<Pick<Facts, 'tables' | 'unmatched'>> {
   const tables = new Map<number, TableFacts>()
-  const unmatched: string[] = []
+  const unmatched: Unmatched[] = []
   for (const pattern of patterns) {
-    const found = await matching(client, parseTablePattern(pattern))
-    if (found.length === 0) unmatched.push(pattern)
+    const wanted = parseTablePattern(pattern)
+    const found = await matching(client, wanted)
+    if (found.length === 0) unmatched.push({ pattern, near: await nearPattern(client, wanted) })
     for (const table of found) tables.set(table.oid, table)
   }
   return { tables: [...tables.values()], unmatched }
@@ -180,6 +188,31 @@ async function matching(
       ? await client.query<TableFacts>(schemaQuery, [schema])
       : await client.query<TableFacts>(namedQuery, [schema, name])
   return rows
+}
+
+const schemasQuery = `
+  SELECT nspname::text AS name FROM pg_namespace
+   WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema' ORDER BY nspname`
+
+const namesQuery = `
+  SELECT c.relname::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+   ORDER BY c.relname`
+
+async function nearPattern(client: Client, wanted: TablePattern | null): Promise<string | null> {
+  if (wanted === null) return null
+  const names = async (sql: string, parameters: readonly string[]): Promise<readonly string[]> => {
+    const { rows } = await client.query<{ name: string }>(sql, [...parameters])
+    return rows.map(({ name }) => name)
+  }
+  const near = await nearestTable(
+    { space: wanted.schema, name: wanted.name },
+    {
+      spaces: () => names(schemasQuery, []),
+      tables: (schema) => names(namesQuery, [schema]),
+    },
+  )
+  return near === null ? null : formatTablePattern({ schema: near.space, name: near.name })
 }
 
 const publicationQuery = `

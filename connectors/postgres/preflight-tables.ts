@@ -13,14 +13,16 @@ const kinds: Readonly<Record<string, string>> = {
 }
 
 export function tableProblems(facts: Facts): readonly Problem[] {
-  const problems: Problem[] = facts.unmatched.map((pattern) => ({
+  const problems: Problem[] = facts.unmatched.map(({ pattern, near }) => ({
     code: 'source.postgres.table_missing',
     severity: 'error',
     message: pattern.endsWith('.*')
       ? `There is no table in ${pattern}.`
       : `There is no table ${pattern} in database ${quoteIdent(facts.server.database)}.`,
     remedy:
-      'Correct `tables`: SELECT schemaname, tablename FROM pg_tables; names are spelled exactly as shown there.',
+      near === null
+        ? 'Correct `tables`: SELECT schemaname, tablename FROM pg_tables; names are spelled exactly as shown there.'
+        : `Correct \`tables\`: did you mean "${near}"?`,
   }))
   for (const table of facts.tables) {
     problems.push(...kindProblems(table))

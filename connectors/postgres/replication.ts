@@ -12,6 +12,7 @@ import { LogicalReplicationService } from 'pg-logical-replication'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Clock } from '../../core/connector/context.ts'
 import { LazySocket } from '../../core/connector/lazy-socket.ts'
+import { ticksPerPeriod, watchSilence } from '../../core/connector/silence.ts'
 import { formatLsn } from './lsn.ts'
 import { sessionSettingsSql } from './session.ts'
 import { quoteIdent } from './table-pattern.ts'
@@ -33,6 +34,8 @@ export interface ReplicationOptions {
 const streamingVersionMin = 140_000
 /** The server's clock counts µs from 2000-01-01. */
 const epochMs = 946_684_800_000
+/** Of the watch over silence: after so many without a status update one is due. */
+const statusTicks = ticksPerPeriod * 0.75
 /** A server that asks so often in a row, and sends nothing else, waits to stop for what cannot come. */
 const requestsInRowMax = 100
 
@@ -44,7 +47,7 @@ export class ReplicationConnection implements AsyncDisposable {
   readonly #stop = new AbortController()
   readonly #watching: Promise<void>
   #acknowledged: bigint
-  #lastStatusMs: number
+  #ticksSinceStatus = 0
   #requestsInRow = 0
 
   private constructor(
@@ -57,7 +60,6 @@ export class ReplicationConnection implements AsyncDisposable {
     this.#service = service
     this.#clock = options.clock
     this.#acknowledged = options.acknowledged ?? options.after
-    this.#lastStatusMs = options.clock.nowMs()
     this.#watching = this.#watch(taken.timeoutMs)
   }
 
@@ -135,38 +137,33 @@ export class ReplicationConnection implements AsyncDisposable {
     bytes.writeBigUInt64BE(this.#acknowledged, 6)
     bytes.writeBigUInt64BE(this.#acknowledged, 14)
     bytes.writeBigUInt64BE(this.#acknowledged, 22)
-    this.#lastStatusMs = this.#clock.nowMs()
-    bytes.writeBigInt64BE(BigInt(this.#lastStatusMs - epochMs) * 1000n, 30)
+    bytes.writeBigInt64BE(BigInt(this.#clock.nowMs() - epochMs) * 1000n, 30)
     bytes[38] = answerNow ? 1 : 0
+    this.#ticksSinceStatus = 0
     this.#write(bytes)
   }
 
   /**
    * Says that we live at 75 % of the server's wal_sender_timeout, also while nobody takes what it
-   * sends; asks whether it lives after one time-out of silence, and gives up after two. The server
-   * asks at 50 %, so that an idle connection is never silent.
+   * sends. The server asks at 50 %, so that an idle connection is never silent. Without a time-out it
+   * may be silent for as long as it likes, and TCP's own keepalive finds a connection that is gone.
    */
-  async #watch(timeoutMs: number): Promise<void> {
-    if (timeoutMs === 0) return
-    const { signal } = this.#stop
-    let asked = false
-    while (!signal.aborted) {
-      await this.#clock.sleep(Math.max(1, timeoutMs / 8), signal).catch(() => {})
-      if (signal.aborted) return
-      const nowMs = this.#clock.nowMs()
-      const silentMs = nowMs - this.#socket.lastReadMs
-      if (silentMs >= timeoutMs * 2) {
-        this.#socket.fail(
-          new SluiceError('source.postgres.silent', {
-            message: `The server sent nothing for ${Math.round(silentMs / 1000)} s.`,
-          }),
-        )
-        return
-      }
-      const ask = silentMs >= timeoutMs && !asked
-      asked = silentMs >= timeoutMs
-      if (ask || nowMs - this.#lastStatusMs >= timeoutMs * 0.75) this.#sendStatus(ask)
+  #watch(timeoutMs: number): Promise<void> {
+    if (timeoutMs === 0) return Promise.resolve()
+    const onTick = (ask: boolean): void => {
+      this.#ticksSinceStatus++
+      if (ask || this.#ticksSinceStatus >= statusTicks) this.#sendStatus(ask)
     }
+    return watchSilence(
+      {
+        socket: this.#socket,
+        periodMs: timeoutMs,
+        code: 'source.postgres.silent',
+        clock: this.#clock,
+        onTick,
+      },
+      this.#stop.signal,
+    )
   }
 }
 

@@ -7,6 +7,8 @@
 import type { Client, ClientConfig, QueryResult } from 'pg'
 import type { Context } from '../../core/connector/context.ts'
 import { Semaphore } from '../../core/connector/semaphore.ts'
+import { ChunkSizes } from '../../core/connector/snapshot/chunk-sizes.ts'
+import { IdleReaders } from '../../core/connector/snapshot/idle-readers.ts'
 import {
   SnapshotTableChanged,
   type Chunk,
@@ -15,27 +17,18 @@ import {
   type SnapshotReader,
   type SnapshotTable,
 } from '../../core/connector/snapshot/reader.ts'
+import { isSameTable } from '../../core/connector/snapshot/progress.ts'
 import type { Position } from '../../core/connector/source.ts'
 import type { Batch } from '../../core/record/batch.ts'
 import { textAt } from '../../core/record/value.ts'
-import {
-  loadTables,
-  topicSchema,
-  type TableInfo,
-  type TableName,
-  type TypeCatalog,
-} from './catalog.ts'
+import type { TableInfo, TableName, TypeCatalog } from './catalog.ts'
 import type { CommitLog } from './commit-log.ts'
-import { connect, destroy } from './connection.ts'
 import { copyOut } from './copy.ts'
 import { CopyParser } from './copy-parser.ts'
 import { postgresError } from './errors.ts'
-import { end } from './generation.ts'
-import type { KeyCompare } from './key-compare.ts'
 import {
   afterKeySql,
   keyTextsSql,
-  loadKeyOrder,
   ofKeysSql,
   orderNames,
   orderSql,
@@ -46,14 +39,15 @@ import { parseLsn } from './lsn.ts'
 import { parsePosition } from './position.ts'
 import { openTransactionsEnded } from './publication.ts'
 import { oldTransactions } from './slot.ts'
-import { compareOf, fromSql, rowFilterOf, selectSql, snapshotBatch } from './snapshot.ts'
+import { fromSql, selectSql, snapshotBatch } from './snapshot.ts'
 import { Visibility } from './snapshot-filter.ts'
+import { SnapshotSessions } from './snapshot-sessions.ts'
+import { loadSource, markSql, type SnapshotSource } from './snapshot-table.ts'
+import { quoteIdent } from './table-pattern.ts'
 import { valueDecoder } from './values.ts'
 
-/** What a chunk is to hold, by the planner's guess of a row. */
-const chunkBytes = 4 << 20
-const chunkRowsMin = 1000
-const chunkRowsMax = 200_000
+/** About the bytes of a chunk's columns. A smaller one is slower: each is three round trips and a flush of the WAL. */
+const chunkBytes = 8 << 20
 const visiblePollMs = 5
 
 export interface SnapshotReaderOptions {
@@ -67,13 +61,6 @@ export interface SnapshotReaderOptions {
   readonly ctx: Pick<Context, 'clock' | 'report'>
 }
 
-/** A table as it was described, with how its keys compare. */
-interface Described {
-  readonly info: TableInfo
-  readonly order: KeyOrder
-  readonly compare: KeyCompare
-}
-
 /** Whether the table can be read in ranges of its key: every column is in the order of its index. */
 export function hasRanges(order: KeyOrder): boolean {
   return order.length > 0 && order.every(({ native }) => native)
@@ -83,33 +70,39 @@ interface Seen {
   readonly snapshot: string
   readonly lsn: string
   readonly time_us: string
+  readonly mark: string
 }
 
 /** The WAL position is read after the snapshot was taken, by the same statement. */
-const seenQuery = `
+const seenQuery = (mark: string): string => `
   SELECT pg_current_snapshot()::text AS snapshot, pg_current_wal_insert_lsn()::text AS lsn,
-         trunc(extract(epoch FROM now()) * 1000000)::int8::text AS time_us`
+         trunc(extract(epoch FROM now()) * 1000000)::int8::text AS time_us, ${mark} AS mark`
 
 export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
   readonly #options: SnapshotReaderOptions
-  readonly #described = new Map<string, Described>()
+  /** By topic, as last described. */
+  readonly #sources = new Map<string, SnapshotSource>()
+  readonly #idle = new IdleReaders<SnapshotSource, CopyParser>()
+  readonly #sizes = new ChunkSizes(chunkBytes)
   readonly #seeing = new Semaphore(1)
-  #idle: Client[] = []
-  /** When no transaction is left that was open before this reader began. */
-  #started: Promise<void> | null = null
+  readonly #sessions: SnapshotSessions
+  readonly #starting = new Semaphore(1)
+  /** No transaction is left that was open before this reader began. */
+  #isStarted = false
 
   constructor(options: SnapshotReaderOptions) {
     this.#options = options
+    this.#sessions = new SnapshotSessions(options.client)
   }
 
   async describe(topic: string, signal: AbortSignal): Promise<SnapshotTable | null> {
     return this.#with(`look at the table of ${topic}`, signal, async (client) => {
-      const described = await this.#describe(client, topic)
-      if (described === null) return null
-      this.#described.set(topic, described)
-      const { info, order } = described
-      const { rowsEstimate } = info
-      return { topic, id: String(info.oid), key: orderNames(order), rowsEstimate }
+      const name = this.#options.tables.get(topic)
+      const source = name === undefined ? null : await loadSource(client, name, this.#options)
+      if (source === null) return null
+      this.#sources.set(topic, source)
+      const { rowsEstimate } = source.info
+      return { topic, ...identityOf(source), rowsEstimate }
     })
   }
 
@@ -120,8 +113,11 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
   ): Promise<KeyText | null> {
     const { info, order } = this.#of(table)
     const where = after === null ? '' : ` WHERE ${afterKeySql(order, after)}`
-    const query = `SELECT ${keyTextsSql(order)} FROM ${fromSql(info)}${where}
-      ORDER BY ${orderSql(order)} OFFSET ${chunkRows(info) - 1} LIMIT 1`
+    const rows = this.#sizes.rows(table.topic, rowBytesOf(info))
+    const names = order.map(({ name }) => quoteIdent(name)).join(', ')
+    // The inner one passes over the index alone; texts are made of one key, not of every one passed over.
+    const query = `SELECT ${keyTextsSql(order)} FROM (SELECT ${names} FROM ${fromSql(info)}${where}
+      ORDER BY ${orderSql(order)} OFFSET ${rows - 1} LIMIT 1) AS last`
     return this.#with(`read table ${table.topic}`, signal, async (client) => {
       // One after the other chunks wait for this: all in one message, the answers in an array.
       const answers = (await client.query(
@@ -138,9 +134,7 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
     from: Position,
     signal: AbortSignal,
   ): Promise<Chunk> {
-    // A table that was published a moment ago: what open transactions did to it before is not sent.
-    this.#started ??= this.#openEnded(signal)
-    await this.#started
+    if (!this.#isStarted) await this.#start(signal)
     const { lsn } = parsePosition(from)
     return this.#with(`read table ${table.topic}`, signal, async (client) => {
       for (;;) {
@@ -166,28 +160,13 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const idle = this.#idle
-    this.#idle = []
-    await Promise.all(idle.map(end))
+    await this.#sessions[Symbol.asyncDispose]()
   }
 
-  #of({ topic }: SnapshotTable): Described {
-    const described = this.#described.get(topic)
-    if (described === undefined) throw new SnapshotTableChanged(topic)
-    return described
-  }
-
-  async #describe(client: Client, topic: string): Promise<Described | null> {
-    const { tables, types, publication } = this.#options
-    const name = tables.get(topic)
-    const [info] = name === undefined ? [] : await loadTables(client, [name], publication)
-    if (info === undefined) return null
-    await types.load(
-      client,
-      info.columns.map((column) => column.typeOid),
-    )
-    const order = await loadKeyOrder(client, info)
-    return { info, order, compare: compareOf(topicSchema(info, types), order) }
+  #of({ topic }: SnapshotTable): SnapshotSource {
+    const source = this.#sources.get(topic)
+    if (source === undefined) throw new SnapshotTableChanged(topic)
+    return source
   }
 
   /**
@@ -200,17 +179,18 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
     lsn: bigint,
     signal: AbortSignal,
   ): Promise<Seen | null> {
+    const { info } = this.#of(table)
     try {
       await client.query(
         `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-         LOCK TABLE ${fromSql(this.#of(table).info)} IN ACCESS SHARE MODE`,
+         SET LOCAL jit = off; SET LOCAL enable_seqscan = off;
+         LOCK TABLE ${fromSql(info)} IN ACCESS SHARE MODE`,
       )
     } catch (error) {
       if ((error as { code?: string }).code !== '42P01') throw error
-      await client.query('ROLLBACK')
       throw new SnapshotTableChanged(table.topic, error)
     }
-    return this.#see(client, lsn, signal)
+    return this.#see(client, markSql(info, this.#options.publication), lsn, signal)
   }
 
   /**
@@ -218,10 +198,10 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
    * is taken at a time: the commit log forgets what one snapshot shows, so that the next one asked about
    * must not be an older one.
    */
-  async #see(client: Client, lsn: bigint, signal: AbortSignal): Promise<Seen | null> {
+  async #see(client: Client, mark: string, lsn: bigint, signal: AbortSignal): Promise<Seen | null> {
     await this.#seeing.acquire(signal)
     try {
-      const { rows } = await client.query<Seen>(seenQuery)
+      const { rows } = await client.query<Seen>(seenQuery(mark))
       const [xmin = '', xmax = '', xip = ''] = rows[0]!.snapshot.split(':')
       const visibility = new Visibility({ xmin, xmax, xip: xip === '' ? [] : xip.split(',') })
       return this.#options.commits.isShown(visibility, lsn) ? rows[0]! : null
@@ -237,33 +217,54 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
     seen: Seen,
     signal: AbortSignal,
   ): Promise<Chunk> {
-    const now = await this.#describe(client, table.topic)
-    const isSame =
-      now !== null &&
-      String(now.info.oid) === table.id &&
-      orderNames(now.order).join('\n') === table.key.join('\n')
-    if (!isSame) {
-      await client.query('ROLLBACK')
-      throw new SnapshotTableChanged(table.topic)
-    }
-    const { info, order } = now
-    const { types, publication } = this.#options
-    const rowFilter = await rowFilterOf({ control: client, publication }, info)
-    await client.query('SET LOCAL jit = off; SET LOCAL enable_seqscan = off')
-    const schema = topicSchema(info, types)
-    const parser = new CopyParser(schema.fields.map((field) => valueDecoder(field.type)))
-    const feed = (source: Uint8Array, from: number, to: number): void =>
-      parser.feed(source, from, to)
+    const source = await this.#locked(client, table, seen)
+    const { info, order, schema, rowFilter } = source
+    const { topic } = table
+    const parser =
+      this.#idle.take(source) ??
+      new CopyParser(schema.fields.map((field) => valueDecoder(field.type)))
+    const feed = (bytes: Uint8Array, from: number, to: number): void => parser.feed(bytes, from, to)
     const select = selectSql(info, rowFilter, conditionsOf(order, rows))
-    for await (const _ of copyOut(client, `COPY (${select}) TO STDOUT`, feed, signal));
+    const sql = `COPY (${select}) TO STDOUT; ${commitAndFlushSql}`
+    const isRange = !('keys' in rows)
+    for await (const _ of copyOut(client, sql, feed, signal)) {
+      if (isRange) this.#sizes.check(topic, { rows: parser.rows, bytes: parser.byteLength })
+    }
     parser.finish()
+    if (isRange) this.#sizes.measure(topic, { rows: parser.rows, bytes: parser.byteLength })
     const batch = snapshotBatch(schema, parser, Number(seen.time_us))
-    await commitAndFlush(client)
+    this.#idle.give(source, parser)
     const end = parseLsn(seen.lsn)
     return {
       batches: batch.rows === 0 ? [] : [batch],
       // All that the snapshot shows wrote its commit before the position was read.
       isPassed: (position) => parsePosition(position).lsn >= end,
+    }
+  }
+
+  /** The table under its lock: from here to the transaction's end its columns are as this says. */
+  async #locked(client: Client, table: SnapshotTable, { mark }: Seen): Promise<SnapshotSource> {
+    const known = this.#of(table)
+    if (mark === known.mark) return known
+    const source = await loadSource(client, known.info, this.#options)
+    if (source === null || !isSameTable(identityOf(source), table)) {
+      throw new SnapshotTableChanged(table.topic)
+    }
+    this.#sources.set(table.topic, source)
+    return source
+  }
+
+  /**
+   * A table that was published a moment ago: what open transactions did to it before is not sent. One
+   * read waits for them, and where it is given up the next one does.
+   */
+  async #start(signal: AbortSignal): Promise<void> {
+    await this.#starting.acquire(signal)
+    try {
+      if (!this.#isStarted) await this.#openEnded(signal)
+      this.#isStarted = true
+    } finally {
+      this.#starting.release()
     }
   }
 
@@ -273,37 +274,32 @@ export class PostgresSnapshotReader implements SnapshotReader, AsyncDisposable {
       await openTransactionsEnded(client, ctx.clock, signal, async () => {
         const what = await oldTransactions(client)
         // Only so that what the stream brings meanwhile need not be remembered.
-        await this.#see(client, 0n, signal)
+        await this.#see(client, "''", 0n, signal)
         ctx.report({
           state: 'snapshotting',
           detail: `waiting for transactions to end: ${what}`,
         })
       })
-    }).catch((error: unknown) => {
-      this.#started = null
-      throw error
     })
   }
 
-  /** `work` with a session of its own, which is kept for the next when nothing went wrong. */
+  /** `work` with a session of its own, and the errors of the server as ours. */
   async #with<T>(
     what: string,
     signal: AbortSignal,
     work: (client: Client) => Promise<T>,
   ): Promise<T> {
-    let client: Client | null = null
     try {
-      client = this.#idle.pop() ?? (await connect(this.#options.client, signal))
-      const result = await work(client)
-      this.#idle.push(client)
-      return result
+      return await this.#sessions.with(signal, work)
     } catch (error) {
-      if (error instanceof SnapshotTableChanged && client !== null) this.#idle.push(client)
-      else if (client !== null) destroy(client)
       signal.throwIfAborted()
       throw postgresError(error, what)
     }
   }
+}
+
+function identityOf({ info, order }: SnapshotSource): Pick<SnapshotTable, 'id' | 'key'> {
+  return { id: String(info.oid), key: orderNames(order) }
 }
 
 function conditionsOf(order: KeyOrder, rows: ChunkRows): string[] {
@@ -315,12 +311,9 @@ function conditionsOf(order: KeyOrder, rows: ChunkRows): string[] {
   ]
 }
 
-/** How many rows a chunk has, by what the planner knows of the table. */
-function chunkRows({ rowsEstimate, pagesEstimate }: TableInfo): number {
-  const rowBytes = rowsEstimate > 0 ? (pagesEstimate * 8192) / rowsEstimate : 200
-  return Math.round(
-    Math.min(chunkRowsMax, Math.max(chunkRowsMin, chunkBytes / Math.max(1, rowBytes))),
-  )
+/** By what the planner knows, which leaves out what is TOASTed. */
+function rowBytesOf({ rowsEstimate, pagesEstimate }: TableInfo): number {
+  return rowsEstimate > 0 ? (pagesEstimate * 8192) / rowsEstimate : 200
 }
 
 /**
@@ -328,8 +321,5 @@ function chunkRows({ rowsEstimate, pagesEstimate }: TableInfo): number {
  * committed with synchronous_commit off is visible before it is on disk. It also is what the stream
  * passes next, so that an idle server shows that the chunk is passed.
  */
-async function commitAndFlush(client: Client): Promise<void> {
-  await client.query(
-    "COMMIT; BEGIN; SET LOCAL synchronous_commit = 'local'; SELECT pg_logical_emit_message(true, 'sluice.flush', ''); COMMIT",
-  )
-}
+const commitAndFlushSql =
+  "COMMIT; BEGIN; SET LOCAL synchronous_commit = 'local'; SELECT pg_logical_emit_message(true, 'sluice.flush', ''); COMMIT"

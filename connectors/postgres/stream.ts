@@ -1,10 +1,10 @@
 /**
- * Station 1, read: the change stream of a slot. Pulling drives it: bytes are taken, decoded and
- * handed out while somebody asks for the next batch; otherwise the socket fills to its bound and the
- * server waits. Status updates go on meanwhile. Whoever called reopens it after an error.
+ * Station 1, read: the change stream of a slot, driven by pulling (core/connector/pull-changes.ts).
+ * Status updates go on while nobody pulls. Whoever called reopens it after an error.
  */
 import type { ClientConfig } from 'pg'
 import type { Context } from '../../core/connector/context.ts'
+import { pullChanges } from '../../core/connector/pull-changes.ts'
 import type { Position, SourceBatch } from '../../core/connector/source.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { TableInfo, TypeCatalog } from './catalog.ts'
@@ -36,9 +36,6 @@ export interface StreamOptions {
   readonly streaming?: boolean
   readonly ctx: Pick<Context, 'clock' | 'logger'>
 }
-
-/** Whole transactions wait at most so long for more to come. */
-const gatherMs = 10
 
 /**
  * The changes after `options.after`, until `signal` aborts (which rejects with its reason) or the
@@ -72,12 +69,9 @@ export class ChangeStream implements AsyncIterable<SourceBatch> {
         signal,
       )
       this.#connection = connection
-      const wake = (): void => connection.socket.wake()
-      signal.addEventListener('abort', wake, { once: true })
       try {
         yield* this.#batches(connection)
       } finally {
-        signal.removeEventListener('abort', wake)
         this.#connection = null
       }
     } catch (error) {
@@ -86,34 +80,22 @@ export class ChangeStream implements AsyncIterable<SourceBatch> {
     }
   }
 
-  async *#batches(connection: ReplicationConnection): AsyncGenerator<SourceBatch, void, undefined> {
-    const { socket } = connection
+  #batches(connection: ReplicationConnection): AsyncIterable<SourceBatch> {
     const { tables, types, publication, ctx } = this.#options
     const relations = new Relations(tables, types, publication)
-    const decoder = new Decoder({ ...this.#options, relations })
-    const frames = new FrameReader(new StreamHandler(decoder, connection))
-    /** When whole transactions began to wait for more; 0 = none do. */
-    let waitingSinceMs = 0
-    while (true) {
-      this.#signal.throwIfAborted()
-      const chunk = socket.take()
-      if (chunk !== null) {
-        frames.give(chunk)
-        while (!frames.run()) await this.#lookUp(relations, decoder)
-        if (waitingSinceMs === 0 && decoder.flushable) waitingSinceMs = ctx.clock.nowMs()
-      } else if (!socket.busy || isOver(waitingSinceMs, ctx.clock.nowMs())) decoder.flush()
-      if (decoder.out.length > 0) {
-        const batches = decoder.out
-        decoder.out = []
-        waitingSinceMs = 0
-        for (const table of decoder.takeLost()) {
-          ctx.logger.warn('a table followed so far has another name now and is passed over', {
-            table,
-          })
-        }
-        yield* batches
-      } else if (chunk === null) await socket.wait()
-    }
+    const lost = (table: string): void =>
+      ctx.logger.warn('a table followed so far has another name now and is passed over', { table })
+    const decoder = new Decoder({ ...this.#options, relations, lost })
+    return pullChanges(
+      {
+        socket: connection.socket,
+        reader: new FrameReader(new StreamHandler(decoder, connection)),
+        decoder,
+        goOn: () => this.#lookUp(relations, decoder),
+        clock: ctx.clock,
+      },
+      this.#signal,
+    )
   }
 
   /** Asks the server about a table that is not as it was, on a connection of its own. */
@@ -129,10 +111,6 @@ export class ChangeStream implements AsyncIterable<SourceBatch> {
     }
     decoder.resume()
   }
-}
-
-function isOver(sinceMs: number, nowMs: number): boolean {
-  return sinceMs !== 0 && nowMs - sinceMs >= gatherMs
 }
 
 const errorResponse = 0x45

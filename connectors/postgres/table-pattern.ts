@@ -26,6 +26,12 @@ export function parseTablePattern(text: string): TablePattern | null {
   return { schema: schema === undefined ? 'public' : unquote(schema), name: unquote(name!) }
 }
 
+/** A pattern that names just this; quoted where it has to be. */
+export function formatTablePattern({ schema, name }: TablePattern): string {
+  const part = (text: string): string => (/^[^\s.*"]+$/.test(text) ? text : quoteIdent(text))
+  return `${part(schema)}.${name === null ? '*' : part(name)}`
+}
+
 function unquote(name: string): string {
   return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name
 }

@@ -54,10 +54,13 @@ export interface StatusReport {
   readonly state?: 'starting' | 'snapshotting' | 'running' | 'retrying' | 'parked' | 'stopped'
   /** One short phrase, such as `orders: 120,000 of about 400,000 rows`. */
   readonly detail?: string
-  /** How far behind the source or log this task is. */
-  readonly lagMs?: number
-  readonly backlogBytes?: number
+  /** How far behind the source or log this task is: the age of the oldest row that waits for it; 0 = none does. */
+  readonly lagMs?: Reading
+  readonly backlogBytes?: Reading
 }
+
+/** A value that stands until the next report, or one that is asked for whenever somebody looks; null = unknown. */
+export type Reading = number | (() => number | null)
 
 /** The real clock. */
 export const systemClock: Clock = {

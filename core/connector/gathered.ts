@@ -4,7 +4,8 @@
  * finished into the list at once.
  */
 import type { TopicChange } from './source.ts'
-import { splitChange, TopicRows, type FieldDecoder, type TopicSchema } from './topic-rows.ts'
+import { splitChange } from './change-rows.ts'
+import { TopicRows, type FieldDecoder, type TopicSchema } from './topic-rows.ts'
 
 /** Builders that grew beyond this for one batch are not kept for the next. */
 const keptBytesMax = 32 << 20

@@ -30,6 +30,7 @@ export class LazySocket {
   #taken: Uint8Array | null = null
   #bytes = 0
   #full = false
+  #reads = 0
   #lazyTimer: NodeJS.Timeout | null = null
   #lastReadMs = 0
   #failure: Error | null = null
@@ -62,6 +63,7 @@ export class LazySocket {
     this.#bytes -= chunk.length
     if (this.#full && this.#bytes <= resumeBytes) {
       this.#full = false
+      // What comes next comes under load.
       this.#lastReadMs = this.#clock.nowMs()
       this.#stream.resume()
     }
@@ -86,9 +88,14 @@ export class LazySocket {
     return this.#lazyTimer !== null
   }
 
-  /** When bytes came last, or could begin to come again after the bound was reached. */
-  get lastReadMs(): number {
-    return this.#full ? this.#clock.nowMs() : this.#lastReadMs
+  /** Counts up whenever bytes come. */
+  get reads(): number {
+    return this.#reads
+  }
+
+  /** Whether nothing is read now because the bound is reached. */
+  get full(): boolean {
+    return this.#full
   }
 
   /** Makes `take` throw this once the bytes are taken. The first failure counts. */
@@ -132,6 +139,7 @@ export class LazySocket {
 
   #take(chunk: Uint8Array): void {
     const nowMs = this.#clock.nowMs()
+    this.#reads++
     this.#chunks.push(chunk)
     this.#bytes += chunk.length
     if (this.#bytes >= pauseBytes) {

@@ -2,11 +2,11 @@
  * The rows gathered for one topic of a change stream: the connector's decoder a field, and weight,
  * operation and time a row. Hot: one `endRow` a row. Builders are kept from batch to batch.
  */
-import { makeBatch, type Batch } from '../record/batch.ts'
-import { bitmapBytes, setBit, sliceBitmap } from '../record/bitmap.ts'
-import { sliceBatch } from '../record/batch-ops.ts'
+import { makeBatch } from '../record/batch.ts'
+import { bitmapBytes, setBit } from '../record/bitmap.ts'
 import { makeSchema, type Schema } from '../record/schema.ts'
 import type { ColumnBuilder } from '../record/validity.ts'
+import { changeOf } from './change-rows.ts'
 import type { RowsChange, ValueEdit } from './source.ts'
 
 /** What reads the values of one field; how, its connector knows. */
@@ -152,24 +152,6 @@ export class TopicRows<Decoder extends FieldDecoder> {
   }
 }
 
-interface Marks {
-  readonly unchanged: readonly (Uint8Array | null)[] | null
-  readonly edits: readonly (ReadonlyMap<number, ValueEdit> | null)[] | null
-  readonly previous: Int32Array | null
-}
-
-/** `edits` and `previous` say nothing without `unchanged`, and are left out then. */
-function changeOf(topic: string, batch: Batch, { unchanged, edits, previous }: Marks): RowsChange {
-  if (unchanged === null || unchanged.every((bits) => bits === null)) return { topic, batch }
-  return {
-    topic,
-    batch,
-    unchanged,
-    ...(edits === null || edits.every((rows) => rows === null) ? {} : { edits }),
-    ...(previous === null ? {} : { previous }),
-  }
-}
-
 /** A bitmap of exactly `rows` rows; null when no bit is set. */
 function resized(bits: Uint8Array | null, rows: number): Uint8Array | null {
   if (bits === null) return null
@@ -182,40 +164,4 @@ function padded(previous: Int32Array, rows: number): Int32Array {
   const out = new Int32Array(rows).fill(-1)
   out.set(previous.subarray(0, Math.min(rows, previous.length)))
   return out
-}
-
-/** The rows before `row`, and those from it on. */
-export function splitChange(change: RowsChange, row: number): [RowsChange, RowsChange] {
-  return [sliceChange(change, 0, row), sliceChange(change, row, change.batch.rows)]
-}
-
-function sliceChange(change: RowsChange, from: number, to: number): RowsChange {
-  return changeOf(change.topic, sliceBatch(change.batch, from, to), {
-    unchanged: change.unchanged?.map((bits) => slicedMarks(bits, from, to)) ?? null,
-    edits: change.edits?.map((edits) => slicedEdits(edits, from, to)) ?? null,
-    previous: change.previous?.slice(from, to).map((row) => (row === -1 ? -1 : row - from)) ?? null,
-  })
-}
-
-/** As `sliceBitmap`, for which null means all ones; here null means none. */
-function slicedMarks(bits: Uint8Array | null, from: number, to: number): Uint8Array | null {
-  if (bits === null) return null
-  const sliced = sliceBitmap(bits, from, to)
-  if (sliced === null) {
-    const all = new Uint8Array(bitmapBytes(to - from))
-    for (let row = 0; row < to - from; row++) setBit(all, row)
-    return all.length === 0 ? null : all
-  }
-  return sliced.some((byte) => byte !== 0) ? sliced : null
-}
-
-function slicedEdits(
-  edits: ReadonlyMap<number, ValueEdit> | null,
-  from: number,
-  to: number,
-): ReadonlyMap<number, ValueEdit> | null {
-  if (edits === null) return null
-  const sliced = new Map<number, ValueEdit>()
-  for (const [row, edit] of edits) if (row >= from && row < to) sliced.set(row - from, edit)
-  return sliced.size === 0 ? null : sliced
 }

@@ -97,9 +97,9 @@ async function runAgain(task: HubTask, ctx: TaskContext, signal: AbortSignal): P
     },
     () => {},
   )
-  const trouble = (error: SluiceError | null): void => {
-    isOurs = false
-    ctx.trouble(error)
+  const trouble: TaskContext['trouble'] = (error, about = '') => {
+    if (about === '') isOurs = false
+    ctx.trouble(error, about)
   }
   try {
     await task.run({ ...ctx, trouble }, signal)

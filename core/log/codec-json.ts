@@ -77,11 +77,13 @@ const simpleKinds = new Set(
 )
 const typeDepthMax = 8
 
-/** Schema as JSON: its fields as [name, type, nullable], key, changelog, and the id to check against. */
+/** Schema as JSON: its fields as [name, type, nullable, oldRows?], key, changelog, and the id to check against. */
 export function schemaJson(schema: Schema): object {
   return {
     id: schema.id,
-    fields: schema.fields.map((field) => [field.name, field.type, field.nullable]),
+    fields: schema.fields.map(({ name, type, nullable, oldRows }) =>
+      oldRows === undefined ? [name, type, nullable] : [name, type, nullable, oldRows],
+    ),
     key: schema.key,
     changelog: schema.changelog,
   }
@@ -95,6 +97,7 @@ export function readSchema(json: JsonReader): Schema {
       name: field.get(0).text(),
       type: readType(field.get(1), 0),
       nullable: field.get(2).bool(),
+      ...(field.get(3).value === undefined ? {} : { oldRows: field.get(3).text() }),
     }))
   const key = json
     .get('key')

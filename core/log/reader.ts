@@ -56,6 +56,7 @@ export class ChainReader implements AsyncDisposable {
   #last: { readonly part: LoadedCommit['part']; readonly size: number; used: number } | null = null
   #floorCheckedMs = -Infinity
   readonly #closed = new AbortController()
+  #atEnd = false
 
   private constructor(log: Log, chain: string, from: number) {
     this.#log = log
@@ -71,6 +72,11 @@ export class ChainReader implements AsyncDisposable {
   /** The commit that `next` brings. */
   get seq(): number {
     return this.#seq
+  }
+
+  /** Whether all that was in the chain when it was looked at last has been read. */
+  get atEnd(): boolean {
+    return this.#atEnd
   }
 
   /**
@@ -90,6 +96,7 @@ export class ChainReader implements AsyncDisposable {
       const commit = look ? await this.tryNext(signal) : null
       if (commit !== null) return commit
       look = true
+      this.#atEnd = true
       if (nowMs() - this.#floorCheckedMs >= floorCheckMs) await this.#checkFloor(signal)
       const held = this.#log.held.has(this.chain)
       const waitMs = (held ? heldPollMs : pollMs) * (0.75 + this.#log.random() / 2)
@@ -103,6 +110,7 @@ export class ChainReader implements AsyncDisposable {
     signal.throwIfAborted()
     const seq = this.#seq
     const loaded = await this.#fetch(seq, signal)
+    this.#atEnd = loaded === null
     if (loaded === null) {
       this.#aheadWanted = 0
       return null

@@ -15,7 +15,9 @@ const rowsBuckets = [1, 10, 100, 1000, 10_000, 50_000, 100_000]
 export const metricCatalogue: Readonly<Record<string, MetricEntry>> = {
   rows_total: { help: 'Rows that a task made durable or delivered.' },
   bytes_total: { help: 'Bytes of these rows, as columns in memory.' },
-  lag_seconds: { help: 'How far a task is behind its source or the log.' },
+  lag_seconds: {
+    help: 'How far a task is behind its source or the log: the age of the oldest row that waits for it; 0 when none does.',
+  },
   backlog_bytes: { help: 'Bytes that wait for a task.' },
   errors_total: { help: 'Errors by code, including those that were retried.' },
   task_restarts_total: { help: 'Times a task was started again after an error.' },

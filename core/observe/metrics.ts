@@ -32,6 +32,7 @@ export class MetricsRegistry {
   readonly #registry = new Registry()
   readonly #families = new Map<string, Family>()
   readonly #dropped: Counter
+  readonly #beforeRender: (() => void)[] = []
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry })
@@ -52,8 +53,14 @@ export class MetricsRegistry {
     }
   }
 
+  /** Called whenever somebody asks for the metrics, to set those that change by themselves. */
+  onRender(set: () => void): void {
+    this.#beforeRender.push(set)
+  }
+
   /** The exposition text and its content type. */
   async render(): Promise<{ readonly text: string; readonly contentType: string }> {
+    for (const set of this.#beforeRender) set()
     return { text: await this.#registry.metrics(), contentType: this.#registry.contentType }
   }
 

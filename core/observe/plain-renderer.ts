@@ -5,15 +5,29 @@
  *   2026-11-22T04:00:05.000Z  ingest shop  running  rows=120,400  rate=24.1k/s  lag=12 ms  backlog=0 B
  */
 import { oneLine, shortBytes, shortCount, shortDuration } from './format.ts'
-import { Rates, type LastError, type StatusBoard, type TaskStatus } from './status.ts'
+import { Rates, type StatusBoard, type TaskStatus } from './status.ts'
+import {
+  firstTroubles,
+  groupTroubles,
+  troubleText,
+  troubleWord,
+  type TroubleGroup,
+} from './troubles.ts'
 
 const lineEveryMs = 5000
+
+interface Shown {
+  readonly version: number
+  readonly atMs: number
+  /** The errors that were there, as printed. */
+  readonly errors: ReadonlySet<string>
+}
 
 export class PlainRenderer {
   readonly #board: StatusBoard
   readonly #write: (line: string) => void
   readonly #rates = new Rates()
-  readonly #shown = new Map<TaskStatus, { version: number; atMs: number; error: string }>()
+  readonly #shown = new Map<TaskStatus, Shown>()
 
   constructor(board: StatusBoard, write: (line: string) => void) {
     this.#board = board
@@ -27,19 +41,28 @@ export class PlainRenderer {
       const last = this.#shown.get(task)
       const due = last === undefined || nowMs - last.atMs >= lineEveryMs
       if (!due && last.version === task.version) continue
-      const error = task.lastError === null ? '' : errorLines(task.lastError)
-      this.#shown.set(task, { version: task.version, atMs: nowMs, error })
       this.#write(statusLine(task, rate, nowMs))
-      // A task that is tried again and again changes its state, not its reason.
-      if (error !== '' && error !== last?.error) {
-        for (const line of error.split('\n')) this.#write(line)
+      // A task that is tried again and again changes its state, not its reasons.
+      const groups = groupTroubles(task.troubles)
+      const news = groups.filter((group) => last?.errors.has(reasonOf(group)) !== true)
+      this.#shown.set(task, {
+        version: task.version,
+        atMs: nowMs,
+        errors: new Set(groups.map(reasonOf)),
+      })
+      const { shown, more } = firstTroubles(news)
+      for (const group of shown) {
+        this.#write(`  ${oneLine(troubleText(group))}`)
+        this.#write(`  remedy: ${oneLine(group.remedy)}`)
       }
+      if (more > 0) this.#write(`  and ${more} more`)
     }
   }
 }
 
-function errorLines({ code, message, remedy }: LastError): string {
-  return `  ${code}: ${oneLine(message)}\n  remedy: ${oneLine(remedy)}`
+/** Whom it is about may change with every attempt. */
+function reasonOf({ code, message, remedy }: TroubleGroup): string {
+  return `${code} ${message} ${remedy}`
 }
 
 function statusLine(task: TaskStatus, rate: number, nowMs: number): string {
@@ -53,7 +76,8 @@ function statusLine(task: TaskStatus, rate: number, nowMs: number): string {
     `backlog=${shortBytes(task.backlogBytes)}`,
   ]
   // The whole error is printed when it is new; until it is over, every line says that it is there.
-  if (task.lastError !== null) words.push(task.lastError.code)
+  const trouble = troubleWord(task)
+  if (trouble !== '') words.push(trouble)
   if (task.detail !== '') words.push(oneLine(task.detail))
   return words.join('  ')
 }

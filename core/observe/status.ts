@@ -4,6 +4,7 @@
  * computed by the reader, so that writing costs nothing.
  */
 import type { SluiceError } from '../errors/error.ts'
+import { troublesJson, troubleWord } from './troubles.ts'
 
 export type TaskKind = 'ingest' | 'transform' | 'deliver'
 
@@ -32,12 +33,20 @@ export interface LastError {
   readonly atMs: number
 }
 
+/** An error on show, and the part of the task (a topic) that it is about; '' = all of it. */
+export interface Trouble extends LastError {
+  readonly about: string
+}
+
+/** A value that stands until the next report, or one that is asked for whenever somebody looks. */
+export type Reading = number | (() => number | null)
+
 /** What `report` takes: the shape of the connector contract's StatusReport. */
 export interface Report {
   readonly state?: TaskState
   readonly detail?: string
-  readonly lagMs?: number
-  readonly backlogBytes?: number
+  readonly lagMs?: Reading
+  readonly backlogBytes?: Reading
 }
 
 export class TaskStatus {
@@ -46,14 +55,13 @@ export class TaskStatus {
   /** Rows and bytes made durable or delivered since the start of this process. */
   rows = 0
   bytes = 0
-  /** null = unknown. */
-  lagMs: number | null = null
-  backlogBytes: number | null = null
-  lastError: LastError | null = null
   detail = ''
   /** Goes up whenever the state or the error changes, so that a reader can tell cheaply. */
   version = 0
   readonly #nowMs: () => number
+  #lagMs: Reading | null = null
+  #backlogBytes: Reading | null = null
+  readonly #troubles = new Map<string, Trouble>()
 
   constructor(id: TaskId, nowMs: () => number) {
     this.id = id
@@ -63,8 +71,8 @@ export class TaskStatus {
   report(report: Report): void {
     if (report.state !== undefined) this.setState(report.state)
     if (report.detail !== undefined) this.detail = report.detail
-    if (report.lagMs !== undefined) this.lagMs = report.lagMs
-    if (report.backlogBytes !== undefined) this.backlogBytes = report.backlogBytes
+    if (report.lagMs !== undefined) this.#lagMs = report.lagMs
+    if (report.backlogBytes !== undefined) this.#backlogBytes = report.backlogBytes
   }
 
   progress(rows: number, bytes: number): void {
@@ -72,20 +80,40 @@ export class TaskStatus {
     this.bytes += bytes
   }
 
-  /** The error on show and its cure; null when the task is well again. */
-  trouble(error: SluiceError | null): void {
-    if (error === null && this.lastError === null) return
-    const repeated = error !== null && this.lastError?.message === error.message
-    this.lastError =
-      error === null
-        ? null
-        : {
-            code: error.code,
-            message: error.message,
-            remedy: error.remedy,
-            atMs: this.#nowMs(),
-          }
+  /** null = unknown. */
+  get lagMs(): number | null {
+    return valueOf(this.#lagMs)
+  }
+  get backlogBytes(): number | null {
+    return valueOf(this.#backlogBytes)
+  }
+
+  /** The error on show about this part and its cure; null when the part is well again. */
+  trouble(error: SluiceError | null, about = ''): void {
+    if (error === null) {
+      if (this.#troubles.delete(about)) this.version++
+      return
+    }
+    const { code, message, remedy } = error
+    const repeated = this.#troubles.get(about)?.message === message
+    this.#troubles.set(about, { about, code, message, remedy, atMs: this.#nowMs() })
     if (!repeated) this.version++
+  }
+
+  /** In the order in which they began. */
+  get troubles(): readonly Trouble[] {
+    return [...this.#troubles.values()]
+  }
+
+  /** The newest. */
+  get lastError(): LastError | null {
+    let newest: Trouble | null = null
+    for (const trouble of this.#troubles.values()) {
+      if (newest === null || trouble.atMs >= newest.atMs) newest = trouble
+    }
+    if (newest === null) return null
+    const { about: _, ...error } = newest
+    return error
   }
 
   setState(state: TaskState): void {
@@ -93,6 +121,10 @@ export class TaskStatus {
     this.state = state
     this.version++
   }
+}
+
+function valueOf(reading: Reading | null): number | null {
+  return typeof reading === 'function' ? reading() : reading
 }
 
 export class StatusBoard {
@@ -123,9 +155,10 @@ export class StatusBoard {
     if (this.#tasks.size === 0) return ['no task was started yet']
     return this.tasks
       .filter(({ state }) => state !== 'running' && state !== 'snapshotting')
-      .map(({ id, state, lastError }) =>
-        [`${id.kind} ${id.name}: ${state}`, lastError?.code].filter(Boolean).join(' '),
-      )
+      .map((task) => {
+        const { id, state } = task
+        return [`${id.kind} ${id.name}: ${state}`, troubleWord(task)].filter(Boolean).join(' ')
+      })
   }
 
   /** For /status and `--format json`. */
@@ -141,6 +174,7 @@ export class StatusBoard {
         backlogBytes: task.backlogBytes,
         detail: task.detail,
         lastError: task.lastError,
+        ...troublesJson(task),
       })),
     }
   }

@@ -9,6 +9,7 @@
 import { createColors } from 'picocolors'
 import { oneLine, shortBytes, shortCount, shortDuration } from './format.ts'
 import { Rates, type StatusBoard, type TaskState, type TaskStatus } from './status.ts'
+import { firstTroubles, groupTroubles, troubleText } from './troubles.ts'
 
 export interface Terminal {
   readonly columns: number
@@ -102,11 +103,12 @@ export class TerminalRenderer implements Disposable {
       })
       lines.push([pad(nameOf(task), nameWidth, false), ...cells].join('  '))
       if (task.detail !== '') lines.push(paint.dim(cut(`  ${oneLine(task.detail)}`, room)))
-      if (task.lastError !== null) {
-        const { code, message, remedy } = task.lastError
-        lines.push(paint.red(cut(`  ${code}: ${oneLine(message)}`, room)))
-        lines.push(paint.cyan(cut(`  → ${oneLine(remedy)}`, room)))
+      const { shown: troubles, more } = firstTroubles(groupTroubles(task.troubles))
+      for (const trouble of troubles) {
+        lines.push(paint.red(cut(`  ${oneLine(troubleText(trouble))}`, room)))
+        lines.push(paint.cyan(cut(`  → ${oneLine(trouble.remedy)}`, room)))
       }
+      if (more > 0) lines.push(paint.red(cut(`  and ${more} more`, room)))
     }
     // A table taller than the screen could not be erased: its top has scrolled away.
     const most = Math.max(2, height - 1)

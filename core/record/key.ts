@@ -18,3 +18,20 @@ export function rowKey(batch: Batch, row: number): string {
   }
   return text
 }
+
+/** What `rowKey` gives for a row whose key fields have these texts, none of them null. */
+export function keyOfTexts(texts: readonly string[]): string {
+  return texts.map((text) => `${text.length}:${text}`).join('')
+}
+
+/** The texts of a key without nulls. */
+export function textsOfKey(key: string): string[] {
+  const texts: string[] = []
+  for (let at = 0; at < key.length;) {
+    const colon = key.indexOf(':', at)
+    const end = colon + 1 + Number(key.slice(at, colon))
+    texts.push(key.slice(colon + 1, end))
+    at = end
+  }
+  return texts
+}

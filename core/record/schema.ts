@@ -13,10 +13,16 @@ export interface Field {
   readonly name: string
   readonly type: LogicalType
   readonly nullable: boolean
+  /**
+   * The value, as exact text (value.ts), that rows have which the source had before it got this field
+   * (ADD COLUMN … DEFAULT, which sends no row); absent: NULL, or nobody knows. No part of the schema's
+   * id: it is about rows of the schemas before, and counts where the schema comes first.
+   */
+  readonly oldRows?: string
 }
 
 export interface Schema {
-  /** Hash of everything below: two schemas with the same content have the same id. */
+  /** Hash of everything below but `oldRows`: two schemas with the same content have the same id. */
   readonly id: string
   readonly fields: readonly Field[]
   /** Indexes into `fields`, in key order; empty when the rows have no key. */

@@ -13,8 +13,11 @@ export interface TaskContext extends SinkContext {
   readonly writer: string
   /** Counts for the live status: rows and bytes that are now durable or delivered. */
   readonly progress: (rows: number, bytes: number) => void
-  /** The last error and its cure on show; null when the task is well again. */
-  readonly trouble: (error: SluiceError | null) => void
+  /**
+   * The last error and its cure on show; null when the task is well again. `about` names a part of it
+   * (a topic) that has troubles of its own, beside those of the others.
+   */
+  readonly trouble: (error: SluiceError | null, about?: string) => void
 }
 
 /** How often a task commits: at once after a pause, at most every `intervalMs` under load, or when full. */

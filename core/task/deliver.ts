@@ -12,6 +12,7 @@ import { ChainWriter } from '../log/writer.ts'
 import type { TaskContext } from './context.ts'
 import { usualBudget, type LetterBudget } from './dead-letter-budget.ts'
 import { DeliveryLog } from './delivery-log.ts'
+import { DeliveryStatus } from './delivery-status.ts'
 import { chainName, topicMatches } from './names.ts'
 import { followRequests } from './request-intake.ts'
 import { TopicDelivery } from './topic-delivery.ts'
@@ -40,6 +41,8 @@ export async function runDeliver(
   const known = await knownTopics(task, ctx, signal)
   await using sink = await task.connector.open(task.config, [...known.values()], ctx)
   const commits = await DeliveryLog.open(writer, ctx, task.deadLetters ?? usualBudget, signal)
+  ctx.report({ state: 'running', detail: '' })
+  const status = new DeliveryStatus(ctx)
   const batching = task.connector.batching(task.config)
   const abilities = task.connector.schemaChanges
   const rules = { policy: task.onSchemaChange ?? defaultPolicy, abilities }
@@ -59,6 +62,7 @@ export async function runDeliver(
       rules,
       commits,
       ctx,
+      status,
     })
     running.set(
       topic,
@@ -69,7 +73,6 @@ export async function runDeliver(
       }),
     )
   }
-  ctx.report({ state: 'running', detail: '' })
   const watchers = [
     ...task.chains.map((name) => watchTopics(ctx, name, start, stop)),
     followRequests(commits, ctx, delivers, stop),

@@ -7,12 +7,13 @@
  */
 import { position as toPosition, type Position, type Source } from '../connector/source.ts'
 import type { SourceBatch, SourceConnector, TopicChange } from '../connector/source.ts'
-import { SluiceError } from '../errors/error.ts'
+import { isAbort, SluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
 import type { Commit, LogEntry } from '../log/types.ts'
 import { ChainWriter } from '../log/writer.ts'
 import type { FlushPolicy, TaskContext } from './context.ts'
 import { FlushTimer } from './flush.ts'
+import { Lag } from './lag.ts'
 import { chainName, sourceTopic } from './names.ts'
 import { entryBytes, Transactions } from './transactions.ts'
 import { Unchanged } from './unchanged.ts'
@@ -41,7 +42,9 @@ export async function runIngest(
   await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
   await using source = await task.connector.open(task.config, ctx)
   const bytesMax = task.openBytesMax
-  await using unchanged = new Unchanged(ctx.log, { chain, folder: task.stateDir, bytesMax })
+  const { log } = ctx
+  const state = { log, chain, folder: task.stateDir, bytesMax, ctx, signal }
+  await using unchanged = new Unchanged(state)
   const ingest = new Ingest(task, ctx, writer, source, unchanged)
   await ingest.run(signal)
 }
@@ -59,8 +62,11 @@ class Ingest {
   #ready: LogEntry[] = []
   #readyBytes = 0
   #readyRows = 0
-  /** Commit time at the source of the newest row waiting. */
-  #newestUs = 0
+  /** Commit time at the source of the oldest row waiting; Infinity = none is. */
+  #oldestUs = Infinity
+  readonly #lag: Lag
+  /** Whether the source has said anything yet: before, nobody knows how far behind it is. */
+  #heard = false
   /** Where the source is once `#ready` is committed. */
   #position: Position | null
   #committed: Position | null
@@ -88,6 +94,7 @@ class Ingest {
     this.#committed = writer.head.position === null ? null : toPosition(writer.head.position)
     this.#position = this.#committed
     this.#lastCommitMs = ctx.clock.nowMs()
+    this.#lag = new Lag(ctx.clock)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -98,7 +105,11 @@ class Ingest {
       await this.#loop(batches, signal)
       // What is whole and staged is committed before the task ends; open transactions come again.
       await this.#finish()
+    } catch (error) {
+      // Stopped in the middle of a batch, while it waited for values: it comes again as a whole.
+      if (!(isAbort(error) && signal.aborted)) throw error
     } finally {
+      this.#lag.lost()
       this.#shutdown.abort(signal.reason)
       reading.abort(signal.reason)
       await this.#inFlight?.catch(() => {})
@@ -144,6 +155,8 @@ class Ingest {
 
   async #take(batch: SourceBatch): Promise<void> {
     const { transaction, end } = batch
+    if (!this.#heard) this.#ctx.report({ lagMs: this.#lag.read })
+    this.#heard = true
     const scope = transaction === null ? null : transaction.id
     const entries: LogEntry[] = []
     for (const change of batch.changes) entries.push(await this.#entryOf(change, batch))
@@ -177,7 +190,7 @@ class Ingest {
       this.#ready.push(entry)
       if (entry.kind === 'rows' && entry.batch.rows > 0) {
         this.#readyRows += entry.batch.rows
-        this.#newestUs = entry.batch.timesUs.at(-1)!
+        this.#oldestUs = Math.min(this.#oldestUs, entry.batch.timesUs[0]!)
       }
       if (entry.kind === 'staged')
         for (const block of entry.segment.blocks) this.#readyRows += block.rows
@@ -208,11 +221,13 @@ class Ingest {
     const rows = this.#readyRows
     const { clock } = this.#ctx
     const position = this.#position
+    if (this.#oldestUs !== Infinity) this.#lag.begin(this.#oldestUs / 1000)
+    this.#oldestUs = Infinity
     this.#ready = []
     this.#readyBytes = 0
     this.#readyRows = 0
     this.#timer.started(clock.nowMs())
-    const flight = this.#commit(entries, position, { rows, bytes, newestUs: this.#newestUs })
+    const flight = this.#commit(entries, position, { rows, bytes })
     this.#inFlight = flight
     // Awaited by the loop; this only keeps an early rejection from being reported as unhandled.
     flight.catch(() => {})
@@ -221,7 +236,7 @@ class Ingest {
   async #commit(
     entries: readonly LogEntry[],
     position: Position | null,
-    size: { readonly rows: number; readonly bytes: number; readonly newestUs: number },
+    size: { readonly rows: number; readonly bytes: number },
   ): Promise<void> {
     const startedMs = this.#ctx.clock.nowMs()
     const unchanged = this.#unchanged.seal()
@@ -232,7 +247,7 @@ class Ingest {
     this.#ctx.metrics.observe('commit_seconds', (nowMs - startedMs) / 1000)
     this.#ctx.metrics.observe('commit_rows', size.rows)
     this.#ctx.metrics.count('commits_total')
-    if (size.rows > 0) this.#ctx.report({ lagMs: Math.max(0, nowMs - size.newestUs / 1000) })
+    this.#lag.end()
     this.#lastCommitMs = nowMs
     this.#timer.finished(nowMs)
     await this.#unchanged.committed(unchanged, commit.seq)

@@ -17,8 +17,12 @@ const parkedRetryMs = 60_000
 export interface SenderEvents {
   /** The sink asked for time. */
   readonly pressed: () => void
+  /** It failed, and is tried again by itself. */
+  readonly retrying: (error: SluiceError) => void
   /** The sink cannot go on until somebody cures the target. */
   readonly parked: (error: SluiceError) => Promise<void>
+  /** What had failed was taken. */
+  readonly well: () => void
 }
 
 interface Turn {
@@ -63,10 +67,7 @@ export class Sender {
     for (let attempt = 1; ; attempt++) {
       try {
         const rejected = await this.#attempt({ delivery, attempt, turn }, signal)
-        if (attempt > 1) {
-          this.#ctx.trouble(null)
-          this.#ctx.report({ state: 'running', detail: '' })
-        }
+        if (attempt > 1) this.#events.well()
         return this.#letters(delivery, rejected)
       } catch (thrown) {
         if (signal.aborted) throw signal.reason
@@ -148,15 +149,13 @@ export class Sender {
   async #failed(error: SluiceError, attempt: number, signal: AbortSignal): Promise<void> {
     const { clock, metrics, random } = this.#ctx
     if (error.fault === 'bug' || error.fault === 'fenced') throw error
-    this.#ctx.trouble(error)
     metrics.count('retries_total', 1, { task: this.#ctx.name, topic: this.#topic })
     if (error.fault === 'transient') {
-      this.#ctx.report({ state: 'retrying', detail: this.#topic })
+      this.#events.retrying(error)
       if (error.retryAfterMs !== null) this.#events.pressed()
       const pauseMs = Math.max(backoffMs(attempt, retry, random), error.retryAfterMs ?? 0)
       return clock.sleep(pauseMs, signal)
     }
-    this.#ctx.report({ state: 'parked', detail: this.#topic })
     await this.#events.parked(error)
     await clock.sleep(parkedRetryMs, signal)
   }

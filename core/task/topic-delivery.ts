@@ -12,6 +12,7 @@ import type { TaskContext } from './context.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { deliveryHash } from './delivery-hash.ts'
 import type { DeliveredTopic, DeliveryLog, DeliveryPlan, TopicState } from './delivery-log.ts'
+import type { DeliveryStatus } from './delivery-status.ts'
 import { Pace } from './pace.ts'
 import { Redelivery } from './redelivery.ts'
 import type { Job } from './request-desk.ts'
@@ -30,6 +31,7 @@ interface Options {
   readonly rules: SchemaRules
   readonly commits: DeliveryLog
   readonly ctx: TaskContext
+  readonly status: DeliveryStatus
 }
 
 interface Flight {
@@ -62,21 +64,28 @@ export class TopicDelivery {
   /** Waiting for rows, kept over from one turn to the next. */
   #filling: Promise<void> | null = null
   #filled = false
+  readonly #status: DeliveryStatus
   readonly #again: Redelivery
   /** After a step of a long replay the live rows have a turn. */
   #liveTurn = false
   /** Ends a wait: a request may have come, or letters may be gone. */
   #poke: () => void = () => {}
 
-  constructor({ topic, chain, firstSeq, batching, sink, rules, commits, ctx }: Options) {
+  constructor({ topic, chain, firstSeq, batching, sink, rules, commits, ctx, status }: Options) {
     this.#topic = { name: topic, chain }
     this.#commits = commits
     this.#ctx = ctx
+    this.#status = status
     this.#pace = new Pace(batching)
     this.#limits = batching
     this.#sender = new Sender(topic, sink, ctx, {
       pressed: () => this.#pace.pressed(),
-      parked: (error) => this.#park(error),
+      retrying: (error) => status.failed(topic, 'retrying', error),
+      parked: async (error) => {
+        status.failed(topic, 'parked', error)
+        await this.#park(error)
+      },
+      well: () => status.well(topic),
     })
     this.#gate = new SchemaGate(this.#topic, rules, ctx)
     this.#state = commits.begin(this.#topic, firstSeq)
@@ -84,6 +93,17 @@ export class TopicDelivery {
     this.#feed = new TopicFeed(ctx.log, chain, topic, place, ctx.clock)
     this.#again = new Redelivery(this.#topic, batching, { commits, sender: this.#sender, ctx })
     commits.desk.watch(topic, () => this.#poke())
+    // What was wrong before a restart is said again if it still is.
+    status.well(topic)
+    status.add(this)
+  }
+
+  /** For the live status; see TopicLag. */
+  get waitsSinceMs(): number | null | undefined {
+    return this.#flights[0]?.delivery.timeMs ?? this.#feed.waitsSinceMs
+  }
+  get backlogBytes(): number {
+    return this.#flightBytes + this.#feed.bufferedBytes
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -170,23 +190,24 @@ export class TopicDelivery {
     events: readonly Promise<void>[],
     signal: AbortSignal,
   ): Promise<void> {
+    this.#status.failed(this.#topic.name, 'parked', over)
     await this.#park(over)
-    this.#ctx.trouble(over)
-    this.#ctx.report({ state: 'parked', detail: this.#topic.name })
     await Promise.race([aborted(signal), ...events])
   }
 
   async #unpark(): Promise<void> {
     await this.#update({ ...this.#state, parked: null }, [])
-    this.#ctx.trouble(null)
-    this.#ctx.report({ state: 'running', detail: '' })
+    this.#status.well(this.#topic.name)
   }
 
   #hasRoom(): boolean {
     const { ahead = 0, bytesMax } = this.#limits
     if (this.#flights.length === 0) return true
-    const bytes = this.#flights.reduce((sum, { delivery }) => sum + bytesOf(delivery), 0)
-    return this.#flights.length <= ahead && bytes < bytesMax * aheadBytesFactor
+    return this.#flights.length <= ahead && this.#flightBytes < bytesMax * aheadBytesFactor
+  }
+
+  get #flightBytes(): number {
+    return this.#flights.reduce((sum, { delivery }) => sum + bytesOf(delivery), 0)
   }
 
   /** Whether what comes next may be sent beside what is under way. */
@@ -283,8 +304,6 @@ export class TopicDelivery {
       const rows = delivery.kind === 'rows' ? delivery.batch.rows : 1
       this.#pace.sent(clock.nowMs(), rows)
       this.#ctx.progress(rows, bytesOf(delivery))
-      const backlogBytes = this.#feed.bufferedBytes
-      this.#ctx.report({ lagMs: clock.nowMs() - delivery.timeMs, backlogBytes })
     }
     const plans = plansOf(this.#flights.map((flight) => flight.plan))
     const seq = this.#flights[0]?.seq ?? this.#feed.place.seq

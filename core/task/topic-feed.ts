@@ -70,6 +70,7 @@ export class TopicFeed implements AsyncDisposable {
   #next: Promise<Commit> | null = null
   #rows = 0
   #bytes = 0
+  #readMs: number | null = null
 
   constructor(log: Log, chain: string, topic: string, place: FeedPlace, clock: Clock) {
     this.#topic = topic
@@ -87,6 +88,16 @@ export class TopicFeed implements AsyncDisposable {
   /** Bytes of rows read and not yet taken. */
   get bufferedBytes(): number {
     return this.#bytes
+  }
+
+  /**
+   * Commit time of the oldest row that was not taken; null = there is none. What is not read yet
+   * counts as old as what was read last, for it may be next to it. undefined: nothing was read yet.
+   */
+  get waitsSinceMs(): number | null | undefined {
+    const first = this.#pieces[0]
+    if (first !== undefined) return first.timeMs
+    return this.#reader.atEnd ? null : (this.#readMs ?? undefined)
   }
 
   /** Waits until there is something to take; then, until `dueMs` or the limits, for more. */
@@ -187,6 +198,7 @@ export class TopicFeed implements AsyncDisposable {
 
   async #load(commit: Commit, signal: AbortSignal): Promise<void> {
     this.#seq = commit.seq + 1
+    this.#readMs = commit.timeMs
     for (const [index, block] of commit.blocks.entries()) {
       if (block.topic !== this.#topic || block.rows === 0) continue
       const end = block.baseOffset + block.rows

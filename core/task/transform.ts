@@ -18,6 +18,7 @@ import type { ParsedQuery } from '../sql/parse/parse.ts'
 import type { FlushPolicy, TaskContext } from './context.ts'
 import { deadLetterBatch, newLetter, type DeadLetter } from './dead-letters.ts'
 import { FlushTimer } from './flush.ts'
+import { Lag } from './lag.ts'
 import { nextTrail, trailOf, type LetterTrail } from './letter-trail.ts'
 import { chainName, deadLetterTopic } from './names.ts'
 import { survivingRows } from './surviving.ts'
@@ -90,6 +91,7 @@ class Transform {
   readonly #writer: ChainWriter
   readonly #query: CompiledQuery
   readonly #timer: FlushTimer
+  readonly #lag: Lag
   readonly #execution: Execution
   readonly #schemas: ReadonlyMap<string, Schema>
   readonly #schemaOf = new Map<string, string>()
@@ -115,11 +117,12 @@ class Transform {
     this.#query = query
     this.#timer = new FlushTimer(task.flush)
     this.#execution = query.start()
+    this.#lag = new Lag(ctx.clock)
   }
 
   async run(signal: AbortSignal): Promise<void> {
     await this.#restore(signal)
-    this.#ctx.report({ state: 'running', detail: '' })
+    this.#ctx.report({ state: 'running', detail: '', lagMs: this.#lag.read })
     const chains = [...new Set(this.#task.inputs.map((input) => input.chain))]
     for (const chain of chains) {
       const from = this.#cursors[chain] ?? 1
@@ -200,17 +203,17 @@ class Transform {
       let next = await settled(waiting.get(chain))
       while (next !== null) {
         waiting.delete(chain)
+        this.#lag.begin(next.timeMs)
         const pushed = await this.#push(next, reader, signal)
         rows += pushed
         if (pushed > 0) relevant = true
         bytes += next.bytes
         this.#cursors[chain] = next.seq + 1
-        this.#ctx.report({ lagMs: this.#ctx.clock.nowMs() - next.timeMs })
         if (bytes >= stepBytesMax) break
         next = await reader.tryNext(signal)
       }
     }
-    if (!relevant) return
+    if (!relevant) return this.#lag.end()
     const outputs = this.#execution.step()
     await this.#setAside(this.#execution.rowErrors())
     this.#pushed = []
@@ -220,6 +223,7 @@ class Transform {
       batch,
     }))
     await this.#commit(entries, false)
+    this.#lag.end()
     this.#ctx.progress(rows, bytes)
   }
 

@@ -20,7 +20,7 @@ import { covers, isLarge, type Kept } from './row-layout.ts'
 import { RowMemory } from './row-memory.ts'
 import { TopicFields } from './topic-fields.ts'
 import { fillUnchanged } from './unchanged-fill.ts'
-import { readHistory } from './unchanged-history.ts'
+import { readHistory, type HistoryOptions } from './unchanged-history.ts'
 import { answersItself, findOrigins, markedRows, type Known } from './unchanged-origins.ts'
 
 type Transaction = { readonly id: string; readonly part: string } | null
@@ -34,7 +34,11 @@ type Segment =
 export type Layer = Segment[]
 
 export interface UnchangedOptions {
+  readonly log: Log
   readonly chain: string
+  readonly ctx: HistoryOptions['ctx']
+  /** Ends the reading of a history, which may take minutes. */
+  readonly signal: AbortSignal
   /** The row memory's; made at the first unchanged value. */
   readonly folder: string
   /**
@@ -45,7 +49,6 @@ export interface UnchangedOptions {
 }
 
 export class Unchanged implements AsyncDisposable {
-  readonly #log: Log
   readonly #options: UnchangedOptions
   readonly #stop = new AbortController()
   readonly #recent: RecentRows
@@ -60,8 +63,7 @@ export class Unchanged implements AsyncDisposable {
   /** What is done to the memory one at a time: applying a commit, reading a topic's history. */
   #busy: Promise<void> = Promise.resolve()
 
-  constructor(log: Log, options: UnchangedOptions) {
-    this.#log = log
+  constructor(options: UnchangedOptions) {
     this.#options = options
     this.#recent = new RecentRows(options.bytesMax * 2)
   }
@@ -268,11 +270,8 @@ export class Unchanged implements AsyncDisposable {
   }
 
   async #read(memory: RowMemory, topic: string): Promise<void> {
-    await readHistory(memory, topic, {
-      log: this.#log,
-      chain: this.#options.chain,
-      signal: this.#stop.signal,
-    })
+    const signal = AbortSignal.any([this.#options.signal, this.#stop.signal])
+    await readHistory(memory, topic, { ...this.#options, signal })
   }
 
   /** Whole transactions with rows of the topic on disk that are not merged yet, newest first. */

@@ -13,13 +13,20 @@ export interface ColumnDefinition {
   readonly name: string
   readonly type: string
   readonly comment: string | null
+  /** Of a column that is added; see old-rows.ts. */
+  readonly oldRows: string | null
 }
 
 /** Every column of the plan's table, Sluice's own last. */
 export function definitionsOf(plan: TablePlan): ColumnDefinition[] {
   return [
-    ...plan.columns.map(({ name, type, comment }) => ({ name, type: type.name, comment })),
-    ...plan.service.map(({ name, type }) => ({ name, type, comment: null })),
+    ...plan.columns.map(({ name, type, comment, oldRows }) => ({
+      name,
+      type: type.name,
+      comment,
+      oldRows,
+    })),
+    ...plan.service.map(({ name, type }) => ({ name, type, comment: null, oldRows: null })),
   ]
 }
 
@@ -59,7 +66,7 @@ export function createTable(database: string, plan: TablePlan): string {
 export function alterTable(database: string, table: string, changes: readonly Change[]): string {
   const actions = changes.map((change) =>
     change.kind === 'add'
-      ? `ADD COLUMN IF NOT EXISTS ${columnDefinition(change)}`
+      ? `ADD COLUMN IF NOT EXISTS ${addedColumn(change)}`
       : `MODIFY COLUMN ${quoteIdentifier(change.name)} ${change.type}`,
   )
   return `ALTER TABLE ${qualified(database, table)} ${actions.join(', ')}`
@@ -79,8 +86,17 @@ export function createLiveView(
   )
 }
 
-/** `name type [COMMENT …]`, as CREATE and ADD COLUMN take it. */
-export function columnDefinition({ name, type, comment }: ColumnDefinition): string {
-  const definition = `${quoteIdentifier(name)} ${type}`
-  return comment === null ? definition : `${definition} COMMENT ${quoteLiteral(comment)}`
+/** `name type [COMMENT …]`. A table that is made has no rows older than its columns. */
+function columnDefinition({ name, type, comment }: ColumnDefinition): string {
+  return `${quoteIdentifier(name)} ${type}${commentClause(comment)}`
+}
+
+/** `name type [DEFAULT …] [COMMENT …]`. Rows that have the column bring it, so that the default is for the others. */
+function addedColumn({ name, type, comment, oldRows }: ColumnDefinition): string {
+  const value = oldRows === null ? '' : ` DEFAULT ${oldRows}`
+  return `${quoteIdentifier(name)} ${type}${value}${commentClause(comment)}`
+}
+
+function commentClause(comment: string | null): string {
+  return comment === null ? '' : ` COMMENT ${quoteLiteral(comment)}`
 }

@@ -5,6 +5,7 @@
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Schema } from '../../core/record/schema.ts'
 import type { ClickHouseConfig } from './config.ts'
+import { oldRowsExpression } from './old-rows.ts'
 import { columnType, timestampTypeName, type ColumnType } from './types.ts'
 
 export type Mode = 'upsert' | 'append'
@@ -32,6 +33,8 @@ export interface PlannedColumn {
   readonly head: Uint8Array
   /** What the type alone does not tell a reader of the table. */
   readonly comment: string | null
+  /** Expression of what rows have that are older than the column; null = its type's default. */
+  readonly oldRows: string | null
 }
 
 export interface ServiceColumn {
@@ -89,6 +92,7 @@ export function planTable(
       nullable: field.nullable,
       head,
       comment: field.type.kind === 'time' ? 'microseconds since midnight' : null,
+      oldRows: oldRowsExpression(field, type),
     }
   })
   const orderBy = sortingColumns(topic, mode, schema, config)

@@ -1,22 +1,55 @@
 /**
- * The command line with a real Postgres and a real HTTP endpoint: `doctor`, `run`, `tap` beside it,
+ * The command line with real databases and a real HTTP endpoint: `doctor`, `run`, `tap` beside it,
  * SIGTERM, and a second `run` that goes on where the first one stopped (DESIGN §4.1, §4.5).
  */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
-import { startPostgres, type PostgresServer } from '../services/postgres.ts'
+import { test } from 'node:test'
+import { mysqlServers } from '../services/mysql-servers.ts'
+import { postgresMajors, startPostgres } from '../services/postgres.ts'
 import { startReceiver } from '../services/webhook-receiver.ts'
-import { missingService, tempDir, waitFor } from '../support/env.ts'
-import { sluice, start } from './support.ts'
+import { tempDir, waitFor } from '../support/env.ts'
+import { sluice, start as startSluice } from './support.ts'
+
+interface Server extends AsyncDisposable {
+  readonly url: string
+  query(sql: string): Promise<unknown>
+}
+
+interface Database {
+  readonly name: string
+  readonly type: 'postgres' | 'mysql'
+  /** The schema, or database, that the table is in. */
+  readonly inside: string
+  start(): Promise<Server>
+}
+
+const databases: readonly Database[] = [
+  ...(await postgresMajors(18)).map((version) => ({
+    name: `PostgreSQL ${version}`,
+    type: 'postgres' as const,
+    inside: 'public',
+    start: () => startPostgres({ version }),
+  })),
+  ...(await mysqlServers('mysql-9.7', 'mariadb-11.8')).map((starter) => ({
+    name: starter.name,
+    type: 'mysql' as const,
+    inside: 'shop',
+    start: async () => {
+      const server = await starter.start()
+      await server.query('CREATE DATABASE shop')
+      return server
+    },
+  })),
+]
 
 const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
-const yaml = `version: 1
+const yamlOf = ({ type, inside }: Database): string => `version: 1
 name: shop
 log: { url: file://./log }
 sources:
-  shop: { type: postgres, url: '\${env.PG_URL}', tables: [orders] }
+  shop: { type: ${type}, url: '\${env.DATABASE_URL}', tables: [${inside}.orders] }
 transforms:
   per_region:
     sql: SELECT region, COUNT(*) AS n, SUM(amount) AS total FROM orders GROUP BY region
@@ -30,84 +63,116 @@ sinks:
     allow_private: \${env.LOCAL}
 `
 
-async function postgresFor(t: TestContext): Promise<PostgresServer | null> {
-  try {
-    return await startPostgres()
-  } catch (error) {
-    missingService(t, 'Postgres', error)
-    return null
-  }
+interface Tapped {
+  readonly op: string
+  readonly row: Readonly<Record<string, unknown>>
 }
 
-test('doctor, run, tap, stop, run again', async (t) => {
-  await using postgres = await postgresFor(t)
-  if (postgres === null) return
-  await using receiver = await startReceiver({ secret })
-  using folder = tempDir('run-it')
-  const file = join(folder.path, 'shop.yaml')
-  writeFileSync(file, yaml)
-  const env = { PG_URL: postgres.url, HOOK_URL: receiver.url, HOOK_SECRET: secret, LOCAL: 'true' }
-  await postgres.query(
-    'CREATE TABLE orders (id bigint PRIMARY KEY, region text, amount numeric(12,2))',
-  )
-  await postgres.query(
-    `INSERT INTO orders SELECT n, 'r' || n % 3, n FROM generate_series(1, 100) AS n`,
-  )
+async function tap(...args: readonly string[]): Promise<readonly Tapped[]> {
+  const { code, stdout, stderr } = await sluice(['tap', ...args, '--format', 'jsonl'])
+  assert.equal(code, 0, stderr)
+  const lines = stdout.split('\n').filter((line) => line !== '')
+  return lines.map((line) => JSON.parse(line) as Tapped)
+}
 
-  const doctor = await sluice(['doctor', file], { env })
-  assert.equal(doctor.code, 0, `${doctor.stdout}${doctor.stderr}`)
+for (const database of databases) {
+  test(`${database.name}: doctor, run, tap, stop, run again`, async () => {
+    await using server = await database.start()
+    await using receiver = await startReceiver({ secret })
+    using folder = tempDir('run-it')
+    const file = join(folder.path, 'shop.yaml')
+    writeFileSync(file, yamlOf(database))
+    const env = {
+      DATABASE_URL: server.url,
+      HOOK_URL: receiver.url,
+      HOOK_SECRET: secret,
+      LOCAL: 'true',
+    }
+    const orders = `${database.inside}.orders`
+    await server.query(
+      `CREATE TABLE ${orders} (id bigint PRIMARY KEY, region varchar(10), amount decimal(12,2))`,
+    )
+    const rows = Array.from({ length: 100 }, (_, i) => `(${i + 1}, 'r${(i + 1) % 3}', ${i + 1})`)
+    await server.query(`INSERT INTO ${orders} VALUES ${rows.join(', ')}`)
 
-  const first = start(['run', file, '--plain', '--port', '0'], { env })
-  try {
-    const orders = (): readonly unknown[] =>
-      receiver.taken.filter(({ event }) => event.topic === 'shop.public.orders')
-    await waitFor('the first copy', () => orders().length >= 100)
-    await postgres.query(`INSERT INTO orders VALUES (101, 'r0', 0.5)`)
-    await waitFor('the change', () => orders().length >= 101)
+    const doctor = await sluice(['doctor', file], { env })
+    assert.equal(doctor.code, 0, `${doctor.stdout}${doctor.stderr}`)
 
-    const tapped = await sluice([
-      'tap',
-      file,
-      'orders',
-      '--format',
-      'jsonl',
-      '--from',
-      'offset:100',
-    ])
-    assert.equal(tapped.code, 0, tapped.stderr)
-    const row = JSON.parse(tapped.stdout.split('\n')[0]!) as { op: string; row: unknown }
-    assert.equal(row.op, 'insert')
-    assert.deepEqual(row.row, { id: 101, region: 'r0', amount: '0.50' })
-    const counts = await waitFor('the transform', async () => {
-      const { stdout } = await sluice(['tap', file, 'per_region', '--format', 'jsonl'])
-      const last = stdout.trim().split('\n').at(-1) ?? ''
-      return last.includes('"r0"') ? (JSON.parse(last) as { row: unknown }).row : undefined
+    const delivered = (): number =>
+      receiver.taken.filter(({ event }) => event.topic === `shop.${orders}`).length
+    /** Runs until `until` has seen what it waits for, and then stops as an operator does. */
+    const run = async (until: () => Promise<void>): Promise<void> => {
+      const running = startSluice(['run', file, '--plain', '--port', '0'], { env })
+      try {
+        await until()
+      } finally {
+        running.child.kill('SIGTERM')
+      }
+      const ended = await running.ended
+      assert.equal(ended.code, 0, ended.stderr)
+    }
+
+    await run(async () => {
+      await waitFor('the first copy', () => delivered() >= 100)
+      await server.query(`INSERT INTO ${orders} VALUES (101, 'r0', 0.5)`)
+      await waitFor('the change', () => delivered() >= 101)
+      const [row] = await tap(file, 'orders', '--from', 'offset:100')
+      assert.equal(row!.op, 'insert')
+      assert.deepEqual(row!.row, { id: 101, region: 'r0', amount: '0.50' })
+      const counts = await waitFor('the transform', async () => {
+        const last = (await tap(file, 'per_region')).at(-1)
+        return last?.row['region'] === 'r0' ? last.row : undefined
+      })
+      assert.deepEqual(counts, { region: 'r0', n: 34, total: '1683.50' })
     })
-    assert.deepEqual(counts, { region: 'r0', n: 34, total: '1683.50' })
-  } finally {
-    first.child.kill('SIGTERM')
-  }
-  const ended = await first.ended
-  assert.equal(ended.code, 0, ended.stderr)
 
-  await postgres.query(`INSERT INTO orders VALUES (102, 'r1', 7)`)
-  const before = receiver.taken.length
-  const second = start(['run', file, '--plain', '--port', '0'], { env })
-  try {
-    await waitFor('what happened meanwhile', () => receiver.taken.length >= before + 2)
-  } finally {
-    second.child.kill('SIGTERM')
-  }
-  const again = await second.ended
-  assert.equal(again.code, 0, again.stderr)
-  const tapped = await sluice(['tap', file, 'orders', '--format', 'jsonl'])
-  const ids = tapped.stdout
-    .trim()
-    .split('\n')
-    .map((line) => (JSON.parse(line) as { row: { id: number } }).row.id)
-  assert.deepEqual(
-    ids.sort((a, b) => a - b),
-    Array.from({ length: 102 }, (_, index) => index + 1),
-    'each row is in the log once',
-  )
-})
+    await server.query(`DELETE FROM ${orders} WHERE id = 101`)
+    await server.query(`UPDATE ${orders} SET amount = 7 WHERE id = 1`)
+    await server.query(`INSERT INTO ${orders} VALUES (102, 'r1', 7)`)
+    await run(async () => {
+      await waitFor('what happened meanwhile', () => delivered() >= 104)
+    })
+    assert.equal(delivered(), 104)
+    const changes = (await tap(file, 'orders')).map(({ op, row }) => `${op} ${String(row['id'])}`)
+    assert.deepEqual(
+      changes.toSorted(),
+      [
+        ...Array.from({ length: 100 }, (_, i) => `snapshot ${i + 1}`),
+        'insert 101',
+        'delete 101',
+        'update 1',
+        'insert 102',
+      ].toSorted(),
+      'each change is in the log once',
+    )
+  })
+
+  test(`${database.name}: a misspelled table is said to be none, with the name meant`, async () => {
+    await using server = await database.start()
+    using folder = tempDir('run-it')
+    const file = join(folder.path, 'shop.yaml')
+    const wrong = yamlOf(database)
+      .replace('.orders]', '.order]')
+      .replace('FROM orders', 'FROM "order"')
+    writeFileSync(file, wrong)
+    const local = { HOOK_URL: 'http://127.0.0.1:1', HOOK_SECRET: secret, LOCAL: 'true' }
+    const env = { DATABASE_URL: server.url, ...local }
+    const { inside } = database
+    await server.query(`CREATE TABLE ${inside}.orders (id bigint PRIMARY KEY)`)
+    const running = startSluice(['run', file, '--plain', '--port', '0'], { env })
+    try {
+      await waitFor('the reason', () => running.stdout().includes('remedy'))
+    } finally {
+      running.child.kill('SIGTERM')
+    }
+    const { stdout } = await running.ended
+    const [reason, remedy] = stdout
+      .slice(stdout.indexOf(`  source.${database.type}.table_missing:`))
+      .split('\n')
+    assert.match(
+      reason!,
+      new RegExp(`: There is no table ${inside}\\.order( in database "postgres")?\\.$`),
+    )
+    assert.equal(remedy, `  remedy: Correct \`tables\`: did you mean "${inside}.orders"?`)
+  })
+}

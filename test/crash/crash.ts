@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SluiceProcess } from './pipeline.ts'
-import { seeded } from './random.ts'
+import { seeded } from '../support/random.ts'
 import { Stage, type StageOptions } from './stage.ts'
 
 export interface CrashOptions extends StageOptions {

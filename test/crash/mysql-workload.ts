@@ -4,7 +4,7 @@
  * savepoints, a table without a key, truncates, and now and then one large transaction.
  */
 import type { Connection, ResultSetHeader } from 'mysql2/promise'
-import { seeded, type Random } from './random.ts'
+import { seeded, type Random } from '../support/random.ts'
 
 /** accounts: one of every kind of column; items: two key columns; words: a key that ignores case; events: no key. */
 export const ddl: readonly string[] = [

@@ -3,7 +3,7 @@
  * then write one large transaction that Postgres streams before it commits.
  */
 import type { Client } from 'pg'
-import { seeded, type Random } from './random.ts'
+import { seeded, type Random } from '../support/random.ts'
 
 /** accounts: default identity and a large text; items: FULL identity and two key columns; events: no key. */
 export const ddl = `

@@ -6,7 +6,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, chownSync, closeSync, cpSync, existsSync, mkdirSync } from 'node:fs'
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { once as event } from 'node:events'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +21,7 @@ import {
 import { freePort, waitFor } from '../support/env.ts'
 import { debianCommand, unpackDebianPrograms, type DebianPrograms } from './debs.ts'
 import { once, servicesFolder } from './install.ts'
+import { asRoot, asServerUser, endProcess, nobody } from './server-process.ts'
 
 export type Settings = Readonly<Record<string, string>>
 export type Parameter = string | number | bigint | boolean | Buffer | Date | null
@@ -49,6 +49,8 @@ export type RunServer = (options: readonly string[], input: string) => Promise<v
 export interface ServerOptions {
   /** Server settings, such as `{ 'binlog-row-image': 'MINIMAL' }`; they win over the defaults. */
   readonly settings?: Settings
+  /** lower_case_table_names = 1, which MySQL takes only where the data was initialised with it. */
+  readonly foldNames?: boolean
   /** Where the data lies; a temporary folder, removed on dispose, when absent. */
   readonly dir?: string
 }
@@ -95,8 +97,6 @@ export interface MysqlServer extends AsyncDisposable {
 
 const user = 'root'
 const password = 'mysql'
-/** The kernel's overflow user, named `nobody` everywhere: root steps down to it. */
-const nobody = 65534
 
 const sessionOptions: ConnectionOptions = {
   multipleStatements: true,
@@ -106,11 +106,17 @@ const sessionOptions: ConnectionOptions = {
   timezone: 'Z',
 }
 
+const folding = { 'lower-case-table-names': '1' }
+
 /** Unpacks the programs and makes the initialised data folder, both once. */
-export async function prepare(recipe: Recipe): Promise<{ root: string; template: string }> {
+export async function prepare(
+  recipe: Recipe,
+  foldNames = false,
+): Promise<{ root: string; template: string }> {
   const root = join(servicesFolder(), recipe.name)
   await unpackDebianPrograms(root, recipe.programs)
-  const template = join(servicesFolder(), `${recipe.name}-data`)
+  const template = join(servicesFolder(), `${recipe.name}-data${foldNames ? '-folded' : ''}`)
+  const settings = foldNames ? asOptions(folding) : []
   await once(template, async (into) => {
     chmodSync(into, 0o755)
     if (asRoot()) chownSync(into, nobody, nobody)
@@ -120,7 +126,10 @@ export async function prepare(recipe: Recipe): Promise<{ root: string; template:
     await recipe.initialise(root, into, (options, input) => {
       const server = debianCommand(root, recipe.server)
       const folders = ['--no-defaults', ...recipe.folders(root), `--datadir=${data}`]
-      return runToEnd(asServerUser([...server, ...folders, `--tmpdir=${into}`, ...options]), input)
+      return runToEnd(
+        asServerUser([...server, ...folders, ...settings, `--tmpdir=${into}`, ...options], 'KILL'),
+        input,
+      )
     })
   })
   return { root, template: join(template, 'data') }
@@ -128,13 +137,14 @@ export async function prepare(recipe: Recipe): Promise<{ root: string; template:
 
 /** Starts a server; throws when its programs cannot be had or it does not come up. */
 export async function startServer(recipe: Recipe, options: ServerOptions): Promise<MysqlServer> {
-  const { root, template } = await prepare(recipe)
+  const { foldNames = false } = options
+  const { root, template } = await prepare(recipe, foldNames)
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), `sluice-${recipe.flavour}-`))
   const server = new Server(recipe, root, {
     dir,
     port: await freePort(),
     temporary: options.dir === undefined,
-    settings: { ...recipe.settings, ...options.settings },
+    settings: { ...recipe.settings, ...(foldNames ? folding : {}), ...options.settings },
   })
   try {
     server.fill(template)
@@ -244,12 +254,10 @@ class Server implements MysqlServer {
       socket: join(this.dir, 'sock'),
       'pid-file': join(this.dir, 'pid'),
     }
-    const options = Object.entries({ ...place, ...this.#settings }).map(([name, value]) =>
-      value === '' ? `--${name}` : `--${name}=${value}`,
-    )
+    const options = asOptions({ ...place, ...this.#settings })
     const server = debianCommand(this.#root, this.#recipe.server)
     const folders = ['--no-defaults', ...this.#recipe.folders(this.#root)]
-    const [command, ...args] = asServerUser([...server, ...folders, ...options])
+    const [command, ...args] = asServerUser([...server, ...folders, ...options], 'KILL')
     const child = spawn(command!, args, { cwd: '/', stdio: ['ignore', log, log] })
     closeSync(log)
     this.#process = child
@@ -273,29 +281,21 @@ class Server implements MysqlServer {
   }
 
   async kill(): Promise<void> {
-    await this.#endProcess('SIGKILL')
+    await endProcess(this.#process, 'SIGKILL')
     await this.#dropSessions()
   }
 
   async stop(): Promise<void> {
-    await this.#endProcess('SIGTERM')
+    await endProcess(this.#process, 'SIGTERM')
     await this.#dropSessions()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#clients) client.destroy()
     await endPool(this.#pool)
-    await this.#endProcess(this.#temporary ? 'SIGKILL' : 'SIGTERM')
+    await endProcess(this.#process, this.#temporary ? 'SIGKILL' : 'SIGTERM')
     process.off('exit', this.#atExit)
     if (this.#temporary) rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
-  }
-
-  async #endProcess(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#process
-    if (child === null) return
-    const exited = event(child, 'exit')
-    child.kill(signal)
-    await exited
   }
 
   async #dropSessions(): Promise<void> {
@@ -338,6 +338,12 @@ function listens(port: number): Promise<boolean> {
   })
 }
 
+function asOptions(settings: Settings): readonly string[] {
+  return Object.entries(settings).map(([name, value]) =>
+    value === '' ? `--${name}` : `--${name}=${value}`,
+  )
+}
+
 async function runToEnd(command: readonly string[], input: string): Promise<void> {
   const [program, ...args] = command
   const running = promisify(execFile)(program!, args, { cwd: '/', maxBuffer: 64 * 1024 * 1024 })
@@ -355,19 +361,6 @@ function own(folder: string): void {
   }
   chmodSync(folder, 0o750)
   if (asRoot()) chownSync(folder, nobody, nobody)
-}
-
-function asRoot(): boolean {
-  return process.getuid?.() === 0
-}
-
-/**
- * The command as the server's user. The kernel kills the server when this process dies in whatever
- * way (parent death signal), so that a killed test leaves no server behind.
- */
-function asServerUser(command: readonly string[]): readonly string[] {
-  const ids = asRoot() ? [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups'] : []
-  return ['setpriv', '--pdeathsig=KILL', ...ids, ...command]
 }
 
 /** The driver says good-bye on each connection; where one broke at that moment it waits for ever. */

@@ -8,13 +8,13 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, openSync, closeSync } from 'node:fs'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs'
-import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client, Pool, type ClientConfig, type QueryResultRow } from 'pg'
 import { freePort, waitFor } from '../support/env.ts'
 import { postgresBinaries, postgresPrograms, type PostgresMajor } from './postgres-binaries.ts'
+import { asRoot, asServerUser, endProcess, nobody } from './server-process.ts'
 
 export interface PostgresOptions {
   /** 18 when absent. */
@@ -200,7 +200,7 @@ class Server implements PostgresServer {
     const passwordFile = join(this.dir, 'password')
     writeFileSync(passwordFile, password)
     chmodSync(this.dir, 0o755)
-    if (asRoot()) for (const path of [this.dir, data, passwordFile]) chownSync(path, ...nobody())
+    if (asRoot()) for (const path of [this.dir, data, passwordFile]) chownSync(path, nobody, nobody)
     const options = [
       '-D',
       data,
@@ -214,7 +214,7 @@ class Server implements PostgresServer {
       '--no-sync',
     ]
     const initdb = [join(this.#bin, 'initdb'), ...options, `--pwfile=${passwordFile}`]
-    const [program, ...args] = asServerUser(initdb)
+    const [program, ...args] = asServerUser(initdb, 'QUIT')
     await promisify(execFile)(program!, args, { cwd: '/' })
   }
 
@@ -226,7 +226,7 @@ class Server implements PostgresServer {
     ])
     const data = join(this.dir, 'data')
     const options = ['-D', data, '-p', String(this.port), '-k', this.dir, ...settings]
-    const [program, ...args] = asServerUser([join(this.#bin, 'postgres'), ...options])
+    const [program, ...args] = asServerUser([join(this.#bin, 'postgres'), ...options], 'QUIT')
     const child = spawn(program!, args, { cwd: '/', stdio: ['ignore', log, log] })
     closeSync(log)
     this.#process = child
@@ -245,29 +245,21 @@ class Server implements PostgresServer {
   }
 
   async kill(): Promise<void> {
-    await this.#endProcess('SIGQUIT')
+    await endProcess(this.#process, 'SIGQUIT')
     await this.#dropSessions()
   }
 
   async stop(): Promise<void> {
-    await this.#endProcess('SIGINT')
+    await endProcess(this.#process, 'SIGINT')
     await this.#dropSessions()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([...this.#clients].map((client) => client.end()))
     await this.#pool.end()
-    await this.#endProcess('SIGINT')
+    await endProcess(this.#process, 'SIGINT')
     process.off('exit', this.#atExit)
     if (this.#temporary) rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
-  }
-
-  async #endProcess(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#process
-    if (child === null) return
-    const exited = once(child, 'exit')
-    child.kill(signal)
-    await exited
   }
 
   async #dropSessions(): Promise<void> {
@@ -302,24 +294,4 @@ class Server implements PostgresServer {
     }
     if (this.#temporary) rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
   }
-}
-
-function asRoot(): boolean {
-  return process.getuid?.() === 0
-}
-
-/** The ids of the user that root steps down to: the kernel's overflow user, named `nobody` everywhere. */
-function nobody(): readonly [number, number] {
-  return [65534, 65534]
-}
-
-/**
- * The command as the server's user. On Linux the kernel stops the server when this process dies in
- * whatever way (parent death signal), so that a killed test leaves nothing behind.
- */
-function asServerUser(command: readonly string[]): readonly string[] {
-  if (process.platform !== 'linux') return command
-  const [uid, gid] = nobody()
-  const ids = asRoot() ? [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'] : []
-  return ['setpriv', '--pdeathsig=QUIT', ...ids, ...command]
 }

@@ -18,7 +18,7 @@ import { ChainReader } from '../../core/log/reader.ts'
 import { ChainWriter } from '../../core/log/writer.ts'
 import { makeBatch, type Batch } from '../../core/record/batch.ts'
 import { makeSchema } from '../../core/record/schema.ts'
-import { seeded } from '../crash/random.ts'
+import { seeded } from '../support/random.ts'
 import { MemoryBucket, MemoryStore, type StoreOperation } from '../../core/store/memory.ts'
 
 const chain = 'shop/ingest'

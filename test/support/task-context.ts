@@ -34,7 +34,9 @@ export function taskContext(log: Log, name: string, writer = 'test'): TestContex
     log,
     writer,
     progress: () => {},
-    trouble: (error) => troubles.push(error),
+    trouble: (error) => {
+      if (error !== null || (troubles.at(-1) ?? null) !== null) troubles.push(error)
+    },
     troubles,
   }
 }

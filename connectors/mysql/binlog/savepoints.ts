@@ -5,7 +5,7 @@
  * rows between two savepoints are a part of the transaction that can be dropped by itself.
  */
 import type { TopicChange } from '../../../core/connector/source.ts'
-import { splitChange } from '../../../core/connector/topic-rows.ts'
+import { splitChange } from '../../../core/connector/change-rows.ts'
 
 /** Rows of the open transaction that were gathered before a savepoint: by topic, all its changes together. */
 type Counts = ReadonlyMap<string, number>

@@ -1,9 +1,11 @@
 /**
- * Station 1, read: the change stream of a server's binlog. Pulling drives it: bytes are taken, decoded
- * and handed out while somebody asks for the next batch; otherwise the socket fills to its bound and
- * the server waits. Whoever called reopens it after an error, from the last position committed.
+ * Station 1, read: the change stream of a server's binlog, driven by pulling
+ * (core/connector/pull-changes.ts). Whoever called reopens it after an error, from the last position
+ * committed.
  */
 import type { Context } from '../../../core/connector/context.ts'
+import { pullChanges } from '../../../core/connector/pull-changes.ts'
+import { watchSilence } from '../../../core/connector/silence.ts'
 import type { Position, SourceBatch } from '../../../core/connector/source.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { BinlogDump, firstOffset } from './binlog-dump.ts'
@@ -14,7 +16,6 @@ import { errorMarker, errorPacket, type PacketHandler } from './packets.ts'
 import { readFrom, type StreamPlace } from '../place.ts'
 import { markTaken, replicaId } from './replica-ids.ts'
 import type { TableDirectory } from '../schema/table-directory.ts'
-import { watchSilence } from './watchdog.ts'
 
 export interface StreamOptions {
   readonly target: Target
@@ -32,8 +33,6 @@ export interface StreamOptions {
   readonly ctx: Pick<Context, 'clock' | 'logger' | 'random'>
 }
 
-/** Whole transactions wait at most so long for more to come. */
-const gatherMs = 10
 /** Of a GTID set in a message. */
 const namedGtidsMax = 300
 
@@ -77,14 +76,18 @@ export class ChangeStream implements AsyncIterable<SourceBatch> {
         signal,
       )
       this.#served = dump.served
-      const { socket } = dump
-      const wake = (): void => socket.wake()
-      signal.addEventListener('abort', wake, { once: true })
-      const watching = watchSilence(socket, this.#options.heartbeatMs, ctx.clock, stop.signal)
+      const watching = watchSilence(
+        {
+          socket: dump.socket,
+          periodMs: this.#options.heartbeatMs,
+          code: 'source.mysql.silent',
+          clock: ctx.clock,
+        },
+        stop.signal,
+      )
       try {
         yield* this.#batches(dump)
       } finally {
-        signal.removeEventListener('abort', wake)
         stop.abort()
         await watching
       }
@@ -99,36 +102,19 @@ export class ChangeStream implements AsyncIterable<SourceBatch> {
     }
   }
 
-  async *#batches(dump: BinlogDump): AsyncGenerator<SourceBatch, void, undefined> {
-    const { socket } = dump
-    const { ctx } = this.#options
+  #batches(dump: BinlogDump): AsyncIterable<SourceBatch> {
     const decoder = this.#decoder(dump)
     this.#reading = decoder
-    const packets = dump.reader(new StreamHandler(decoder))
-    /** When whole transactions began to wait for more; 0 = none do. */
-    let waitingSinceMs = 0
-    while (true) {
-      this.#signal.throwIfAborted()
-      const chunk = socket.take()
-      if (chunk !== null) {
-        packets.give(chunk)
-        while (!packets.run()) {
-          if (decoder.out.length > 0) {
-            const batches = decoder.out
-            decoder.out = []
-            yield* batches
-          }
-          await this.#goOn(decoder)
-        }
-        if (waitingSinceMs === 0 && decoder.flushable) waitingSinceMs = ctx.clock.nowMs()
-      } else if (!socket.busy || isOver(waitingSinceMs, ctx.clock.nowMs())) decoder.flush()
-      if (decoder.out.length > 0) {
-        const batches = decoder.out
-        decoder.out = []
-        waitingSinceMs = 0
-        yield* batches
-      } else if (chunk === null) await socket.wait()
-    }
+    return pullChanges(
+      {
+        socket: dump.socket,
+        reader: dump.reader(new StreamHandler(decoder)),
+        decoder,
+        goOn: () => this.#goOn(decoder),
+        clock: this.#options.ctx.clock,
+      },
+      this.#signal,
+    )
   }
 
   #decoder({ served }: BinlogDump): Decoder {
@@ -151,10 +137,6 @@ export class ChangeStream implements AsyncIterable<SourceBatch> {
     } else await decoder.unpacking?.more(this.#signal)
     decoder.resume()
   }
-}
-
-function isOver(sinceMs: number, nowMs: number): boolean {
-  return sinceMs !== 0 && nowMs - sinceMs >= gatherMs
 }
 
 /** Beside an error, since MariaDB does not say which transactions it misses. */

@@ -28,6 +28,8 @@ export interface CatalogColumn extends MysqlColumn {
   readonly declared: string
   /** null for what is no text. */
   readonly collation: string | null
+  /** Of the topic's field; see core/record/schema.ts. */
+  readonly oldRows?: string
 }
 
 export interface CatalogTable extends TableName {
@@ -62,6 +64,7 @@ export function topicSchema(
     name: column.name,
     type: logicalType(column.type, policies),
     nullable: isNullable(column, policies),
+    ...(column.oldRows === undefined ? {} : { oldRows: column.oldRows }),
   }))
   const places = key.map((name) => fields.findIndex((field) => field.name === name))
   return makeSchema(fields, places, places.length === 0 ? 'retract' : 'upsert')

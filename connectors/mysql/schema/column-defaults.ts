@@ -8,6 +8,7 @@
 import type { Column } from '../../../core/record/column.ts'
 import { sameType } from '../../../core/record/types.ts'
 import type { Schema } from '../../../core/record/schema.ts'
+import { textAt } from '../../../core/record/value.ts'
 import { textOf, type CatalogTable, type Query } from './catalog.ts'
 import { columnReader, selectSql } from '../values/column-reader.ts'
 import { isUtf8, logicalType } from '../values/column-types.ts'
@@ -173,6 +174,30 @@ function implicitDefault(type: MysqlType): Uint8Array | undefined {
     default:
       return undefined
   }
+}
+
+/** The columns with what rows have that are older than they; see `Field.oldRows`. */
+export function withOldRows<C extends MysqlColumn>(
+  columns: readonly C[],
+  defaults: Defaults,
+  policies: ValuePolicies,
+): (C & { readonly oldRows?: string })[] {
+  return columns.map((column) => {
+    const text = defaults.known.get(column.name) ?? null
+    if (text === null) return column
+    const reader = columnReader(column.type, null, policies)
+    reader.text(text, 0, text.length)
+    const oldRows = textAt(logicalType(column.type, policies), reader.builder.finish(), 0)
+    return oldRows === null ? column : { ...column, oldRows }
+  })
+}
+
+export function tableWithOldRows(
+  table: CatalogTable,
+  defaults: Defaults,
+  policies: ValuePolicies,
+): CatalogTable {
+  return { ...table, columns: withOldRows(table.columns, defaults, policies) }
 }
 
 /** One column of one row per field of the schema; null where the default is not known, or is of another type. */

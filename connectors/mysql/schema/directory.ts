@@ -10,13 +10,13 @@
  */
 import type { Logger } from '../../../core/connector/context.ts'
 import type { TopicChange } from '../../../core/connector/source.ts'
-import { SluiceError } from '../../../core/errors/error.ts'
+import type { SluiceError } from '../../../core/errors/error.ts'
 import type { Column } from '../../../core/record/column.ts'
 import type { Schema } from '../../../core/record/schema.ts'
 import { fileNumber } from '../binlog-place.ts'
 import { topicName, type CatalogTable } from './catalog.ts'
 import type { Collations } from './charsets-catalog.ts'
-import { defaultColumns, type Defaults } from './column-defaults.ts'
+import { defaultColumns, noDefaults, tableWithOldRows, type Defaults } from './column-defaults.ts'
 import { CopiesWanted } from './copies-wanted.ts'
 import type { TableChange } from './ddl-alter.ts'
 import { loadDdlParser } from './ddl-column.ts'
@@ -26,6 +26,7 @@ import { isSwap, type Move } from './ghost-tables.ts'
 import {
   alteredTable,
   rememberedTable,
+  schemaUnknown,
   type FilePlace,
   type RememberedTable,
   type SchemaMemory,
@@ -35,6 +36,7 @@ import type { TableName } from './table-pattern.ts'
 import {
   describedShape,
   followedTable,
+  hasNewColumns,
   isSameBody,
   isTable,
   rememberedShape,
@@ -133,7 +135,9 @@ export class Directory implements TableDirectory {
   /** The topic's table as the catalog has it now. Rejects with the driver's error. */
   async tableNow(topic: string, signal: AbortSignal): Promise<CatalogTable | null> {
     const name = this.#options.followed.nameOf(topic)
-    return name === null ? null : (await this.#options.ask(name, signal)).table
+    if (name === null) return null
+    const { table, defaults } = await this.#options.ask(name, signal)
+    return table === null ? null : tableWithOldRows(table, defaults, this.#options.policies)
   }
 
   /** The change with what rows have that were written before a column was added. */
@@ -191,11 +195,13 @@ export class Directory implements TableDirectory {
     this.#asked.add(map)
     if (topic === null) return
     const answer = await this.#options.ask(map, signal)
+    // Columns that are known need not be those of today, whose defaults are all that was asked for.
+    const known = map.names === null && this.#shapeRemembered(topic, map) !== null
     this.#unsure.delete(topic)
     if (answer.table === null) this.#catalog.delete(topic)
     else this.#catalog.set(topic, answer.table)
     this.#defaults.set(topic, answer.defaults)
-    if (map.names !== null) return
+    if (map.names !== null || known) return
     await loadDdlParser()
     this.remember(topic, answer)
   }
@@ -340,11 +346,11 @@ export class Directory implements TableDirectory {
   }
 
   #remembered(topic: string, map: TableMap, asked: boolean): FollowedTable | null | 'lookup' {
-    const table = this.#memory.get(topic)
-    if (!asked && (table === undefined || this.#unsure.has(topic))) return 'lookup'
-    const shape = table === undefined ? null : rememberedShape(map, table, this.#options.collations)
+    const shape = this.#shapeRemembered(topic, map)
+    if (!asked && (shape === null || hasNewColumns(shape, this.#catalog.get(topic))))
+      return 'lookup'
     if (shape !== null) return this.#followed(topic, map, shape)
-    if (!asked) return 'lookup'
+    const table = this.#memory.get(topic)
     if (table !== undefined && !this.#isAhead(table)) {
       this.wanted.lost(schemaUnknown(topic), [topic])
       return null
@@ -355,9 +361,15 @@ export class Directory implements TableDirectory {
     return null
   }
 
+  /** null: what is remembered of the table is not that of the map, or not relied on. */
+  #shapeRemembered(topic: string, map: TableMap): Shape | null {
+    const table = this.#memory.get(topic)
+    if (table === undefined || this.#unsure.has(topic)) return null
+    return rememberedShape(map, table, this.#options.collations)
+  }
+
   #followed(topic: string, map: TableMap, shape: Shape): FollowedTable {
-    const defaults = this.#defaults.get(topic)
-    const known = defaults === undefined ? shape : { ...shape, defaults }
+    const known = { ...shape, defaults: this.#defaults.get(topic) ?? noDefaults }
     return followedTable(map, known, this.#options.policies, topic)
   }
 
@@ -381,14 +393,8 @@ export class Directory implements TableDirectory {
   #followedTopic(name: TableName): string | null {
     const { followed } = this.#options
     if (!followed.has(name)) return null
-    const topic = topicName(name)
+    const topic = followed.topicOf(name)
     if (!followed.foldCase || this.#known.has(topic)) return topic
     return [...this.#known, ...this.#gone].find((known) => followed.isSame(name, known)) ?? topic
   }
-}
-
-function schemaUnknown(topic: string): SluiceError {
-  return new SluiceError('source.mysql.schema_unknown', {
-    message: `The columns of ${topic} in the binlog are not those of the table, and nothing tells what they were.`,
-  })
 }

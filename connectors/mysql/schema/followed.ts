@@ -2,6 +2,7 @@
  * Which tables the configuration means, by name: those named, and of whole databases all but what
  * online schema changes make beside their tables.
  */
+import type { ServerInfo } from '../server-info.ts'
 import { topicName } from './catalog.ts'
 import { isGhost } from './ghost-tables.ts'
 import { matchesPattern, type TableName, type TablePattern } from './table-pattern.ts'
@@ -10,10 +11,21 @@ export class Followed {
   readonly patterns: readonly TablePattern[]
   /** The server takes names without regard to case. */
   readonly foldCase: boolean
+  readonly #lowerCase: boolean
 
-  constructor(patterns: readonly TablePattern[], foldCase: boolean) {
+  constructor(
+    patterns: readonly TablePattern[],
+    { foldCase, lowerCase }: Pick<ServerInfo, 'foldCase' | 'lowerCase'>,
+  ) {
     this.patterns = patterns
     this.foldCase = foldCase
+    this.#lowerCase = lowerCase
+  }
+
+  /** The topic of a table that a statement names: the catalog and table maps have the server's own spelling. */
+  topicOf(name: TableName): string {
+    const topic = topicName(name)
+    return this.#lowerCase ? topic.toLowerCase() : topic
   }
 
   has(name: TableName): boolean {

@@ -247,3 +247,9 @@ function renamed(name: string, changes: readonly TableChange[]): string {
 export function sameName(a: string, b: string): boolean {
   return a === b || a.toLowerCase() === b.toLowerCase()
 }
+
+export function schemaUnknown(topic: string): SluiceError {
+  return new SluiceError('source.mysql.schema_unknown', {
+    message: `The columns of ${topic} in the binlog are not those of the table, and nothing tells what they were.`,
+  })
+}

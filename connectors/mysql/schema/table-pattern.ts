@@ -52,6 +52,12 @@ export function matchesPattern(
   return same(database, name.database) && (table === null || same(table, name.table))
 }
 
+/** A pattern that names just this; quoted where it has to be. */
+export function formatTablePattern({ database, table }: TablePattern): string {
+  const part = (name: string): string => (/^[^\s.*`"]+$/.test(name) ? name : quoteName(name))
+  return `${part(database)}.${table === null ? '*' : part(table)}`
+}
+
 function unquote(name: string): string {
   return name.startsWith('`') ? name.slice(1, -1).replaceAll('``', '`') : name
 }
@@ -59,6 +65,11 @@ function unquote(name: string): string {
 /** An identifier as SQL wants it: always quoted, so that case, dots and key words stay what they are. */
 export function quoteName(name: string): string {
   return `\`${name.replaceAll('`', '``')}\``
+}
+
+/** What a privilege is granted on. */
+export function quotePattern({ database, table }: TablePattern): string {
+  return table === null ? `${quoteName(database)}.*` : quoteTable({ database, table })
 }
 
 export function quoteTable({ database, table }: TableName): string {

@@ -6,7 +6,7 @@
 import { TopicSchema } from '../../../core/connector/topic-rows.ts'
 import { topicSchema, type CatalogTable } from './catalog.ts'
 import type { Collations } from './charsets-catalog.ts'
-import type { Defaults } from './column-defaults.ts'
+import { noDefaults, withOldRows, type Defaults } from './column-defaults.ts'
 import { columnReader } from '../values/column-reader.ts'
 import { mysqlTypeOf } from '../values/column-types-wire.ts'
 import { sameName, type RememberedTable } from './schema-memory.ts'
@@ -115,6 +115,14 @@ export function isTable(shape: Shape, table: CatalogTable): boolean {
   )
 }
 
+/** Whether there are columns that the catalog did not have when it was asked: their defaults are not known. */
+export function hasNewColumns({ columns }: Shape, table: CatalogTable | undefined): boolean {
+  const known = table?.columns ?? []
+  return columns.some(
+    (column) => column !== null && !known.some(({ name }) => sameName(name, column.name)),
+  )
+}
+
 /**
  * The topic's schema is a new object for every shape, even where it is the same schema: a column may
  * have become wider on the wire alone (varchar(255) to varchar(256)), and rows gathered for one object
@@ -126,7 +134,8 @@ export function followedTable(
   policies: ValuePolicies,
   topic: string,
 ): FollowedTable {
-  const columns = shape.columns.filter((column) => column !== null)
+  const named = shape.columns.filter((column) => column !== null)
+  const columns = withOldRows(named, shape.defaults ?? noDefaults, policies)
   const fields = new Int32Array(shape.columns.length)
   let field = 0
   for (const [i, column] of shape.columns.entries()) fields[i] = column === null ? -1 : field++

@@ -2,7 +2,7 @@
 import type { KeyText } from '../../../core/connector/snapshot/reader.ts'
 import { selectRows } from '../../../core/record/batch-ops.ts'
 import type { Batch } from '../../../core/record/batch.ts'
-import { textAt } from '../../../core/record/value.ts'
+import { keyOfTexts, rowKey } from '../../../core/record/key.ts'
 
 const groupMax = 500
 const groupBytesMax = 256 * 1024
@@ -24,14 +24,10 @@ export function keyGroups(keys: readonly KeyText[]): { readonly keys: readonly K
 
 /** A collation finds `ABC` for the key `abc`: that is another key here, and not the one meant. */
 export function keyRowsOnly(batches: readonly Batch[], keys: readonly KeyText[]): Batch[] {
-  const wanted = new Set(keys.map((key) => JSON.stringify(key)))
+  const wanted = new Set(keys.map(keyOfTexts))
   return batches.flatMap((batch) => {
-    const { key, fields } = batch.schema
     const rows: number[] = []
-    for (let row = 0; row < batch.rows; row++) {
-      const texts = key.map((index) => textAt(fields[index]!.type, batch.columns[index]!, row))
-      if (wanted.has(JSON.stringify(texts))) rows.push(row)
-    }
+    for (let row = 0; row < batch.rows; row++) if (wanted.has(rowKey(batch, row))) rows.push(row)
     return rows.length === 0 ? [] : [selectRows(batch, Int32Array.from(rows))]
   })
 }

@@ -12,6 +12,9 @@
  * old rows cannot be read any more the server says so (ER_TABLE_DEF_CHANGED): then once more.
  */
 import type { Clock } from '../../../core/connector/context.ts'
+import { ChunkSizes, type Size } from '../../../core/connector/snapshot/chunk-sizes.ts'
+import { IdleReaders } from '../../../core/connector/snapshot/idle-readers.ts'
+import { isSameTable } from '../../../core/connector/snapshot/progress.ts'
 import {
   SnapshotTableChanged,
   type Chunk,
@@ -42,12 +45,6 @@ import { beginSnapshot, endOfSnapshot, isAtOrAfter, type BinlogEnd } from './vis
 import { openWhole } from './whole-table.ts'
 
 const chunkBytesDefault = 3 << 20
-/** Before a chunk was measured, the server's guess of a row's size is not trusted further than this. */
-const firstChunkRowsMax = 2000
-const chunkRowsMax = 250_000
-/** A chunk that comes to so many times its size is given up, for later rows are larger than those before. */
-const oversizeFactor = 16
-const idleRowsMax = 4
 
 const tableDefinitionChanged = 1412 // ER_TABLE_DEF_CHANGED
 const changedNumbers: ReadonlySet<number> = new Set([
@@ -66,7 +63,7 @@ export interface MysqlSnapshotOptions {
   readonly tableOf: (topic: string) => TableName | null
   readonly placeOf: (position: Position) => StreamPlace
   readonly clock: Clock
-  /** About the bytes of a chunk's columns; 4 MiB when absent. */
+  /** About the bytes of a chunk's columns; 3 MiB when absent. */
   readonly chunkBytes?: number
 }
 
@@ -75,14 +72,13 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
   readonly #sessions: SnapshotSessions
   /** By topic, as last described. */
   readonly #sources = new Map<string, SnapshotSource>()
-  /** Readers with nothing in them, oldest first: what their builders have grown to is of use again. */
-  #idleRows: { readonly source: SnapshotSource; readonly read: ResultRows }[] = []
-  /** By topic: bytes of a row, measured. */
-  readonly #rowBytes = new Map<string, number>()
+  readonly #idleRows = new IdleReaders<SnapshotSource, ResultRows>()
+  readonly #sizes: ChunkSizes
 
   constructor(options: MysqlSnapshotOptions) {
     this.#options = options
     this.#sessions = new SnapshotSessions(options.connect)
+    this.#sizes = new ChunkSizes(options.chunkBytes ?? chunkBytesDefault)
   }
 
   async describe(topic: string, signal: AbortSignal): Promise<SnapshotTable | null> {
@@ -106,7 +102,7 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
     signal: AbortSignal,
   ): Promise<KeyText | null> {
     const source = this.#sourceOf(table)
-    const rows = this.#chunkRows(table.topic, source)
+    const rows = this.#sizes.rows(table.topic, source.table.rowBytesEstimate)
     return this.#with(table.topic, signal, async (session) => {
       const read = new ResultRows(source.keyReaders())
       const { clock } = this.#options
@@ -206,7 +202,7 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
     const timeUs = Number(String(row?.['now']).replace('.', ''))
     if ((await createText(query, known.table)) === known.created) return { source: known, timeUs }
     const source = await SnapshotSource.load(query, known.table, this.#options.policies)
-    if (source === null || source.key.join('\n') !== table.key.join('\n')) {
+    if (source === null || !isSameTable({ id: table.id, key: source.key }, table)) {
       throw new SnapshotTableChanged(table.topic)
     }
     this.#sources.set(table.topic, source)
@@ -227,50 +223,21 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
     const { clock } = this.#options
     const isRange = !('keys' in rows)
     const batches: Batch[] = []
-    const read = this.#takeRows(topic, source)
+    const read =
+      this.#idleRows.take(source) ??
+      new ResultRows(source.readers(), { topic, schema: source.schema })
     for (const part of isRange ? [rows] : keyGroups(rows.keys)) {
       for await (const _ of resultRows(session, source.rowsSql(part), read, { clock, signal })) {
         if (read.byteLength < batchBytes) continue
         batches.push(read.take(source.schema, timeUs))
-        if (isRange) this.#bound(topic, batches)
+        if (isRange) this.#sizes.check(topic, sizeOf(batches))
       }
     }
     if (read.rows > 0) batches.push(read.take(source.schema, timeUs))
-    this.#idleRows.push({ source, read })
-    if (this.#idleRows.length > idleRowsMax) this.#idleRows.shift()
+    this.#idleRows.give(source, read)
     if (!isRange) return keyRowsOnly(batches, rows.keys)
-    this.#measure(topic, batches)
+    this.#sizes.measure(topic, sizeOf(batches))
     return batches
-  }
-
-  #takeRows(topic: string, source: SnapshotSource): ResultRows {
-    const at = this.#idleRows.findIndex((idle) => idle.source === source)
-    const [idle] = at < 0 ? [] : this.#idleRows.splice(at, 1)
-    return idle?.read ?? new ResultRows(source.readers(), { topic, schema: source.schema })
-  }
-
-  /** A chunk of large rows makes the next ones shorter at once; one of small rows makes them longer by and by. */
-  #measure(topic: string, batches: readonly Batch[]): void {
-    const { rows, bytes } = sumOf(batches)
-    if (rows === 0) return
-    const before = this.#rowBytes.get(topic) ?? 0
-    this.#rowBytes.set(topic, Math.max(bytes / rows, before / 2))
-  }
-
-  /** Where a chunk ends is settled before it is read: what is too large is described and divided again. */
-  #bound(topic: string, batches: readonly Batch[]): void {
-    const { rows, bytes } = sumOf(batches)
-    const bytesMax = oversizeFactor * (this.#options.chunkBytes ?? chunkBytesDefault)
-    if (bytes <= bytesMax || bytes / rows <= 2 * (this.#rowBytes.get(topic) ?? 0)) return
-    this.#rowBytes.set(topic, bytes / rows)
-    throw new SnapshotTableChanged(topic)
-  }
-
-  #chunkRows(topic: string, { table }: SnapshotSource): number {
-    const measured = this.#rowBytes.get(topic)
-    const chunkBytes = this.#options.chunkBytes ?? chunkBytesDefault
-    const rows = Math.ceil(chunkBytes / Math.max(measured ?? table.rowBytesEstimate, 1))
-    return Math.min(rows, measured === undefined ? firstChunkRowsMax : chunkRowsMax)
   }
 
   /** Runs `work` on a session, which is outside any transaction before and after it. */
@@ -308,7 +275,7 @@ export class MysqlSnapshotReader implements SnapshotReader, AsyncDisposable {
   }
 }
 
-function sumOf(batches: readonly Batch[]): { readonly rows: number; readonly bytes: number } {
+function sizeOf(batches: readonly Batch[]): Size {
   let rows = 0
   let bytes = 0
   for (const batch of batches) {

@@ -14,10 +14,10 @@ import type { SnapshotReader } from './reader.ts'
 export interface BesideOptions {
   /**
    * The changes after `position`, with positions of the stream alone. Transactions come in the order of
-   * their commits, and never one inside another: the parts of one are followed by its end. It ends, or
-   * rejects, when its own signal is aborted; whoever ends the reading early aborts that signal first.
+   * their commits, and never one inside another: the parts of one are followed by its end. Made at the
+   * first pull; ends, or rejects, when `signal` is aborted.
    */
-  readonly stream: AsyncIterable<SourceBatch>
+  readonly stream: (signal: AbortSignal) => AsyncIterable<SourceBatch>
   readonly reader: SnapshotReader
   /** The followed topics that are to be copied, or were. */
   readonly tables: readonly string[]
@@ -29,7 +29,7 @@ export interface BesideOptions {
   /** The position to hand out: the stream's, and how far the copy is. The progress is one object until it changes. */
   readonly join: (position: Position, progress: SnapshotProgress) => Position
   readonly ctx: Context
-  /** Chunks of one table read at a time; 3 when absent. */
+  /** Chunks of one table read at a time; 2 when absent. */
   readonly chunksAhead?: number
   /** Tables copied at a time; 2 when absent. */
   readonly parallel?: number
@@ -44,6 +44,7 @@ export function snapshotBeside(options: BesideOptions, signal: AbortSignal): Sna
 /** To be read once. Ends when the stream ends; throws what the stream or the reader throws, or the signal's reason. */
 export class SnapshotBeside implements AsyncIterable<SourceBatch> {
   readonly #options: BesideOptions
+  readonly #signal: AbortSignal
   readonly #background: Background
   readonly #copying: Copying
   /** Of the stream alone, between two transactions. */
@@ -56,6 +57,7 @@ export class SnapshotBeside implements AsyncIterable<SourceBatch> {
 
   constructor(options: BesideOptions, signal: AbortSignal) {
     this.#options = options
+    this.#signal = signal
     this.#position = options.position
     this.#background = new Background(options.ctx, signal)
     this.#copying = new Copying(options, this.#background, signal)
@@ -77,7 +79,9 @@ export class SnapshotBeside implements AsyncIterable<SourceBatch> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<SourceBatch, void, undefined> {
-    const stream = this.#options.stream[Symbol.asyncIterator]()
+    const stop = new AbortController()
+    const signal = AbortSignal.any([this.#signal, stop.signal])
+    const stream = this.#options.stream(signal)[Symbol.asyncIterator]()
     try {
       for (;;) {
         this.#background.check()
@@ -93,6 +97,8 @@ export class SnapshotBeside implements AsyncIterable<SourceBatch> {
         }
       }
     } finally {
+      // A generator ends only after what it waits for, which an idle server does not send.
+      stop.abort()
       await this.#copying[Symbol.asyncDispose]()
       await this.#background[Symbol.asyncDispose]()
       await stream.return?.().catch(() => {})

@@ -9,20 +9,18 @@ import type { Position, SourceBatch, TopicChange } from '../source.ts'
 import type { Background } from './background.ts'
 import type { BesideOptions } from './beside.ts'
 import { CopyWork } from './copy-work.ts'
-import { withTable, type SnapshotProgress, type TableProgress } from './progress.ts'
+import { isCopyOf, voidTable, withTable, type SnapshotProgress } from './progress.ts'
 import type { SnapshotTable, WholeTable } from './reader.ts'
 import { TableCopy, waitingKeysMax } from './table-copy.ts'
 import { weave } from './weave.ts'
 import { Window } from './window.ts'
 
-const chunksAheadDefault = 3
+/** A third one costs memory and brings no speed: a copy waits for this process, not for the server. */
+const chunksAheadDefault = 2
 const parallelDefault = 2
 const lateBytesMaxDefault = 16 << 20
 /** Tables that are asked about at a time. */
 const looksMax = 4
-
-/** What is in the topic's log is void; it is emptied before anything of the table gets into it again. */
-const voidTable: TableProgress = { id: '', key: [], upTo: null }
 
 type CopyingOptions = Omit<BesideOptions, 'stream' | 'position'>
 
@@ -158,10 +156,8 @@ export class Copying implements AsyncDisposable {
 
   /** Gives up what has become too large to be remembered, to read it again. */
   #bound(copy: TableCopy): void {
-    const bytesMax = this.#options.lateBytesMax ?? lateBytesMaxDefault
     for (const window of copy.allWindows()) {
-      if (window.late.bytes > bytesMax)
-        this.#giveUp(copy, window, 'too many changes came meanwhile')
+      if (window.isTooLarge) this.#giveUp(copy, window, 'too many changes came meanwhile')
     }
     if (copy.waiting.size > waitingKeysMax) this.#wantAnew(copy)
   }
@@ -200,12 +196,9 @@ export class Copying implements AsyncDisposable {
       if (table.key.length > 0) this.#note(copy)
       return
     }
-    const isSame =
-      before.id === table.id &&
-      before.key.join('\n') === table.key.join('\n') &&
-      (copy.complete || table.key.length > 0) &&
-      (asked === undefined || asked === before.asked)
-    if (!isSame) {
+    // A copy of a whole table cannot go on: nothing says how far it came.
+    const goesOn = copy.complete || table.key.length > 0
+    if (!goesOn || !isCopyOf(before, table, asked)) {
       this.#void(copy)
       copy.phase = 'anew'
     } else if (copy.complete && copy.waiting.size === 0) this.#copies.delete(topic)

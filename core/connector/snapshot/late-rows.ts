@@ -14,7 +14,8 @@ import { bitAt } from '../../record/bitmap.ts'
 import { rowKey } from '../../record/key.ts'
 import type { Schema } from '../../record/schema.ts'
 import type { RowsChange } from '../source.ts'
-import { commonSchema, concatChanges, hasUnchanged, selectChange } from './select-change.ts'
+import { concatChanges, hasUnchanged, selectChange } from '../change-rows.ts'
+import { commonSchema } from './common-schema.ts'
 
 /** A key's last state: an entry (≥ 0), or one of these. */
 export const gone = -1

@@ -33,3 +33,18 @@ export function withTable(
 ): SnapshotProgress {
   return { steps: progress.steps + 1, tables: { ...progress.tables, [topic]: table } }
 }
+
+/** What is in the topic's log is void; it is emptied before anything of the table gets into it again. */
+export const voidTable: TableProgress = { id: '', key: [], upTo: null }
+
+type Identity = Pick<TableProgress, 'id' | 'key'>
+
+/** Whether both are one table, whose keys have one order. */
+export function isSameTable(a: Identity, b: Identity): boolean {
+  return a.id === b.id && a.key.join('\n') === b.key.join('\n')
+}
+
+/** Whether what was copied is of the table as it is now, and no other copy of it was asked for since. */
+export function isCopyOf(before: TableProgress, now: Identity, asked: string | undefined): boolean {
+  return isSameTable(before, now) && (asked === undefined || asked === before.asked)
+}

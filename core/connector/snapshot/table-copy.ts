@@ -8,12 +8,12 @@
  *   waiting, no window reads it   is dropped: the read to come shows it
  *   beyond all windows            is dropped: the read to come shows it
  */
-import { rowKey } from '../../record/key.ts'
+import { keyOfTexts, rowKey, textsOfKey } from '../../record/key.ts'
 import type { Batch } from '../../record/batch.ts'
+import { hasUnchanged, selectChange } from '../change-rows.ts'
 import type { RowsChange } from '../source.ts'
 import type { TableProgress } from './progress.ts'
 import type { KeyText, SnapshotReader, SnapshotTable, WholeTable } from './reader.ts'
-import { hasUnchanged, selectChange } from './select-change.ts'
 import { Window } from './window.ts'
 
 /** More keys than these to be read one by one, and the table is copied anew: they travel in every position. */
@@ -21,9 +21,9 @@ export const waitingKeysMax = 500
 
 /**
  * looking: what the table is now is being asked; absent: it is not there; anew: its topic has to be
- * emptied first; copying; done.
+ * emptied first; copying.
  */
-export type Phase = 'looking' | 'absent' | 'anew' | 'copying' | 'done'
+export type Phase = 'looking' | 'absent' | 'anew' | 'copying'
 
 export class TableCopy {
   readonly topic: string
@@ -68,7 +68,7 @@ export class TableCopy {
     this.complete = progress !== undefined && progress.upTo === undefined
     this.isResumed = this.upTo !== null
     this.asked = progress?.asked
-    for (const key of progress?.waiting ?? []) this.waiting.set(nameOf(key), key)
+    for (const key of progress?.waiting ?? []) this.waiting.set(keyOfTexts(key), key)
   }
 
   /** Whether there are ranges after the last window. */
@@ -174,7 +174,7 @@ export class TableCopy {
           kept.push(row)
           continue
         }
-        this.waiting.set(key, textsOf(key))
+        this.waiting.set(key, textsOfKey(key))
       } else if (this.keyWindow?.isOpen === true && this.keyWindow.keys!.has(key)) late.push(row)
     }
     if (late.length > 0) this.keyWindow!.add(change, Int32Array.from(late), transaction)
@@ -197,7 +197,7 @@ export class TableCopy {
     }
     window.close()
     this.failures = 0
-    for (const key of unknown) this.waiting.set(key, textsOf(key))
+    for (const key of unknown) this.waiting.set(key, textsOfKey(key))
   }
 
   /** A window over the range after the last one. */
@@ -253,21 +253,4 @@ function parted(rows: Int32Array, marks: Uint8Array): [Int32Array, Int32Array] {
     else outside[others++] = rows[i]!
   }
   return [inside.subarray(0, count), outside.subarray(0, others)]
-}
-
-/** What `rowKey` gives for a row with this key. */
-function nameOf(key: KeyText): string {
-  return key.map((text) => `${text.length}:${text}`).join('')
-}
-
-/** The key whose name it is. */
-function textsOf(name: string): KeyText {
-  const texts: string[] = []
-  for (let at = 0; at < name.length;) {
-    const colon = name.indexOf(':', at)
-    const end = colon + 1 + Number(name.slice(at, colon))
-    texts.push(name.slice(colon + 1, end))
-    at = end
-  }
-  return texts
 }

@@ -5,16 +5,14 @@
 import { makeBatch, Op, type Batch } from '../../record/batch.ts'
 import { concatBatches, selectRows } from '../../record/batch-ops.ts'
 import { BytesBuilder } from '../../record/bytes-builder.ts'
-import { concatColumns } from '../../record/column-concat.ts'
-import { selectColumn } from '../../record/column-ops.ts'
-import { isNull, type Column } from '../../record/column.ts'
+import type { Column } from '../../record/column.ts'
 import { rowKey } from '../../record/key.ts'
 import type { Schema } from '../../record/schema.ts'
 import type { LogicalType } from '../../record/types.ts'
-import { bytesAt, textAt } from '../../record/value.ts'
+import { exactBytesAt, gatherColumn } from '../../record/value-copy.ts'
 import type { ValueEdit } from '../source.ts'
 import { chunkRow, gone, isUnsent, unknown, type LateRows } from './late-rows.ts'
-import { commonSchema, withSchema } from './select-change.ts'
+import { commonSchema, withSchema } from './common-schema.ts'
 
 export interface Woven {
   readonly batches: readonly Batch[]
@@ -161,41 +159,28 @@ function filled(
   origins: ReadonlyMap<number, Origin>,
 ): Column {
   if (origins.size === 0) return column
-  const from = Int32Array.from({ length: column.length }, (_, row) => row)
-  const donors: Column[] = [column]
-  let next = column.length
-  const copied = new Map<Batch, number[]>()
+  const columns: Column[] = [column]
+  const from = new Int32Array(column.length)
+  const rows = Int32Array.from({ length: column.length }, (_, row) => row)
+  const placeOf = new Map<Batch, number>()
   const edited = new BytesBuilder()
   const editedRows: number[] = []
   for (const [row, { place, edits }] of origins) {
-    if (edits.length === 0) listOf(copied, place.batch).push(row)
-    else {
-      const before = bytesOf(type, place.batch.columns[field]!, place.row)
+    const { batch } = place
+    const source = batch.columns[field]!
+    if (edits.length === 0) {
+      if (!placeOf.has(batch)) placeOf.set(batch, columns.push(source) - 1)
+      from[row] = placeOf.get(batch)!
+      rows[row] = place.row
+    } else {
+      const before = exactBytesAt(type, source, place.row)
       const value = edits.reduce((value, edit) => edit(value), before)
+      rows[row] = editedRows.push(row) - 1
       if (value === null) edited.appendNull()
       else edited.append(value, 0, value.length)
-      editedRows.push(row)
     }
   }
-  for (const [batch, rows] of copied) {
-    const sources = Int32Array.from(rows, (row) => origins.get(row)!.place.row)
-    donors.push(selectColumn(batch.columns[field]!, sources))
-    for (const row of rows) from[row] = next++
-  }
-  for (const row of editedRows) from[row] = next++
-  if (editedRows.length > 0) donors.push(edited.finish())
-  return selectColumn(concatColumns(type, donors), from)
-}
-
-/** A value as edits take it: `bytes` as they are, everything else as its exact text. */
-function bytesOf(type: LogicalType, column: Column, row: number): Uint8Array | null {
-  if (isNull(column, row)) return null
-  if (type.kind === 'bytes') return bytesAt(column, row)
-  return Buffer.from(textAt(type, column, row)!)
-}
-
-function listOf(lists: Map<Batch, number[]>, batch: Batch): number[] {
-  let list = lists.get(batch)
-  if (list === undefined) lists.set(batch, (list = []))
-  return list
+  for (const row of editedRows) from[row] = columns.length
+  if (editedRows.length > 0) columns.push(edited.finish())
+  return gatherColumn(type, columns, from, rows)
 }

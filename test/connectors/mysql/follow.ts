@@ -9,7 +9,7 @@ import type { Position, Source, SourceBatch } from '../../../core/connector/sour
 import { Op } from '../../../core/record/batch.ts'
 import { textAt } from '../../../core/record/value.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'
-import { Fold } from '../postgres/fold.ts'
+import { Fold } from '../../support/fold.ts'
 
 export interface LogLine {
   readonly level: string
@@ -82,33 +82,25 @@ export class Follower implements AsyncDisposable {
     }
   }
 
-  /**
-   * Reads on until a row with this key, written now, has come, and every copy that was begun is done;
-   * those of `copied` have to be done also where they have yet to begin.
-   */
-  async catchUp(
-    server: MysqlServer,
-    marker: number,
-    copied: readonly string[] = [],
-  ): Promise<void> {
+  /** Reads on until a row with this key, written now, has come, and every table's copy is done. */
+  async catchUp(server: MysqlServer, marker: number): Promise<void> {
     await server.query(`INSERT INTO shop.marker VALUES (${marker})`)
     const key = JSON.stringify([String(marker)])
     for (let i = 0; i < 20_000; i++) {
-      if (this.fold.topics.get('shop.marker')?.has(key) === true && this.#isCopied(copied)) return
+      if (this.fold.topics.get('shop.marker')?.has(key) === true && this.#isCopied()) return
       await this.next()
     }
     assert.fail('the source never came to where it should')
   }
 
-  #isCopied(copied: readonly string[]): boolean {
+  #isCopied(): boolean {
     const { snapshot } = JSON.parse(this.position!) as {
       snapshot: { tables: Record<string, { id: string; upTo?: unknown; asked?: string }> }
     }
     const wanted = (this.config['resnapshot'] ?? {}) as Readonly<Record<string, string>>
     return Object.entries(snapshot.tables).every(
       ([topic, { id, upTo, asked }]) =>
-        (id === '' && !copied.includes(topic)) ||
-        (id !== '' && upTo === undefined && (asked === wanted[topic] || !(topic in wanted))),
+        id !== '' && upTo === undefined && (asked === wanted[topic] || !(topic in wanted)),
     )
   }
 

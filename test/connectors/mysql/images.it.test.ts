@@ -6,35 +6,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { mysql } from '../../../connectors/mysql/connector.ts'
-import { position, type SourceConnector, type TopicChange } from '../../../core/connector/source.ts'
-import type { Log } from '../../../core/log/log.ts'
-import { ChainReader } from '../../../core/log/reader.ts'
+import type { SourceConnector } from '../../../core/connector/source.ts'
 import { runIngest } from '../../../core/task/ingest.ts'
-import { chainName } from '../../../core/task/names.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'
 import { tempDir, waitFor } from '../../support/env.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
-import { Fold } from '../postgres/fold.ts'
+import { foldOf } from '../../support/fold-log.ts'
 import { rowsOf } from './follow.ts'
-
-/** What the log says from its first commit on. */
-async function foldOf(log: Log): Promise<Fold> {
-  const fold = new Fold()
-  const signal = AbortSignal.timeout(20_000)
-  await using reader = ChainReader.open(log, chainName('p', 'ingest', 'my'), 1)
-  for (;;) {
-    const commit = await reader.tryNext(signal)
-    if (commit === null) return fold
-    const changes: TopicChange[] = []
-    for (const [i, { topic, kind }] of commit.blocks.entries()) {
-      const batch = await reader.readBlock(commit, i, signal)
-      if (kind === 'truncate') changes.push({ topic, truncate: true })
-      else changes.push({ topic, batch: batch! })
-    }
-    fold.apply({ changes, transaction: null, end: null, position: position('read') })
-  }
-}
 
 const create = `CREATE DATABASE shop; USE shop;
   CREATE TABLE docs (id int PRIMARY KEY, n int NOT NULL DEFAULT 7, small tinyint unsigned DEFAULT 200,
@@ -119,7 +98,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
           running.catch((error: unknown) => (failure = error))
           const rowsIn = async (table: string): Promise<number> => {
             if (failure !== null) throw failure
-            return (await foldOf(log)).topics.get(`my.shop.${table}`)?.size ?? 0
+            return (await foldOf(log, 'my')).topics.get(`my.shop.${table}`)?.size ?? 0
           }
           await waitFor('the copy', async () => (await rowsIn('docs')) >= 400)
           const client = await server.client({ database: 'shop' })
@@ -130,7 +109,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
           }
           await client.query(`CREATE TABLE done (id int PRIMARY KEY); INSERT INTO done VALUES (1)`)
           await waitFor('the changes', async () => (await rowsIn('done')) === 1)
-          const fold = await foldOf(log)
+          const fold = await foldOf(log, 'my')
           for (const table of ['docs', 'pairs']) {
             const rows = await rowsOf(server, `shop.${table}`)
             fold.assertRows(`my.shop.${table}`, rows)

@@ -34,7 +34,7 @@ const codes = (found: Awaited<ReturnType<typeof problems>>, severity: string): s
 async function cure(server: MysqlServer, found: Awaited<ReturnType<typeof problems>>) {
   for (const { remedy } of found) {
     for (const statement of remedy.split(';')) {
-      const text = statement.trim().replace(/^or (?=ALTER)/, '')
+      const text = statement.trim().replace(/^(or |.*If it is there: )(?=ALTER|GRANT)/, '')
       if (/^(ALTER|GRANT|SET)/.test(text) && !text.includes('…')) await server.query(text)
     }
   }
@@ -79,6 +79,35 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
       assert.equal(of('seen').length, 1)
       const all = await problems(server.url, ['shop.*'])
       assert.ok(!all.some(({ message }) => /seen|_good_gho/.test(message)))
+    })
+
+    it('suggests the name that was probably meant, and a GRANT only where that can be what lacks', async () => {
+      await server.query(`CREATE DATABASE spelled; CREATE TABLE spelled.orders (id int PRIMARY KEY);
+        CREATE TABLE spelled.\`order lines\` (id int PRIMARY KEY);
+        CREATE USER 'seesone'@'%' IDENTIFIED BY 'one';
+        GRANT SELECT ON spelled.orders TO 'seesone'@'%'`)
+      const wrong = ['spelled.order', 'spelled.Orderss', 'speled.orders', 'speled.*']
+      const right = ['spelled.orders', 'spelled.orders', 'spelled.orders', 'spelled.*']
+      const found = await problems(server.url, [...wrong, 'spelled.order_lines', 'spelled.absent'])
+      assert.deepEqual(
+        found.slice(0, 4).map(({ message, remedy }) => [message, remedy]),
+        wrong.map((name, i) => [
+          `There is no table ${name.endsWith('*') ? 'in ' : ''}${name}.`,
+          `Correct \`tables\`: did you mean "${right[i]}"?`,
+        ]),
+      )
+      assert.match(found[4]!.remedy, /did you mean "spelled\.`order lines`"\?$/)
+      assert.match(found[5]!.remedy, /as SHOW TABLES shows them\.$/)
+      const url = server.url.replace('root:mysql', 'seesone:one')
+      const [seen] = (await problems(url, ['spelled.order'])).filter(
+        ({ code }) => code === 'source.mysql.table_missing',
+      )
+      assert.equal(seen!.message, "There is no table spelled.order that 'seesone'@'%' may see.")
+      assert.equal(
+        seen!.remedy,
+        'Correct `tables`: did you mean "spelled.orders"? ' +
+          "If it is there: GRANT SELECT ON `spelled`.`order` TO 'seesone'@'%';",
+      )
     })
 
     it('says what is no table that can be followed', async () => {

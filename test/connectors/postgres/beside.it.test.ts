@@ -9,6 +9,7 @@ import type { Client } from 'pg'
 import { parsePosition } from '../../../connectors/postgres/position.ts'
 import type { SourceBatch } from '../../../core/connector/source.ts'
 import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
+import { seeded } from '../../support/random.ts'
 import { Follower, rowsOf } from './follow.ts'
 import { dropSlots } from './slots.ts'
 
@@ -71,16 +72,6 @@ const workloads: readonly Workload[] = [
   },
 ]
 
-function randomOf(seed: number): (below: number) => number {
-  let state = seed | 1
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
-
 /** Writes to all tables until told to stop; some transactions are rolled back. */
 async function write(
   client: Client,
@@ -125,7 +116,7 @@ for (const version of await postgresMajors(18, 14)) {
       it(`added and copied again, with crashes, ends as the tables are (seed ${seed})`, async () => {
         await server.query('DROP TABLE IF EXISTS kept, added, whole_rows')
         for (const { create } of workloads) await server.query(create)
-        const random = randomOf(seed * 7919)
+        const random = seeded(seed * 7919).int
         const name = `beside_${seed}`
         const config: Record<string, unknown> = {}
         const url = server.url
@@ -133,7 +124,7 @@ for (const version of await postgresMajors(18, 14)) {
         await follower.catchUp(server)
         const stop = new AbortController()
         const writers = [1, 2].map(async (n) =>
-          write(await server.client(), randomOf(seed * 31 + n), stop.signal),
+          write(await server.client(), seeded(seed * 31 + n).int, stop.signal),
         )
         let crashes = 0
         let others = 0

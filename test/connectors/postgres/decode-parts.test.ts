@@ -7,7 +7,7 @@ import { formatLsn, parseLsn } from '../../../connectors/postgres/lsn.ts'
 import { Relations } from '../../../connectors/postgres/relations.ts'
 import { position, type RowsChange, type SourceBatch } from '../../../core/connector/source.ts'
 import { bitAt } from '../../../core/record/bitmap.ts'
-import { Fold } from './fold.ts'
+import { Fold } from '../../support/fold.ts'
 
 const int16 = (value: number): Buffer => Buffer.from([value >> 8, value & 0xff])
 const int32 = (value: number): Buffer => {

@@ -8,7 +8,7 @@ import { parseLsn } from '../../../connectors/postgres/lsn.ts'
 import type { SourceBatch } from '../../../core/connector/source.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { textAt } from '../../../core/record/value.ts'
-import { Fold } from './fold.ts'
+import { Fold } from '../../support/fold.ts'
 import { decodeAll, recorded, type Recorded } from './recorded.ts'
 
 /** Starts of the frames in a recording. */

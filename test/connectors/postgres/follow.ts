@@ -11,7 +11,7 @@ import { parseLsn } from '../../../connectors/postgres/lsn.ts'
 import { parsePosition } from '../../../connectors/postgres/position.ts'
 import { isComplete } from '../../../connectors/postgres/snapshot-progress.ts'
 import type { PostgresServer } from '../../services/postgres.ts'
-import { Fold } from './fold.ts'
+import { Fold } from '../../support/fold.ts'
 
 export interface Followed {
   readonly url: string

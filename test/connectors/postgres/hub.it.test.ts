@@ -6,37 +6,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { postgres } from '../../../connectors/postgres/connector.ts'
-import type { SourceConnector, TopicChange } from '../../../core/connector/source.ts'
-import { position } from '../../../core/connector/source.ts'
+import type { SourceConnector } from '../../../core/connector/source.ts'
 import { runHub } from '../../../core/hub/hub.ts'
-import { ChainReader } from '../../../core/log/reader.ts'
-import type { Log } from '../../../core/log/log.ts'
 import { runIngest } from '../../../core/task/ingest.ts'
-import { chainName } from '../../../core/task/names.ts'
 import { systemClock } from '../../../core/connector/context.ts'
 import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
 import { tempDir, waitFor } from '../../support/env.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
-import { Fold } from './fold.ts'
+import { foldOf } from '../../support/fold-log.ts'
 import { rowsOf } from './follow.ts'
-
-/** What the log says from its first commit on. */
-async function foldOf(log: Log): Promise<Fold> {
-  const fold = new Fold()
-  const signal = AbortSignal.timeout(20_000)
-  await using reader = ChainReader.open(log, chainName('p', 'ingest', 'pg'), 1)
-  for (;;) {
-    const commit = await reader.tryNext(signal)
-    if (commit === null) return fold
-    const changes: TopicChange[] = []
-    for (const [i, { topic, kind }] of commit.blocks.entries()) {
-      const batch = await reader.readBlock(commit, i, signal)
-      if (kind === 'truncate') changes.push({ topic, truncate: true })
-      else changes.push({ topic, batch: batch! })
-    }
-    fold.apply({ changes, transaction: null, end: null, position: position('read') })
-  }
-}
 
 for (const version of await postgresMajors(18, 14)) {
   describe(`PostgreSQL ${version}: the source under the hub`, { timeout: 55_000 }, () => {
@@ -90,7 +68,7 @@ for (const version of await postgresMajors(18, 14)) {
       const caughtUp = async (): Promise<void> => {
         const rows = await expected()
         await waitFor('the log to be the table', async () => {
-          const fold = await foldOf(log)
+          const fold = await foldOf(log, 'pg')
           fold.assertRows('pg.public.t', rows)
           return true
         })

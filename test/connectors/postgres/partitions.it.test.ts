@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { tableRows } from '../../fixtures/postgres/record.ts'
 import { startPostgres, type PostgresServer } from '../../services/postgres.ts'
-import { Fold } from './fold.ts'
+import { Fold } from '../../support/fold.ts'
 import { endLsn, open, prepare, pullUntil } from './streaming.ts'
 
 describe('partitioned tables', () => {

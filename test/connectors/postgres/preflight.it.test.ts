@@ -78,6 +78,25 @@ for (const version of await postgresMajors(18, 14)) {
       assert.deepEqual(await problems(server.url, tables.slice(0, 6)), [])
     })
 
+    it('suggests the name that was probably meant', async () => {
+      await server.query(`CREATE SCHEMA spelled; CREATE TABLE spelled.orders (id int PRIMARY KEY);
+        CREATE TABLE spelled."order lines" (id int PRIMARY KEY)`)
+      const wrong = ['spelled.order', 'spelled.Orderss', 'speled.orders', 'speled.*']
+      const right = ['spelled.orders', 'spelled.orders', 'spelled.orders', 'spelled.*']
+      const found = await problems(server.url, [...wrong, 'spelled.order_lines', 'spelled.absent'])
+      assert.deepEqual(
+        found.slice(0, 4).map(({ message, remedy }) => [message, remedy]),
+        wrong.map((name, i) => [
+          name.endsWith('*')
+            ? `There is no table in ${name}.`
+            : `There is no table ${name} in database "postgres".`,
+          `Correct \`tables\`: did you mean "${right[i]}"?`,
+        ]),
+      )
+      assert.match(found[4]!.remedy, /did you mean "spelled\."order lines""\?$/)
+      assert.match(found[5]!.remedy, /as shown there\.$/)
+    })
+
     it('finds what a user without privileges lacks, and its remedies cure it', async () => {
       await server.query(`
         CREATE ROLE "Poor One" LOGIN PASSWORD 'poor'; CREATE SCHEMA closed;

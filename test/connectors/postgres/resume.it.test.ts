@@ -7,19 +7,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Client } from 'pg'
 import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
+import { seeded } from '../../support/random.ts'
 import { Follower, rowsOf } from './follow.ts'
 import { dropSlots } from './slots.ts'
-
-/** xorshift, so that a seed printed on failure repeats the run. */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed | 1
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
 
 interface Workload {
   readonly table: string
@@ -154,7 +144,7 @@ class Writer {
 
   constructor(client: Client, seed: number, workloads: readonly Workload[]) {
     this.#client = client
-    this.#random = randomOf(seed)
+    this.#random = seeded(seed).int
     this.#workloads = workloads
     this.#done = this.#write()
   }
@@ -195,7 +185,7 @@ for (const version of await postgresMajors(18, 14)) {
 
     for (const seed of version === 18 ? [1, 2, 3] : [4]) {
       it(`ends with the tables as they are (seed ${seed})`, async () => {
-        const random = randomOf(seed * 7919)
+        const random = seeded(seed * 7919).int
         const workloads = seed % 2 === 0 ? [...keyed, ...texted] : keyed
         await server.query(
           "DROP TABLE IF EXISTS full_rows, keyed, no_key, parted, language, moods; DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad')",

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseLsn } from '../../../connectors/postgres/lsn.ts'
+import { systemClock } from '../../../core/connector/context.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { startPostgres, type PostgresServer } from '../../services/postgres.ts'
 import { waitFor } from '../../support/env.ts'
@@ -73,6 +74,33 @@ describe('liveness of the change stream', () => {
     } finally {
       process.kill(pid, 'SIGCONT')
     }
+  })
+
+  it('stays connected when the clock jumps, pulled or not', async () => {
+    const prepared = await prepare(server, 'jumped', tables)
+    let jumpMs = 0
+    const clock = { ...systemClock, nowMs: () => Date.now() + jumpMs }
+    const stream = await open(server, prepared, { clock })
+    const batches = stream[Symbol.asyncIterator]()
+    await server.query(`INSERT INTO events VALUES (0, 'first')`)
+    await batches.next()
+    const pid = await walSender('jumped')
+    let next = batches.next()
+    for (const hours of [1, -1]) {
+      jumpMs = hours * 3_600_000
+      await sleep(timeoutMs * 1.5)
+      assert.equal(await walSender('jumped'), pid, `while it is asked for a batch, ${hours} h`)
+      await server.query(`INSERT INTO events VALUES (1, 'next')`)
+      assert.notEqual((await next).done, true)
+      jumpMs = -jumpMs
+      // Nobody asks for a batch now, so that the server's questions go without an answer.
+      await sleep(timeoutMs * 1.5)
+      assert.equal(await walSender('jumped'), pid, `while nobody asks, ${-hours} h`)
+      next = batches.next()
+    }
+    await server.query(`INSERT INTO events VALUES (1, 'last')`)
+    await next
+    await batches.return?.()
   })
 
   it('says of a cut connection that it can be made again', async () => {

@@ -11,18 +11,10 @@ import type { SourceBatch } from '../../../core/connector/source.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { tableRows } from '../../fixtures/postgres/record.ts'
 import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
+import { seeded } from '../../support/random.ts'
 import { waitFor } from '../../support/env.ts'
-import { Fold } from './fold.ts'
+import { Fold } from '../../support/fold.ts'
 import { endLsn, open, prepare, pullUntil } from './streaming.ts'
-
-/** A small generator whose seed is printed with every failure. */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
 
 async function confirmed(server: PostgresServer, slot: string): Promise<bigint> {
   const [row] = await server.query<{ lsn: string }>(
@@ -50,7 +42,7 @@ async function pull(batches: AsyncIterator<SourceBatch>): Promise<SourceBatch> {
 
 /** Writers with open transactions beside each other: savepoints, roll backs, key changes, large rows. */
 async function write(server: PostgresServer, seed: number, steps: number): Promise<void> {
-  const random = randomOf(seed)
+  const random = seeded(seed).int
   const writers = await Promise.all([0, 1, 2].map(() => server.client()))
   // Each writer has keys of its own, so that no statement waits for another transaction.
   const keys = (writer: number): number => random(300) * 3 + writer
@@ -113,7 +105,7 @@ for (const version of await postgresMajors(18, 14)) {
         const name = `fold_${streaming}`
         await server.query('TRUNCATE orders, events')
         const prepared = await prepare(server, name, tables)
-        const random = randomOf(seed)
+        const random = seeded(seed).int
         const fold = new Fold()
         const state = { at: prepared.start, end: null as bigint | null }
         const writing = (async () => {

@@ -2,7 +2,7 @@
 import { loadTables, TypeCatalog } from '../../../connectors/postgres/catalog.ts'
 import { formatLsn, parseLsn } from '../../../connectors/postgres/lsn.ts'
 import { streamChanges, type ChangeStream } from '../../../connectors/postgres/stream.ts'
-import { systemClock, type LogFields } from '../../../core/connector/context.ts'
+import { systemClock, type Clock, type LogFields } from '../../../core/connector/context.ts'
 import { position, type SourceBatch } from '../../../core/connector/source.ts'
 import type { PostgresServer } from '../../services/postgres.ts'
 
@@ -37,6 +37,7 @@ export async function open(
     readonly after?: bigint
     readonly signal?: AbortSignal
     readonly streaming?: boolean
+    readonly clock?: Clock
   } = {},
 ): Promise<ChangeStream> {
   const client = await server.client()
@@ -68,7 +69,7 @@ export async function open(
       filter: null,
       streaming: options.streaming ?? true,
       ctx: {
-        clock: systemClock,
+        clock: options.clock ?? systemClock,
         logger: {
           debug: silent,
           info: silent,

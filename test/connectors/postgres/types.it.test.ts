@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test'
 import { typeName } from '../../../core/record/types.ts'
 import { tableRows } from '../../fixtures/postgres/record.ts'
 import { startPostgres, type PostgresServer } from '../../services/postgres.ts'
-import { Fold } from './fold.ts'
+import { Fold } from '../../support/fold.ts'
 import { endLsn, open, prepare, pullUntil } from './streaming.ts'
 
 type TypeCase = readonly [type: string, logical: string, ...values: string[]]

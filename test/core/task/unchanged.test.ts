@@ -20,7 +20,7 @@ import { SluiceError } from '../../../core/errors/error.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import { Unchanged } from '../../../core/task/unchanged.ts'
 import { tempDir } from '../../support/env.ts'
-import { testLog } from '../../support/task-context.ts'
+import { taskContext, testLog } from '../../support/task-context.ts'
 
 const signal = AbortSignal.timeout(60_000)
 const unsent: unique symbol = Symbol('unsent')
@@ -100,7 +100,14 @@ async function withUnchanged(
   const log = await testLog()
   await using writer = await ChainWriter.open(log, 'c', { writer: 'w', signal })
   const open = (): Unchanged =>
-    new Unchanged(log, { chain: 'c', folder: join(dir.path, 'state'), bytesMax: 1 << 20 })
+    new Unchanged({
+      log,
+      chain: 'c',
+      folder: join(dir.path, 'state'),
+      bytesMax: 1 << 20,
+      ctx: taskContext(log, 's'),
+      signal,
+    })
   let unchanged = open()
   try {
     await act(

@@ -93,7 +93,7 @@ test('a chunk read before a change of the columns that the stream brings meanwhi
   const lines: object[] = []
   const beside = snapshotBeside(
     {
-      stream: stream(),
+      stream,
       reader,
       tables: ['t'],
       progress: nothingCopied,

@@ -64,7 +64,7 @@ async function told(rowsEstimate: number, progress: SnapshotProgress) {
   }
   const beside = snapshotBeside(
     {
-      stream: idle,
+      stream: () => idle,
       reader: readerOf(rowsEstimate),
       tables: ['t'],
       progress,

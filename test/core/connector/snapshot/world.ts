@@ -250,7 +250,7 @@ export class World {
     const { chunksAhead, parallel, lateBytesMax } = this.#options
     this.#beside = snapshotBeside(
       {
-        stream: this.#streamOf(signal),
+        stream: (until) => this.#streamOf(until),
         reader: this.#model.reader(),
         tables: [...this.database.tables.keys()],
         asked: this.#asked,

@@ -4,8 +4,9 @@
  */
 const lengthMax = 64
 
-/** The nearest candidate, or null when none is near. Ties go to the first. */
+/** The nearest candidate, or null when none is near. The word itself before all others, then ties go to the first. */
 export function nearest(word: string, candidates: readonly string[]): string | null {
+  if (candidates.includes(word)) return word
   if (word.length > lengthMax) return null
   const lower = word.toLowerCase()
   let best: string | null = null
@@ -25,6 +26,30 @@ export function nearest(word: string, candidates: readonly string[]): string | n
 export function didYouMean(word: string, candidates: readonly string[]): string | null {
   const found = nearest(word, candidates)
   return found === null ? null : `did you mean "${found}"?`
+}
+
+/** A table of a database or a schema, whichever the server calls it; null = all its tables. */
+export interface TableWanted {
+  readonly space: string
+  readonly name: string | null
+}
+
+/** The names that a server has; each is asked for only when needed. */
+export interface TableNames {
+  spaces(): Promise<readonly string[]>
+  tables(space: string): Promise<readonly string[]>
+}
+
+/** The table that was probably meant by one that is not there, or null. Throws what `names` throws. */
+export async function nearestTable(
+  { space, name }: TableWanted,
+  names: TableNames,
+): Promise<TableWanted | null> {
+  const near = nearest(space, await names.spaces())
+  if (near === null) return null
+  if (name === null) return near === space ? null : { space: near, name }
+  const table = nearest(name, await names.tables(near))
+  return table === null ? null : { space: near, name: table }
 }
 
 /** Restricted Damerau-Levenshtein distance, three rows at a time. */

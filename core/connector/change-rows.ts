@@ -1,37 +1,67 @@
 /**
- * Some rows of a change, with all that is said beside its batch: what was unchanged, what was edited,
- * and where the old key of a row is. Joining such changes again, for rows that are kept for a while.
+ * Parts of a change, with all that is said beside its batch: what was unchanged, what was edited, and
+ * where the old key of a row is. A slice shares the batch's values, and a change without such marks,
+ * which is nearly every one, costs no more than its batch does.
  */
-import { concatBatches, selectRows } from '../../record/batch-ops.ts'
-import { makeBatch, type Batch } from '../../record/batch.ts'
-import { bitAt, bitmapBytes, setBit } from '../../record/bitmap.ts'
-import { makeSchema, type Schema } from '../../record/schema.ts'
-import { sameType } from '../../record/types.ts'
-import type { RowsChange, ValueEdit } from '../source.ts'
+import { concatBatches, selectRows, sliceBatch } from '../record/batch-ops.ts'
+import type { Batch } from '../record/batch.ts'
+import { bitAt, bitmapBytes, setBit } from '../record/bitmap.ts'
+import type { RowsChange, ValueEdit } from './source.ts'
 
-type Marks = readonly (Uint8Array | null)[]
+export interface ChangeMarks {
+  readonly unchanged: readonly (Uint8Array | null)[] | null
+  readonly edits: readonly (ReadonlyMap<number, ValueEdit> | null)[] | null
+  readonly previous: Int32Array | null
+}
+
+/** `edits` and `previous` say nothing without `unchanged`, and are left out then. */
+export function changeOf(
+  topic: string,
+  batch: Batch,
+  { unchanged, edits, previous }: ChangeMarks,
+): RowsChange {
+  if (unchanged === null || unchanged.every((bits) => bits === null)) return { topic, batch }
+  return {
+    topic,
+    batch,
+    unchanged,
+    ...(edits === null || edits.every((rows) => rows === null) ? {} : { edits }),
+    ...(previous === null ? {} : { previous }),
+  }
+}
+
+/** The rows before `row`, and those from it on. */
+export function splitChange(change: RowsChange, row: number): [RowsChange, RowsChange] {
+  return [sliceChange(change, 0, row), sliceChange(change, row, change.batch.rows)]
+}
+
+function sliceChange(change: RowsChange, from: number, to: number): RowsChange {
+  const batch = sliceBatch(change.batch, from, to)
+  if (change.unchanged === undefined) return { topic: change.topic, batch }
+  return withMarks(
+    change,
+    batch,
+    Int32Array.from({ length: to - from }, (_, i) => from + i),
+  )
+}
 
 /**
  * The rows named, in rising order. A row whose old key's row is not among them says of none: where it
  * also has unchanged values the caller must not select it, for nothing tells what they are then.
  */
 export function selectChange(change: RowsChange, rows: Int32Array): RowsChange {
-  const { topic, batch, previous } = change
-  if (rows.length === batch.rows) return change
-  const selected = selectRows(batch, rows)
-  const unchanged = change.unchanged?.map((bits) => selectMarks(bits, rows))
-  if (unchanged === undefined || unchanged.every((bits) => bits === null)) {
-    return { topic, batch: selected }
-  }
-  const edits = change.edits?.map((edits) => selectEdits(edits, rows))
-  const moved = previous === undefined ? null : selectPrevious(previous, rows)
-  return {
-    topic,
-    batch: selected,
-    unchanged,
-    ...(edits === undefined || edits.every((map) => map === null) ? {} : { edits }),
-    ...(moved === null ? {} : { previous: moved }),
-  }
+  if (rows.length === change.batch.rows) return change
+  return withMarks(change, selectRows(change.batch, rows), rows)
+}
+
+/** These rows of the change, which are in `batch`, with what is said of them. */
+function withMarks(change: RowsChange, batch: Batch, rows: Int32Array): RowsChange {
+  const { topic, unchanged, edits, previous } = change
+  return changeOf(topic, batch, {
+    unchanged: unchanged?.map((bits) => selectMarks(bits, rows)) ?? null,
+    edits: edits?.map((map) => selectEdits(map, rows)) ?? null,
+    previous: previous === undefined ? null : selectPrevious(previous, rows),
+  })
 }
 
 /** Changes of one schema, one after the other; at least one. `previous` is left out. */
@@ -47,38 +77,8 @@ export function concatChanges(changes: readonly RowsChange[]): RowsChange {
 }
 
 /** Whether some value of the row was not sent. */
-export function hasUnchanged(unchanged: Marks | undefined, row: number): boolean {
+export function hasUnchanged(unchanged: RowsChange['unchanged'], row: number): boolean {
   return unchanged?.some((bits) => bits !== null && bitAt(bits, row)) === true
-}
-
-/**
- * One schema for rows of both: they have the same fields, key and meaning, and at most differ in which
- * fields may be null. null = they are of two different tables, or of one before and after a change of it.
- */
-export function commonSchema(a: Schema, b: Schema): Schema | null {
-  if (a.id === b.id) return a
-  const same =
-    a.changelog === b.changelog &&
-    a.key.join() === b.key.join() &&
-    a.fields.length === b.fields.length &&
-    a.fields.every(({ name, type }, i) => {
-      const other = b.fields[i]!
-      return name === other.name && sameType(type, other.type)
-    })
-  if (!same) return null
-  if (a.fields.every(({ nullable }, i) => nullable || !b.fields[i]!.nullable)) return a
-  if (b.fields.every(({ nullable }, i) => nullable || !a.fields[i]!.nullable)) return b
-  return makeSchema(
-    a.fields.map((field, i) => (b.fields[i]!.nullable ? { ...field, nullable: true } : field)),
-    a.key,
-    a.changelog,
-  )
-}
-
-/** The batch under a schema that its rows fit too (commonSchema). */
-export function withSchema(batch: Batch, schema: Schema): Batch {
-  if (batch.schema.id === schema.id) return batch
-  return makeBatch(schema, batch.columns, batch.weights, batch.ops, batch.timesUs)
 }
 
 function selectMarks(bits: Uint8Array | null, rows: Int32Array): Uint8Array | null {

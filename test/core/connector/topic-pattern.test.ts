@@ -1,18 +1,8 @@
-/** Nearest names and topic patterns. */
+/** Topic patterns. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { nearest } from '../../config/nearest.ts'
-import { matchTopic } from '../../core/connector/topic-pattern.ts'
-
-test('the nearest name is the one meant, or none', () => {
-  assert.equal(nearest('tabels', ['url', 'tables', 'slot']), 'tables')
-  assert.equal(nearest('Tables', ['url', 'tables']), 'tables')
-  assert.equal(nearest('ulr', ['slot', 'url']), 'url')
-  assert.equal(nearest('colour', ['url', 'tables']), null)
-  assert.equal(nearest('x'.repeat(10_000), ['x']), null)
-  assert.equal(nearest('a', []), null)
-})
+import { matchTopic } from '../../../core/connector/topic-pattern.ts'
 
 test('a star stands for any characters, as in a regular expression', () => {
   const part = fc.constantFrom('a', 'b', '.', '*', 'ab')

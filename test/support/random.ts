@@ -2,10 +2,10 @@
 export type Random = ReturnType<typeof seeded>
 
 export function seeded(seed: number): {
-  next(): number
-  int(below: number): number
-  pick<T>(from: readonly T[]): T
-  chance(probability: number): boolean
+  readonly next: () => number
+  readonly int: (below: number) => number
+  readonly pick: <T>(from: readonly T[]) => T
+  readonly chance: (probability: number) => boolean
 } {
   let state = seed >>> 0
   const next = (): number => {

@@ -4,11 +4,11 @@
  * and keeps every topic as rows of exact texts. Fails where a batch breaks the contract.
  */
 import assert from 'node:assert/strict'
-import type { RowsChange, SourceBatch, TopicChange } from '../../../core/connector/source.ts'
-import { Op } from '../../../core/record/batch.ts'
-import { bitAt } from '../../../core/record/bitmap.ts'
-import type { Schema } from '../../../core/record/schema.ts'
-import { textAt } from '../../../core/record/value.ts'
+import type { RowsChange, SourceBatch, TopicChange } from '../../core/connector/source.ts'
+import { Op } from '../../core/record/batch.ts'
+import { bitAt } from '../../core/record/bitmap.ts'
+import type { Schema } from '../../core/record/schema.ts'
+import { textAt } from '../../core/record/value.ts'
 
 /** null = SQL null. */
 export type Texts = readonly (string | null)[]
