@@ -62,6 +62,12 @@ const pushTarget = z
   .strictObject({
     type: z.literal('push'),
     url: secretText('Address of Feast’s feature server: `http://host:6566`.'),
+    source: z.string().min(1).default('{view}_push').meta({
+      description: 'Name of the push source of a view; `{view}` is the name of the view.',
+    }),
+    headers: z.record(z.string(), secretText('Value of the header.')).default({}).meta({
+      description: 'More headers, such as `authorization`.',
+    }),
     to: z.enum(['online', 'online_and_offline']).default('online').meta({
       description: 'Which of Feast’s stores the server writes.',
     }),
