@@ -7,6 +7,7 @@ import { enableCompileCache } from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { addLetterCommands } from './letter-commands.ts'
 import { codeOfThrown, exitCode, printThrown, type ExitCode } from './output.ts'
 import type { DoctorOptions } from './commands/doctor.ts'
 import type { RunOptions } from './commands/run.ts'
@@ -28,12 +29,13 @@ function program(): Command {
     .showSuggestionAfterError()
     .exitOverride()
   addPipelineCommands(sluice)
+  addLetterCommands(sluice, { file: fileArgument, format, wholeNumber, finish })
   addHelpCommands(sluice)
   return sluice
 }
 
 function addPipelineCommands(sluice: Command): void {
-  const file = new Argument('<file>', 'the pipeline file, such as shop.yaml')
+  const file = fileArgument()
   sluice
     .command('validate')
     .description('check a pipeline file: no network and no secrets needed')
@@ -101,6 +103,10 @@ function addHelpCommands(sluice: Command): void {
     .action(() => {
       process.stdout.write(`sluice ${version()}, Node.js ${process.version}\n`)
     })
+}
+
+function fileArgument(): Argument {
+  return new Argument('<file>', 'the pipeline file, such as shop.yaml')
 }
 
 async function finish(result: ExitCode | Promise<ExitCode>): Promise<void> {

@@ -2,26 +2,18 @@
  * `sluice tap`: rows of a topic straight from the log. It takes nothing over and registers nowhere, so
  * it may run beside the pipeline, or without it.
  */
-import type { PipelineOutline } from '../../config/pipeline.ts'
-import { loadPipeline } from '../../config/load.ts'
-import { didYouMean } from '../../core/connector/nearest.ts'
-import { isAbort } from '../../core/errors/error.ts'
-import { locate, readHead, type LocateAt } from '../../core/log/head.ts'
-import { openLog, type Log } from '../../core/log/log.ts'
+import { locate, type LocateAt } from '../../core/log/head.ts'
+import type { Log } from '../../core/log/log.ts'
 import { ChainReader } from '../../core/log/reader.ts'
-import type { TopicHead } from '../../core/log/types.ts'
-import { chainName } from '../../core/task/names.ts'
-import { storeOf } from '../open-log.ts'
+import { count, exitCode, print, printError, type ExitCode } from '../output.ts'
 import {
-  codeOf,
-  count,
-  exitCode,
-  print,
-  printError,
-  printProblems,
-  type ExitCode,
-} from '../output.ts'
-import { stopOnSignals } from '../signals.ts'
+  findTopic,
+  parsePlace,
+  placeForms,
+  topicsOf,
+  withLog,
+  type FoundTopic,
+} from '../pipeline-log.ts'
 import { rowPrinter, type RowPrinter, type TapFormat } from '../tap-format.ts'
 
 export interface TapOptions {
@@ -38,40 +30,27 @@ export async function tap(
 ): Promise<ExitCode> {
   const place = parsePlace(options.from)
   if (place === null) {
-    printError(`"${options.from}" is no place: start, end, offset:N or time:2026-01-31T12:00:00Z`)
+    printError(`"${options.from}" is no place: ${placeForms}`)
     return exitCode.invalid
   }
-  const { outline, problems } = await loadPipeline(file, { env: process.env, offline: true })
-  // Only the log matters here: a sink that lacks its password must not keep anyone from looking.
-  if (outline?.log == null || outline.name === null) {
-    printProblems(problems)
-    return codeOf(problems) === exitCode.ok ? exitCode.environment : codeOf(problems)
-  }
-  using stop = stopOnSignals(() => {})
-  await using store = storeOf(outline.log)
-  // Opening a log that is not there would create it.
-  if ((await store.get('format.json', stop.signal)) === null) {
-    printError(`there is no log at ${outline.log.url} yet: \`sluice run ${file}\` creates it`)
-    return exitCode.environment
-  }
-  const log = await openLog(store, { signal: stop.signal })
-  const topics = await topicsOf(outline, log, stop.signal)
-  if (wanted === null) return listTopics(topics, options.format)
-  const found = findTopic(wanted, [...topics.keys()])
-  if (typeof found !== 'string') {
-    printError(found.problem)
-    return exitCode.invalid
-  }
-  const printer = rowPrinter(found, options.format)
-  try {
-    const { chain } = topics.get(found)!
-    await follow({ log, chain, topic: found, place, printer }, options, stop.signal)
-  } catch (error) {
-    if (!stop.signal.aborted || !isAbort(error)) throw error
-  } finally {
-    printer.end()
-  }
-  return exitCode.ok
+  return withLog(file, async (opened) => {
+    const topics = await topicsOf(opened)
+    if (wanted === null) return listTopics(topics, options.format)
+    const found = findTopic(wanted, [...topics.keys()])
+    if (typeof found !== 'string') {
+      printError(found.problem)
+      return exitCode.invalid
+    }
+    const printer = rowPrinter(found, options.format)
+    try {
+      const { chain } = topics.get(found)!
+      const { log, signal } = opened
+      await follow({ log, chain, topic: found, place, printer }, options, signal)
+    } finally {
+      printer.end()
+    }
+    return exitCode.ok
+  })
 }
 
 interface Tapped {
@@ -105,44 +84,6 @@ async function follow(
   }
 }
 
-interface FoundTopic {
-  readonly chain: string
-  readonly head: TopicHead
-}
-
-/** Every topic that any chain of the pipeline has announced. */
-async function topicsOf(
-  { name, sources, transforms, sinks }: PipelineOutline,
-  log: Log,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, FoundTopic>> {
-  const chains = [
-    ...sources.map((source) => chainName(name ?? '', 'ingest', source)),
-    ...transforms.map((transform) => chainName(name ?? '', 'transform', transform.name)),
-    ...sinks.map((sink) => chainName(name ?? '', 'deliver', sink)),
-  ]
-  const found = new Map<string, FoundTopic>()
-  for (const chain of chains) {
-    const head = await readHead(log, chain, signal)
-    for (const [topic, topicHead] of head?.topics ?? []) {
-      found.set(topic, { chain, head: topicHead })
-    }
-  }
-  return found
-}
-
-function findTopic(wanted: string, topics: readonly string[]): string | { problem: string } {
-  if (topics.includes(wanted)) return wanted
-  const candidates = topics.filter((topic) => topic.endsWith(`.${wanted}`))
-  if (candidates.length === 1) return candidates[0]!
-  if (candidates.length > 1) {
-    return { problem: `"${wanted}" could be ${candidates.join(' or ')}: write the full name` }
-  }
-  const hint = didYouMean(wanted, topics)
-  const list = topics.length === 0 ? 'it is empty so far' : `it has: ${topics.join(', ')}`
-  return { problem: `the log has no topic "${wanted}"; ${hint ?? list}` }
-}
-
 function listTopics(topics: ReadonlyMap<string, FoundTopic>, format: TapFormat): ExitCode {
   const rows = [...topics].map(([topic, { chain, head }]) => ({
     topic,
@@ -159,13 +100,4 @@ function listTopics(topics: ReadonlyMap<string, FoundTopic>, format: TapFormat):
     if (rows.length === 0) print('the log has no topics yet')
   }
   return exitCode.ok
-}
-
-function parsePlace(text: string): LocateAt | null {
-  if (text === 'start' || text === 'end') return text
-  const offset = /^offset:(\d{1,15})$/.exec(text)?.[1]
-  if (offset !== undefined) return { offset: Number(offset) }
-  const time = /^time:(.+)$/.exec(text)?.[1]
-  const timeMs = time === undefined ? Number.NaN : Date.parse(time)
-  return Number.isNaN(timeMs) ? null : { timeUs: timeMs * 1000 }
 }

@@ -1,0 +1,130 @@
+/** `sluice dlq ls | show | requests`: dead letters as they are, beside whatever is running. */
+import { letterTopicOf, requestsOf, storyOf } from '../../core/task/letter-list.ts'
+import { chainName } from '../../core/task/names.ts'
+import type { Request } from '../../core/task/requests.ts'
+import { countsText, outcomeText, requestNotes } from '../ask.ts'
+import { findLetters, tasksOf, WrongArgument, type LetterOptions } from '../letter-filter.ts'
+import {
+  letterJson,
+  printItems,
+  printLetter,
+  printLetters,
+  printTable,
+  time,
+  type LetterFormat,
+} from '../letter-format.ts'
+import { count, exitCode, print, printError, type ExitCode } from '../output.ts'
+import { withLog, type OpenedLog } from '../pipeline-log.ts'
+
+export interface ListOptions extends LetterOptions {
+  readonly all: boolean
+  readonly format: LetterFormat
+}
+
+/** Runs a command on letters; a wrong argument is told in a line. */
+export async function onLetters(
+  file: string,
+  use: (opened: OpenedLog) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  try {
+    return await withLog(file, use)
+  } catch (error) {
+    if (!(error instanceof WrongArgument)) throw error
+    printError(error.message)
+    return exitCode.invalid
+  }
+}
+
+export function list(file: string, options: ListOptions): Promise<ExitCode> {
+  return onLetters(file, async (opened) => {
+    const { chosen } = await findLetters(opened, [], options, options.all)
+    printLetters(chosen, options.format)
+    if (options.format === 'table') {
+      const open = chosen.filter(({ entry }) => entry.state === 'open').length
+      printError(count(open, 'open letter'))
+    }
+    return exitCode.ok
+  })
+}
+
+export function show(
+  file: string,
+  letters: readonly string[],
+  options: ListOptions,
+): Promise<ExitCode> {
+  return onLetters(file, async (opened) => {
+    const { chosen } = await findLetters(opened, letters, options, true)
+    if (options.format !== 'table') {
+      printItems(options.format, chosen.map(letterJson))
+      return exitCode.ok
+    }
+    for (const [index, letter] of chosen.entries()) {
+      if (index > 0) print('')
+      const topic = letterTopicOf(opened.log, opened.name, letter.task)
+      printLetter(letter, await storyOf(topic, letter.entry.letter, opened.signal))
+    }
+    return exitCode.ok
+  })
+}
+
+export interface RequestsOptions {
+  readonly sink?: string
+  readonly format: LetterFormat
+}
+
+/** Requests that wait, are under way, or were done lately. */
+export function requests(file: string, options: RequestsOptions): Promise<ExitCode> {
+  return onLetters(file, async (opened) => {
+    const rows: Row[] = []
+    for (const { kind, name } of tasksOf(opened, options)) {
+      if (kind === 'deliver') rows.push(...(await rowsOf(opened, name)))
+    }
+    if (options.format === 'table') {
+      printTable(
+        ['sink', 'request', 'kind', 'asked', 'by', 'state'],
+        rows.map(({ sink, number, kind, at, by, state }) => [
+          sink,
+          String(number),
+          kind,
+          at ?? '',
+          by,
+          state,
+        ]),
+      )
+    } else
+      printItems(
+        options.format,
+        rows.map((row) => JSON.stringify(row)),
+      )
+    return exitCode.ok
+  })
+}
+
+interface Row {
+  readonly sink: string
+  readonly number: number
+  readonly kind: string
+  /** null of those that were taken. */
+  readonly at: string | null
+  readonly by: string
+  readonly state: string
+}
+
+async function rowsOf(opened: OpenedLog, sink: string): Promise<Row[]> {
+  const notes = await requestNotes(opened, sink)
+  const chain = chainName(opened.name, 'deliver', sink)
+  const waiting = await requestsOf(opened.log, chain, notes?.next ?? 1, opened.signal)
+  const over = (notes?.over ?? []).map(({ number, kind, by, ...rest }): Row => {
+    const state = outcomeText({ number, kind, by, ...rest })
+    return { sink, number, kind, at: null, by, state }
+  })
+  const active = Object.entries(notes?.active ?? {}).map(([number, { kind, by, ...rest }]): Row => {
+    const state = `under way: ${countsText(rest)}`
+    return { sink, number: Number(number), kind, at: null, by, state }
+  })
+  return [...over, ...active, ...waiting.map((request) => waitingRow(sink, request))]
+}
+
+function waitingRow(sink: string, { number, body, by, atUs }: Request): Row {
+  return { sink, number, kind: body.kind, at: time(atUs), by, state: 'waits for the pipeline' }
+}

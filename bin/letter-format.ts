@@ -1,0 +1,136 @@
+/** Dead letters and requests as `sluice dlq` prints them. */
+import { isoTimestamp } from '../core/record/json.ts'
+import { oneLine } from '../core/observe/format.ts'
+import type { LetterEntry } from '../core/task/dead-letter-entry.ts'
+import { parseJson } from '../core/task/value-edit.ts'
+import type { ListedLetter } from '../core/task/letter-list.ts'
+import { nameOf } from './letter-filter.ts'
+import { paintFor, print } from './output.ts'
+
+export type LetterFormat = 'table' | 'json' | 'jsonl'
+
+/**
+ *   {"letter":"warehouse:12","state":"open","topic":…,"offset":…,"code":…,"message":…,"attempts":…,
+ *    "first_at":…,"at":…,"op":…,"weight":…,"time":…,"request":…,"key":{…},"row":{…}}
+ */
+export function letterJson(letter: ListedLetter): string {
+  const { entry } = letter
+  const head = JSON.stringify({
+    letter: nameOf(letter),
+    state: entry.state,
+    topic: entry.topic,
+    offset: entry.offset,
+    code: entry.code,
+    message: entry.message,
+    attempts: entry.attempts,
+    first_at: time(entry.firstUs),
+    at: time(entry.atUs),
+    op: entry.op,
+    weight: entry.weight,
+    time: entry.timeUs === null ? null : time(entry.timeUs),
+    request: entry.request,
+  })
+  // Both are JSON already, with digits that a number of JavaScript's would lose.
+  return `${head.slice(0, -1)},"key":${entry.key ?? 'null'},"row":${entry.row ?? 'null'}}`
+}
+
+export function printItems(format: LetterFormat, items: readonly string[]): void {
+  if (format === 'jsonl') for (const item of items) print(item)
+  else print(items.length === 0 ? '[]' : `[${items.join('\n,')}\n]`)
+}
+
+export function printLetters(letters: readonly ListedLetter[], format: LetterFormat): void {
+  if (format !== 'table') return printItems(format, letters.map(letterJson))
+  printTable(
+    ['letter', 'topic', 'offset', 'code', 'tries', 'last', 'key', 'message'],
+    letters.map((letter) => {
+      const { entry } = letter
+      const state = entry.state === 'open' ? '' : ` (${entry.state})`
+      return [
+        nameOf(letter) + state,
+        entry.topic,
+        entry.offset === null ? '' : String(entry.offset),
+        entry.code,
+        String(entry.attempts),
+        time(entry.atUs),
+        entry.key ?? '',
+        entry.message,
+      ]
+    }),
+  )
+}
+
+/** One letter with its row, column by column, and its story. */
+export function printLetter(letter: ListedLetter, story: readonly LetterEntry[]): void {
+  const { entry } = letter
+  const paint = paintFor(process.stdout)
+  print(paint.bold(nameOf(letter)))
+  const lines: readonly (readonly [string, string])[] = [
+    ['state', entry.state],
+    ['topic', entry.offset === null ? entry.topic : `${entry.topic}, offset ${entry.offset}`],
+    ['code', entry.code],
+    ['message', entry.message],
+    ['attempts', String(entry.attempts)],
+    ['first', time(entry.firstUs)],
+    ['last', time(entry.atUs)],
+    ['change', changeOf(entry)],
+    ['key', entry.key ?? 'none'],
+  ]
+  for (const [name, value] of lines) print(`  ${name.padEnd(9)} ${oneLine(value)}`)
+  print(`  row       ${entry.row === null ? 'not to be had as JSON' : ''}`.trimEnd())
+  for (const [name, value] of rowOf(letter)) print(`    ${name} = ${value}`)
+  if (story.length < 2) return
+  print('  story')
+  for (const { atUs, state, code, request } of story) {
+    const why = state === 'open' ? `refused: ${code}` : state
+    print(`    ${time(atUs)}  ${why}${request === null ? '' : ` (${request})`}`)
+  }
+}
+
+function changeOf({ op, weight, timeUs }: LetterEntry): string {
+  if (op === null || timeUs === null) return 'not known'
+  return `${op}${(weight ?? 1) < 0 ? ' (old row)' : ''}, committed at the source ${time(timeUs)}`
+}
+
+/** Each value with its exact JSON, by column. */
+function rowOf({ entry }: ListedLetter): readonly (readonly [string, string])[] {
+  if (entry.row === null) return []
+  const row = parseJson(entry.row)
+  return Object.entries(row as object).map(([name, value]) => [
+    oneLine(name),
+    oneLine(JSON.stringify(value)),
+  ])
+}
+
+const cellWidthMax = 48
+
+/** Columns as wide as what is in them; the last one is cut at the terminal's edge, or not at all in a pipe. */
+export function printTable(heads: readonly string[], rows: readonly (readonly string[])[]): void {
+  const cells = rows.map((row) => row.map((text) => cut(oneLine(text), cellWidthMax * 2)))
+  const widths = heads.map((head, i) =>
+    Math.max(head.length, ...cells.map((row) => Math.min(cellWidthMax, row[i]!.length))),
+  )
+  const wide = process.stdout.isTTY ? process.stdout.columns || 80 : Infinity
+  const line = (texts: readonly string[]): void =>
+    print(
+      cut(
+        texts
+          .map((text, i) =>
+            cut(text, i + 1 === texts.length ? Infinity : cellWidthMax).padEnd(widths[i]!),
+          )
+          .join('  ')
+          .trimEnd(),
+        wide,
+      ),
+    )
+  line(heads)
+  for (const row of cells) line(row)
+}
+
+function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`
+}
+
+export function time(us: number): string {
+  return isoTimestamp(us, 'Z').replace(/\.0+Z$/, 'Z')
+}
