@@ -2,6 +2,11 @@
  * The entries under `sources` and `sinks`: each one's type is looked up, its own keys are checked by
  * its connector's schema, and the names are checked against each other.
  */
+import {
+  letterBudgetSchema,
+  usualBudget,
+  type LetterBudget,
+} from '../core/connector/letter-budget.ts'
 import { defaultPolicy, type SchemaPolicy } from '../core/connector/schema-policy.ts'
 import type { SinkConnector } from '../core/connector/sink.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
@@ -26,6 +31,7 @@ export type SourceEntry = Entry<SourceConnector<unknown>>
 export interface SinkEntry extends Entry<SinkConnector<unknown>> {
   readonly from: readonly string[]
   readonly onSchemaChange: SchemaPolicy
+  readonly deadLetters: LetterBudget
 }
 
 export interface Entries {
@@ -56,6 +62,7 @@ export async function checkEntries(
     ...entryOf(document, found, frame),
     from: listOf(valueAt(document.value, [...found.path, 'from'])),
     onSchemaChange: policyOf(document, found),
+    deadLetters: budgetOf(document, found),
   }))
   return {
     sources,
@@ -137,6 +144,12 @@ function policyOf(document: ConfigDocument, found: Found<SinkConnector<unknown>>
   if (parsed?.success !== true) return defaultPolicy
   checkPolicy(document, found, parsed.data)
   return parsed.data
+}
+
+function budgetOf(document: ConfigDocument, found: Found<SinkConnector<unknown>>): LetterBudget {
+  const said = valueAt(document.value, [...found.path, 'dead_letters'])
+  const parsed = letterBudgetSchema.safeParse(said ?? {})
+  return parsed.success ? parsed.data : usualBudget
 }
 
 /** Masks every literal at a secret's place, also one whose key is misspelt. */

@@ -3,6 +3,7 @@
  * are given back to it; nobody else looks into them.
  */
 import type { Secret } from '../core/connector/secret.ts'
+import type { LetterBudget } from '../core/connector/letter-budget.ts'
 import type { SchemaPolicy } from '../core/connector/schema-policy.ts'
 import type { SinkConnector } from '../core/connector/sink.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
@@ -51,6 +52,7 @@ export interface PipelineSink {
   /** As written: topics, short names, patterns with `*`; see `matchTopic`. */
   readonly from: readonly string[]
   readonly onSchemaChange: SchemaPolicy
+  readonly deadLetters: LetterBudget
 }
 
 export interface FileRange {

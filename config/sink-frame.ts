@@ -1,5 +1,6 @@
 /** The keys that every sink has beside its own: what it receives, and what is done when that changes. */
 import { z } from 'zod'
+import { letterBudgetSchema } from '../core/connector/letter-budget.ts'
 import {
   changeKinds,
   policyNames,
@@ -73,6 +74,7 @@ function mapped<T>(
 export const sinkFrame = {
   from: fromSchema,
   on_schema_change: onSchemaChangeSchema.optional(),
+  dead_letters: letterBudgetSchema.optional(),
 } as const
 
 /** A yes to what the sink cannot do would only be found out when the change comes. */

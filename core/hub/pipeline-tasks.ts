@@ -1,4 +1,5 @@
 /** From a checked pipeline to the tasks that run it: who reads what, from which chain. */
+import type { LetterBudget } from '../connector/letter-budget.ts'
 import type { SchemaPolicy } from '../connector/schema-policy.ts'
 import type { SinkConnector } from '../connector/sink.ts'
 import type { SourceConnector } from '../connector/source.ts'
@@ -32,6 +33,7 @@ export interface PipelineParts {
     readonly config: unknown
     readonly from: readonly string[]
     readonly onSchemaChange?: SchemaPolicy
+    readonly deadLetters?: LetterBudget
   }[]
 }
 

@@ -6,16 +6,8 @@
  * topic, not over time: rows and letters are counted from commit to commit and halved together, so
  * that the same deliveries come to the same decision (invariant 6).
  */
+import type { LetterBudget } from '../connector/letter-budget.ts'
 import { SluiceError } from '../errors/error.ts'
-
-export interface LetterBudget {
-  /** Open letters of one topic. */
-  readonly max: number
-  /** Share of the newest rows that may be refused, 0 to 1. */
-  readonly rate: number
-}
-
-export const usualBudget: LetterBudget = { max: 10_000, rate: 0.5 }
 
 /** The newest rows of a topic and how many of them were refused. */
 export interface RateWindow {

@@ -5,12 +5,12 @@
  * cannot is parked with its reason, and tried again from time to time.
  */
 import { defaultPolicy, type SchemaPolicy } from '../connector/schema-policy.ts'
+import { usualBudget, type LetterBudget } from '../connector/letter-budget.ts'
 import type { SinkConnector, TopicInfo } from '../connector/sink.ts'
 import { ChainReader } from '../log/reader.ts'
 import { readHead } from '../log/head.ts'
 import { ChainWriter } from '../log/writer.ts'
 import type { TaskContext } from './context.ts'
-import { usualBudget, type LetterBudget } from './dead-letter-budget.ts'
 import { DeliveryLog } from './delivery-log.ts'
 import { DeliveryStatus } from './delivery-status.ts'
 import { chainName, topicMatches } from './names.ts'

@@ -8,14 +8,8 @@ import type { LogEntry } from '../log/types.ts'
 import type { SchemaChange } from '../record/schema-change.ts'
 import type { ChainWriter } from '../log/writer.ts'
 import type { TaskContext } from './context.ts'
-import {
-  noRows,
-  overBudget,
-  slide,
-  usualBudget,
-  type LetterBudget,
-  type RateWindow,
-} from './dead-letter-budget.ts'
+import { usualBudget, type LetterBudget } from '../connector/letter-budget.ts'
+import { noRows, overBudget, slide, type RateWindow } from './dead-letter-budget.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { LetterBook } from './letter-book.ts'
 import type { LetterTrail } from './letter-trail.ts'
