@@ -30,7 +30,7 @@ import type { PhysicalValue } from './physical.ts'
 
 export interface AsOf {
   /** Rows with a later event time are not looked at. */
-  readonly asOfUs: number
+  readonly asOfUs: bigint
   /** As the view's `order`: by event time and then offset, or by offset alone. */
   readonly order: 'time' | 'log'
   readonly seed: number
@@ -59,7 +59,8 @@ export interface OfflinePage {
   readonly entities: readonly OfflineColumnValues[]
   /** Null where the entity is deleted. */
   readonly features: readonly OfflineColumnValues[]
-  readonly eventTimesUs: Float64Array
+  readonly seconds: Float64Array
+  readonly nanos: Int32Array
   readonly createdUs: Float64Array
   readonly offsets: Float64Array
   /** 1: nothing is left of the entity since the deletion at that offset. */
@@ -70,7 +71,7 @@ export interface OfflinePage {
 
 interface Entity extends KeyPlace {
   deletedAt: number
-  eventUs: number
+  eventUs: bigint
   createdUs: number
   offset: number
   isDeleted: boolean
@@ -126,7 +127,7 @@ class Scan {
     const topic = topicTag(this.#view.topic)
     const folder = viewFolder(this.#view.name)
     for await (const { path, day, file } of listFiles(this.#files, folder, signal)) {
-      if (file.topic !== topic || day * dayUs > this.#asOf.asOfUs) continue
+      if (file.topic !== topic || BigInt(day * dayUs) > this.#asOf.asOfUs) continue
       const opened = await openFile(this.#files, path, signal)
       if (opened === null) return false
       for (let from = 0; from < opened.parquet.rows; from += sliceRows) {
@@ -139,18 +140,18 @@ class Scan {
 
   async #deletions(file: ParquetIn, from: number, to: number): Promise<void> {
     const keys = await this.#keys(file, from, to)
-    const eventUs = await file.column(eventTimestamp, from, to)
+    const eventUs = (await file.column(eventTimestamp, from, to)) as bigint[]
     const offsets = await file.column(offsetColumn, from, to)
     const deleted = await file.column(deletedColumn, from, to)
     for (const [i, { text, values }] of keys.entries()) {
-      if (Number(eventUs[i]) > this.#asOf.asOfUs) continue
+      if (eventUs[i]! > this.#asOf.asOfUs) continue
       const entity = this.#entityOf(text, values)
       if (entity === null || deleted[i] !== true) continue
       const offset = Number(offsets[i])
       if (offset <= entity.deletedAt) continue
       entity.deletedAt = offset
       entity.offset = offset
-      entity.eventUs = Number(eventUs[i])
+      entity.eventUs = eventUs[i]!
       entity.isDeleted = true
     }
     if (this.#entities.size > this.#asOf.limit * 2) this.#prune()
@@ -158,22 +159,22 @@ class Scan {
 
   async #newest(file: ParquetIn, from: number, to: number): Promise<void> {
     const keys = await this.#keys(file, from, to)
-    const eventUs = await file.column(eventTimestamp, from, to)
+    const eventUs = (await file.column(eventTimestamp, from, to)) as bigint[]
     const createdUs = await file.column(createdTimestamp, from, to)
     const offsets = await file.column(offsetColumn, from, to)
     const deleted = await file.column(deletedColumn, from, to)
     const taken = new Map<Entity, number>()
     for (const [i, { text }] of keys.entries()) {
       const entity = this.#entities.get(text)
-      if (entity === undefined || Number(eventUs[i]) > this.#asOf.asOfUs) continue
+      if (entity === undefined || eventUs[i]! > this.#asOf.asOfUs) continue
       const offset = Number(offsets[i])
       if (deleted[i] === true) {
         if (offset === entity.offset) entity.createdUs = Number(createdUs[i])
         continue
       }
-      if (offset <= entity.deletedAt || !this.#isNewer(Number(eventUs[i]), offset, entity)) continue
+      if (offset <= entity.deletedAt || !this.#isNewer(eventUs[i]!, offset, entity)) continue
       entity.offset = offset
-      entity.eventUs = Number(eventUs[i])
+      entity.eventUs = eventUs[i]!
       entity.createdUs = Number(createdUs[i])
       entity.isDeleted = false
       taken.set(entity, i)
@@ -181,7 +182,7 @@ class Scan {
     if (taken.size > 0) await this.#takeFeatures(file, from, taken)
   }
 
-  #isNewer(eventUs: number, offset: number, than: Entity): boolean {
+  #isNewer(eventUs: bigint, offset: number, than: Entity): boolean {
     if (than.isDeleted || than.offset < 0) return true
     if (this.#asOf.order === 'log' || eventUs === than.eventUs) return offset > than.offset
     return eventUs > than.eventUs
@@ -224,7 +225,7 @@ class Scan {
     const entity: Entity = {
       ...place,
       deletedAt: -1,
-      eventUs: 0,
+      eventUs: 0n,
       createdUs: 0,
       offset: -1,
       isDeleted: false,
@@ -266,13 +267,19 @@ class Scan {
       count: found.length,
       entities: columns(entities, (entity, i) => entity.entities[i]!),
       features: columns(features, (entity, i) => entity.features[i] ?? null),
-      eventTimesUs: Float64Array.from(found, ({ eventUs }) => eventUs),
+      seconds: Float64Array.from(found, ({ eventUs }) => Number(eventUs - micros(eventUs)) / 1e6),
+      nanos: Int32Array.from(found, ({ eventUs }) => Number(micros(eventUs)) * 1000),
       createdUs: Float64Array.from(found, ({ createdUs }) => createdUs),
       offsets: Float64Array.from(found, ({ offset }) => offset),
       deleted: Uint8Array.from(found, ({ isDeleted }) => (isDeleted ? 1 : 0)),
       next: whole || last === undefined ? null : { hash: last.hash, key: last.key },
     }
   }
+}
+
+/** The µs within the second, 0 to 999 999. */
+function micros(us: bigint): bigint {
+  return ((us % 1_000_000n) + 1_000_000n) % 1_000_000n
 }
 
 interface RowKey {

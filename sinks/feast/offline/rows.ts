@@ -1,5 +1,4 @@
 /** Rows for the offline log, by day, and as the bytes of a file. */
-import { dayUs } from '../../../core/record/calendar.ts'
 import type { Batch } from '../../../core/record/batch.ts'
 import type { OfflineLayout } from './layout.ts'
 import { ParquetOut } from './parquet-file.ts'
@@ -13,12 +12,15 @@ export interface OfflineRows {
   readonly rows: Int32Array
   /** 1: the entity's values go; its features are null. */
   readonly deleted: Uint8Array
-  readonly eventTimesUs: Float64Array
+  /** Event time: seconds since 1970, and the rest in nanoseconds. */
+  readonly seconds: Float64Array
+  readonly nanos: Int32Array
 }
 
 /** Values of one row group: what is held as JavaScript values at a time. */
 export const groupValuesMax = 500_000
 const groupRowsMin = 1000
+const secondsADay = 86_400
 
 /** Rows of a row group of so many columns. */
 export function groupRows(columns: number): number {
@@ -26,12 +28,12 @@ export function groupRows(columns: number): number {
 }
 
 /** Indexes into `rows.rows` by day since 1970, ascending. */
-export function byDay({ eventTimesUs }: OfflineRows): Map<number, Int32Array> {
-  const count = eventTimesUs.length
+export function byDay({ seconds }: OfflineRows): Map<number, Int32Array> {
+  const count = seconds.length
   const days = new Int32Array(count)
   const sizes = new Map<number, number>()
   for (let i = 0; i < count; i++) {
-    const day = Math.floor(eventTimesUs[i]! / dayUs)
+    const day = Math.floor(seconds[i]! / secondsADay)
     days[i] = day
     sizes.set(day, (sizes.get(day) ?? 0) + 1)
   }
@@ -63,7 +65,7 @@ export function rowsFile(
 /** In the order of `offlineLayout`. */
 function groupColumns(
   { view, fields }: OfflineLayout,
-  { batch, offset, rows, deleted, eventTimesUs }: OfflineRows,
+  { batch, offset, rows, deleted, seconds, nanos }: OfflineRows,
   indexes: Int32Array,
 ): PhysicalValue[][] {
   const present = indexes.map((index) => rows[index]!)
@@ -78,7 +80,7 @@ function groupColumns(
   const firstFeature = entities.length + 2
   return [
     ...entities.map(({ index }, i) => valuesOf(i, index, present)),
-    own((index) => BigInt(eventTimesUs[index]!)),
+    own((index) => BigInt(seconds[index]!) * 1_000_000n + BigInt(nanos[index]!) / 1000n),
     own((index) => BigInt(batch.timesUs[rows[index]!]!)),
     ...view.features.map(({ index }, i) => valuesOf(firstFeature + i, index, features)),
     own((index) => BigInt(offset + rows[index]!)),

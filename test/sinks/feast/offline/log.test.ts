@@ -105,7 +105,8 @@ test('a row that was left out of its batch can come later, inside a merged fileâ
       ...all,
       rows: kept,
       deleted: Uint8Array.from(kept, (row) => all.deleted[row]!),
-      eventTimesUs: Float64Array.from(kept, (row) => all.eventTimesUs[row]!),
+      seconds: Float64Array.from(kept, (row) => all.seconds[row]!),
+      nanos: Int32Array.from(kept, (row) => all.nanos[row]!),
     },
     signal,
   )

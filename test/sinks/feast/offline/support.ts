@@ -65,7 +65,8 @@ export function userRows(offset: number, rows: readonly UserRow[]): OfflineRows 
     offset,
     rows: Int32Array.from(rows, (_, i) => i),
     deleted: Uint8Array.from(rows, ({ score }) => (score === null ? 1 : 0)),
-    eventTimesUs: Float64Array.from(rows, ({ at }) => at),
+    seconds: Float64Array.from(rows, ({ at }) => Math.floor(at / 1e6)),
+    nanos: Int32Array.from(rows, ({ at }) => (at % 1e6) * 1000),
   }
 }
 
