@@ -2,12 +2,15 @@ import { configCodes } from './codes/config.ts'
 import { deadLetterCodes } from './codes/dead-letters.ts'
 import { feastCodes } from './codes/feast.ts'
 import { feastOfflineCodes } from './codes/feast-offline.ts'
+import { feastPostgresCodes } from './codes/feast-postgres.ts'
+import { feastPushCodes } from './codes/feast-push.ts'
 import { logCodes } from './codes/log.ts'
 import { mysqlCodes } from './codes/mysql.ts'
 import { postgresCodes } from './codes/postgres.ts'
 import { redisCodes } from './codes/redis.ts'
 import { snapshotCodes } from './codes/snapshot.ts'
 import { schemaCodes } from './codes/schema.ts'
+import { sinkRedisCodes } from './codes/sink-redis.ts'
 import { sinkCodes } from './codes/sinks.ts'
 import { sqlCodes } from './codes/sql.ts'
 import { taskCodes } from './codes/task.ts'
@@ -30,9 +33,12 @@ export const codes = {
   ...snapshotCodes,
   ...sqlCodes,
   ...sinkCodes,
+  ...sinkRedisCodes,
   ...feastCodes,
   ...redisCodes,
   ...feastOfflineCodes,
+  ...feastPostgresCodes,
+  ...feastPushCodes,
 } as const satisfies CodeTable
 
 export type Code = keyof typeof codes

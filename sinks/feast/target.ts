@@ -37,6 +37,11 @@ export type TargetProblem = Omit<RowProblem, 'attempts'>
 
 export interface FeatureRows {
   readonly view: FeatureView
+  /**
+   * Whether they are rows from behind the cursor, sent once more; false when absent. Rows from before a
+   * truncate of the topic among them are void.
+   */
+  readonly again?: boolean
   /** One for each entity: what the batch as a whole leaves of it. */
   readonly count: number
   /** Row in the batch of the newest row, or of the deletion. */

@@ -1,0 +1,188 @@
+/**
+ * RedisLink: one connection (or one to each node of a cluster) to a Redis or Valkey. ioredis makes it:
+ * TLS, AUTH, sentinels, the cluster's slots and its redirections.
+ *
+ * It does not reconnect by itself: whoever uses it asks `ready` before each piece of work, and what was
+ * under way when a connection broke is rejected at once. The caller knows what to send again; a
+ * client that sends it by itself would hide how long the server has been away.
+ */
+import { Cluster, Redis, type Command } from 'ioredis'
+import { SluiceError } from '../errors/error.ts'
+import { redisAddress, type RedisAddress, type RedisSettings } from './redis-address.ts'
+import { redisError } from './redis-errors.ts'
+
+export type RedisReply = unknown
+
+export class RedisLink implements AsyncDisposable {
+  /** `host:port`, for messages. */
+  readonly where: string
+  readonly #address: RedisAddress
+  readonly #settings: RedisSettings
+  readonly #client: Redis | Cluster
+  /** What the client said of its last failure: its promise says only that the connection is closed. */
+  #trouble: Error | null = null
+  #connecting: Promise<void> | null = null
+  #disposed = false
+
+  /** Connects to nothing yet. Throws `redis.url`. */
+  constructor(settings: RedisSettings) {
+    this.#settings = settings
+    this.#address = redisAddress(settings)
+    this.where = this.#address.where
+    this.#client = clientOf(this.#address, settings)
+    this.#client.on('error', (error: Error) => {
+      this.#trouble = error
+    })
+    this.#client.on('node error', (error: Error) => {
+      this.#trouble = error
+    })
+  }
+
+  /** Commands by name: `link.client.ping()`. Their errors are ioredis's; see `redisError`. */
+  get client(): Redis | Cluster {
+    return this.#client
+  }
+
+  get isCluster(): boolean {
+    return this.#client instanceof Cluster
+  }
+
+  /** The masters known now: one, but in a cluster. */
+  get masters(): readonly Redis[] {
+    return this.#client instanceof Cluster ? this.#client.nodes('master') : [this.#client]
+  }
+
+  /** Connects unless it is connected. Throws what keeps it from that. */
+  async ready(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    if (this.#client.status === 'ready') return
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = null
+    })
+    await this.settled(this.#connecting, signal)
+  }
+
+  /** Sends one command; rejects as ioredis does. Only while it is ready. */
+  send(command: Command): Promise<RedisReply> {
+    return this.#client.sendCommand(command) as Promise<RedisReply>
+  }
+
+  /** What `work` comes to, as a SluiceError where it fails. Gives up on abort, and after the time-out. */
+  async settled<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+    let stop = (): void => {}
+    let timer: NodeJS.Timeout | undefined
+    const ended = new Promise<never>((_, reject) => {
+      stop = () => reject(signal.reason as Error)
+      signal.addEventListener('abort', stop, { once: true })
+      if (signal.aborted) stop()
+      timer = setTimeout(() => {
+        this.drop()
+        reject(this.timedOut())
+      }, this.#settings.timeoutMs)
+    })
+    try {
+      return await Promise.race([work, ended])
+    } catch (error) {
+      // The work goes on for nobody; its end is still an answer that somebody has to take.
+      work.catch(() => {})
+      if (signal.aborted) throw signal.reason
+      throw redisError(this.where, error)
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  timedOut(): SluiceError {
+    const { timeoutMs } = this.#settings
+    return new SluiceError('redis.unreachable', {
+      message: `Redis at ${this.where}: no answer for ${timeoutMs} ms.`,
+    })
+  }
+
+  get timeoutMs(): number {
+    return this.#settings.timeoutMs
+  }
+
+  /** Cuts the connection: whatever waits for an answer is rejected, and `ready` connects anew. */
+  drop(): void {
+    if (this.#client.status !== 'end' && this.#client.status !== 'wait') this.#client.disconnect()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true
+    const { status } = this.#client
+    if (status === 'end' || status === 'wait') return
+    const ended = new Promise<void>((resolve) => this.#client.once('end', () => resolve()))
+    this.#client.disconnect()
+    await ended
+  }
+
+  async #connect(): Promise<void> {
+    // A connection that is ending is not there yet to be made again.
+    if (['disconnecting', 'close', 'connecting', 'connect'].includes(this.#client.status)) {
+      await new Promise<void>((resolve) => this.#client.once('end', () => resolve()))
+    }
+    if (this.#disposed) throw new SluiceError('internal.bug', { message: 'A closed link is used.' })
+    this.#trouble = null
+    try {
+      await this.#client.connect()
+      await this.#enter()
+    } catch (error) {
+      this.drop()
+      throw redisError(this.where, this.#trouble ?? error)
+    }
+  }
+
+  /** What the client does not check by itself: its SELECT fails without a word. */
+  async #enter(): Promise<void> {
+    const { database } = this.#address
+    if (this.#client instanceof Cluster) {
+      if (database === 0) return
+      throw new SluiceError('redis.database', {
+        message: `Redis at ${this.where}: a cluster has no database ${database}.`,
+      })
+    }
+    if (database === 0) await this.#client.ping()
+    else await this.#client.select(database)
+  }
+}
+
+/** Fields that ioredis knows both for a single server and for the nodes of a cluster. */
+function nodeOptions({ user, password, tls }: RedisAddress, { ca, timeoutMs }: RedisSettings) {
+  return {
+    connectTimeout: timeoutMs,
+    enableReadyCheck: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    ...(user === null ? {} : { username: user }),
+    ...(password === null ? {} : { password }),
+    ...(tls ? { tls: ca === undefined ? {} : { ca } } : {}),
+  }
+}
+
+function clientOf(address: RedisAddress, settings: RedisSettings): Redis | Cluster {
+  const options = nodeOptions(address, settings)
+  const hosts = address.hosts.map((host) => ({ ...host }))
+  if (settings.cluster === true) {
+    return new Cluster(hosts, {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      enableReadyCheck: false,
+      clusterRetryStrategy: () => null,
+      slotsRefreshTimeout: settings.timeoutMs,
+      redisOptions: options,
+    })
+  }
+  const lazy = { ...options, lazyConnect: true, enableOfflineQueue: false }
+  if (settings.sentinel === undefined) return new Redis({ ...lazy, ...hosts[0]! })
+  return new Redis({
+    ...lazy,
+    sentinels: hosts,
+    name: settings.sentinel,
+    enableTLSForSentinelMode: address.tls,
+    ...(address.tls ? { sentinelTLS: options.tls ?? {} } : {}),
+    sentinelRetryStrategy: () => null,
+  })
+}

@@ -1,0 +1,53 @@
+/** The feature-store sink, as the register knows it. */
+import type { Problem } from '../../core/connector/problem.ts'
+import type { SinkConnector } from '../../core/connector/sink.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+import type { SinkContext } from '../../core/connector/context.ts'
+import { feastConfig, type FeastConfig } from './config.ts'
+import type { OfflineLog } from './offline/log.ts'
+import { FeastSink } from './sink.ts'
+import { openTarget } from './targets.ts'
+
+const checkTimeoutMs = 30_000
+/** When the small files of the offline log are put together. */
+const merging = { filesMax: 64, quietMs: 600_000 }
+
+export const feast: SinkConnector<FeastConfig> = {
+  kind: 'feast',
+  config: feastConfig,
+  delivery: 'idempotent',
+  // A value says its own type. Entities are what keys are made of: other ones are other keys.
+  schemaChanges: {
+    add: 'absorbs',
+    widen: 'absorbs',
+    narrow: 'absorbs',
+    rename: 'refuses',
+    drop: 'refuses',
+    key: 'refuses',
+    truncate: 'applies',
+  },
+  // Large enough that a round's commit is a small part of it, small enough to be sent in 0.2 s.
+  batching: () => ({ rowsMax: 20_000, bytesMax: 8 * 2 ** 20, pauseMsMin: 0, pauseMsMax: 100 }),
+  check,
+  open: async (config, topics, ctx) => {
+    const online = await openTarget(config, ctx)
+    return new FeastSink(config, topics, { online, offline: await openOffline(config, ctx) })
+  },
+}
+
+async function openOffline({ offline }: FeastConfig, ctx: SinkContext): Promise<OfflineLog | null> {
+  if (offline === undefined) return null
+  const { OfflineLog } = await import('./offline/log.ts')
+  return new OfflineLog(ctx.files(offline.url), merging, ctx)
+}
+
+/** Topics and their schemas are not known yet; what concerns a view is said when its topic starts. */
+async function check(config: FeastConfig, ctx: SinkContext): Promise<readonly Problem[]> {
+  try {
+    await using target = await openTarget(config, ctx)
+    return await target.check(AbortSignal.timeout(checkTimeoutMs))
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error
+    return [{ code: error.code, severity: 'error', message: error.message, remedy: error.remedy }]
+  }
+}

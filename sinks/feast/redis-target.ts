@@ -1,0 +1,189 @@
+/**
+ * Feast's Redis online store. One hash an entity, keyed by the entity key and the project, with a field
+ * for each feature of each view (layout/). Whether a row is newer than what is there is decided in the
+ * server, by a script (redis/script.ts); this file keeps calls of it under way.
+ */
+import { createHash } from 'node:crypto'
+import type { SinkContext } from '../../core/connector/context.ts'
+import type { Problem } from '../../core/connector/problem.ts'
+import { RedisLink } from '../../core/connector/redis.ts'
+import { redisError } from '../../core/connector/redis-errors.ts'
+import { checkRedis, fieldExpiryOf } from './redis/server.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+import { failpoint } from '../../core/errors/failpoint.ts'
+import type { FeastConfig, RedisTargetConfig } from './config.ts'
+import { ScriptCall } from './redis/call.ts'
+import { encodeCall, expiresMs } from './redis/encode.ts'
+import { Floors } from './redis/floors.ts'
+import { planCalls, type PlannedCalls } from './redis/plan-calls.ts'
+import { scanView } from './redis/scan.ts'
+import { truncateScript, writeScript, type FieldExpiry } from './redis/script.ts'
+import { Sweeper } from './redis/sweep.ts'
+import type { FeatureRows, OnlineTarget, TargetProblem } from './target.ts'
+import { Window } from './redis/window.ts'
+import type { FeatureView } from './view.ts'
+
+interface LoadedView {
+  readonly script: Buffer
+  readonly hash: Buffer
+}
+
+interface Round {
+  readonly rows: FeatureRows
+  readonly calls: PlannedCalls
+  readonly script: LoadedView
+  readonly forgottenMs: number
+}
+
+export class RedisTarget implements OnlineTarget {
+  readonly #config: FeastConfig
+  readonly #ctx: SinkContext
+  readonly #link: RedisLink
+  readonly #project: Buffer
+  readonly #floors: Floors
+  readonly #sweeper: Sweeper
+  readonly #views = new Map<string, LoadedView>()
+  #expiry: FieldExpiry | null = null
+
+  constructor(config: FeastConfig, target: RedisTargetConfig, ctx: SinkContext) {
+    this.#config = config
+    this.#ctx = ctx
+    this.#project = Buffer.from(config.project)
+    this.#link = new RedisLink({
+      url: target.url,
+      cluster: target.cluster,
+      timeoutMs: target.timeout,
+      ...(target.sentinel === undefined ? {} : { sentinel: target.sentinel }),
+      ...(target.ca === undefined ? {} : { ca: target.ca }),
+    })
+    this.#floors = new Floors(this.#link, config.project)
+    this.#sweeper = new Sweeper(this.#link, ctx)
+  }
+
+  check(signal: AbortSignal): Promise<readonly Problem[]> {
+    return checkRedis(this.#link, signal)
+  }
+
+  async evolve(view: FeatureView, signal: AbortSignal): Promise<void> {
+    await this.#link.ready(signal)
+    this.#expiry ??= await fieldExpiryOf(this.#link, signal)
+    const script = Buffer.from(writeScript(view, this.#expiry))
+    const hash = Buffer.from(createHash('sha1').update(script).digest('hex'))
+    for (const master of this.#link.masters) {
+      await this.#link.settled(master.script('LOAD', script), signal)
+    }
+    await this.#floors.load(view, signal)
+    this.#views.set(view.stored, { script, hash })
+    if (this.#expiry === 'none') this.#sweeper.add(view)
+  }
+
+  async write(rows: FeatureRows, signal: AbortSignal): Promise<readonly TargetProblem[]> {
+    signal.throwIfAborted()
+    const script = this.#views.get(rows.view.stored)
+    if (script === undefined) {
+      throw new SluiceError('internal.bug', {
+        message: `Rows of view ${rows.view.name} came before it was evolved.`,
+      })
+    }
+    if (rows.count === 0) return []
+    await this.#link.ready(signal)
+    await this.#floors.meet(rows, signal)
+    const nowMs = this.#ctx.clock.nowMs()
+    const skip = this.#unseen(rows, nowMs)
+    const calls = planCalls(rows, skip, this.#link.isCluster ? this.#project : null)
+    const round = { rows, calls, script, forgottenMs: Math.ceil(nowMs + this.#config.tombstones) }
+    return this.#run(round, signal)
+  }
+
+  async truncate(view: FeatureView, offset: number, signal: AbortSignal): Promise<void> {
+    await this.#link.ready(signal)
+    await this.#floors.raise(view, offset, signal)
+    failpoint('sink.feast.truncate')
+    const script = { text: truncateScript(view), args: [String(offset)] }
+    await scanView(this.#link, view, script, signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sweeper[Symbol.asyncDispose]()
+    await this.#link[Symbol.asyncDispose]()
+  }
+
+  /**
+   * Marks what needs not be sent: rows from before a truncate, and rows that have lived their time: what
+   * they might replace is as old or older.
+   */
+  #unseen(rows: FeatureRows, nowMs: number): Uint8Array | null {
+    const { view } = rows
+    const floor = rows.again === true ? this.#floors.of(view) : 0
+    if (view.ttlMs === null && floor === 0) return null
+    const skip = new Uint8Array(rows.count)
+    for (let i = 0; i < rows.count; i++) {
+      const expired =
+        view.ttlMs !== null && rows.deletedAt[i]! < 0 && expiresMs(rows, i, view.ttlMs) <= nowMs
+      if (expired || rows.offsets[i]! < floor) skip[i] = 1
+    }
+    return skip
+  }
+
+  /** Keeps calls under way until all have been answered. Rejects at the first error, or on abort. */
+  async #run(round: Round, signal: AbortSignal): Promise<readonly TargetProblem[]> {
+    using window = new Window(this.#link, needsCare, signal)
+    const { ends, slots } = round.calls
+    try {
+      for (let i = 0; i < ends.length; i++) {
+        await window.room()
+        const part = { from: i === 0 ? 0 : ends[i - 1]!, to: ends[i]! }
+        const bytes = this.#encode(round, part, 'EVALSHA')
+        window.add(i, bytes.length, this.#link.send(new ScriptCall(bytes, slots[i]!)))
+      }
+      await window.empty()
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      throw redisError(this.#link.where, error)
+    }
+    failpoint('sink.feast.redis.after_write')
+    return this.#withCare(round, window.again, signal)
+  }
+
+  #encode(
+    { rows, calls, script, forgottenMs }: Round,
+    { from, to }: { readonly from: number; readonly to: number },
+    verb: 'EVALSHA' | 'EVAL',
+  ): Buffer {
+    const text = verb === 'EVAL' ? script.script : script.hash
+    const options = { verb, script: text, project: this.#project, forgottenMs }
+    return encodeCall(rows, { order: calls.order, from, to }, options)
+  }
+
+  /**
+   * Calls that failed for a reason of their own, one after the other and one entity at a time: the server
+   * had forgotten the script, which EVAL brings back, or the key of one entity holds something else.
+   */
+  async #withCare(
+    round: Round,
+    calls: readonly number[],
+    signal: AbortSignal,
+  ): Promise<readonly TargetProblem[]> {
+    const problems: TargetProblem[] = []
+    const { order, ends, slots } = round.calls
+    for (const index of calls) {
+      for (let at = index === 0 ? 0 : ends[index - 1]!; at < ends[index]!; at++) {
+        const bytes = this.#encode(round, { from: at, to: at + 1 }, 'EVAL')
+        try {
+          const answer = this.#link.send(new ScriptCall(bytes, slots[index]!))
+          await this.#link.settled(answer, signal)
+        } catch (error) {
+          if (!(error instanceof SluiceError) || error.fault !== 'row') throw error
+          const { code, message } = error
+          problems.push({ row: round.rows.rows[order[at]!]!, code, message })
+        }
+      }
+    }
+    return problems
+  }
+}
+
+/** Whether the call may go through when it is sent another way. */
+function needsCare({ message }: Error): boolean {
+  return message.startsWith('NOSCRIPT') || message.startsWith('WRONGTYPE')
+}

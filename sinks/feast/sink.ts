@@ -1,0 +1,138 @@
+/**
+ * One batch of a topic: to each view that takes it, first into the offline log, then into the online
+ * store. Both may be repeated; what a feature store serves was logged before.
+ */
+import type {
+  RowProblem,
+  SchemaStep,
+  Sink,
+  SinkBatch,
+  SinkResult,
+  TopicInfo,
+} from '../../core/connector/sink.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+import { failpoint } from '../../core/errors/failpoint.ts'
+import { acceptRows, type Accepted } from './accept.ts'
+import { refuseCollisions } from './collisions.ts'
+import type { FeastConfig } from './config.ts'
+import { Routes } from './routes.ts'
+import { encodeRows } from './rows.ts'
+import type { OfflineView } from './offline/layout.ts'
+import type { OfflineLog } from './offline/log.ts'
+import type { OfflineRows } from './offline/rows.ts'
+import type { OnlineTarget, TargetProblem } from './target.ts'
+import { planView, type FeatureView } from './view.ts'
+
+export interface Stores {
+  readonly online: OnlineTarget
+  readonly offline: OfflineLog | null
+}
+
+export class FeastSink implements Sink {
+  readonly #config: FeastConfig
+  readonly #stores: Stores
+  readonly #routes: Routes
+  /** By topic. */
+  readonly #views = new Map<string, readonly FeatureView[]>()
+
+  /** The stores are disposed of with the sink. */
+  constructor(config: FeastConfig, topics: readonly TopicInfo[], stores: Stores) {
+    this.#config = config
+    this.#stores = stores
+    this.#routes = new Routes(
+      config,
+      topics.map(({ name }) => name),
+    )
+  }
+
+  async evolve(topic: string, { to }: SchemaStep, signal: AbortSignal): Promise<void> {
+    const names = this.#routes.viewsOf(topic)
+    const views = names.map((name) => planView(this.#config, name, topic, to))
+    const others = [...this.#views].filter(([other]) => other !== topic).flatMap(([, all]) => all)
+    refuseCollisions([...others, ...views])
+    for (const view of views) {
+      await this.#stores.offline?.evolve(offlineView(view), signal)
+      await this.#stores.online.evolve(view, signal)
+    }
+    this.#views.set(topic, views)
+  }
+
+  async write(sent: SinkBatch, signal: AbortSignal): Promise<SinkResult> {
+    const rejected = new Map<number, RowProblem>()
+    for (const view of this.#viewsOf(sent)) {
+      const problems = await this.#writeView(acceptRows(view, sent), signal)
+      for (const problem of problems) {
+        if (rejected.has(problem.row)) continue
+        rejected.set(problem.row, { ...problem, attempts: sent.attempt })
+      }
+    }
+    return { rejected: [...rejected.values()].sort((a, b) => a.row - b.row) }
+  }
+
+  async truncate(
+    topic: string,
+    { offset }: { readonly offset: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const view of this.#views.get(topic) ?? []) {
+      await this.#stores.online.truncate(view, offset, signal)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stores.offline?.[Symbol.asyncDispose]()
+    await this.#stores.online[Symbol.asyncDispose]()
+  }
+
+  async #writeView(accepted: Accepted, signal: AbortSignal): Promise<readonly TargetProblem[]> {
+    const { view, sent, refused } = accepted
+    const { offline, online } = this.#stores
+    if (offline === null) {
+      return [...refused, ...(await online.write(encodeRows(accepted), signal))]
+    }
+    const unfit = offline.unfit(view.name, offlineRows(accepted, null))
+    const except = unfit.length === 0 ? null : marked(sent.batch.rows, unfit)
+    await offline.append(view.name, offlineRows(accepted, except), signal)
+    failpoint('sink.feast.after_offline')
+    const problems = await online.write(encodeRows(accepted, except), signal)
+    return [...refused, ...unfit, ...problems]
+  }
+
+  #viewsOf({ id, topic, batch }: SinkBatch): readonly FeatureView[] {
+    const views = this.#views.get(topic)
+    if (views === undefined || views.some(({ schema }) => schema.id !== batch.schema.id)) {
+      throw new SluiceError('internal.bug', {
+        message: `Batch ${id} of ${topic} came before its schema.`,
+      })
+    }
+    return views
+  }
+}
+
+function marked(rows: number, problems: readonly TargetProblem[]): Uint8Array {
+  const marks = new Uint8Array(rows)
+  for (const { row } of problems) marks[row] = 1
+  return marks
+}
+
+/** Every row, not only what is left of each entity. */
+function offlineRows(accepted: Accepted, except: Uint8Array | null): OfflineRows {
+  const { sent, rows, deleted, seconds, nanos } = accepted
+  const kept = Int32Array.from(rows.keys()).filter((i) => except === null || except[rows[i]!] === 0)
+  return {
+    batch: sent.batch,
+    offset: sent.offset,
+    rows: kept.map((i) => rows[i]!),
+    deleted: Uint8Array.from(kept, (i) => deleted[i]!),
+    seconds: Float64Array.from(kept, (i) => seconds[i]!),
+    nanos: kept.map((i) => nanos[i]!),
+  }
+}
+
+function offlineView(view: FeatureView): OfflineView {
+  const entities = view.entities.map((entity) => ({
+    ...entity,
+    type: { kind: 'scalar' as const, name: entity.type },
+  }))
+  return { ...view, entities }
+}

@@ -1,0 +1,212 @@
+/**
+ * Real Redis and Valkey servers for tests and benchmarks, from Debian's packages: single, as a replica, or as
+ * a cluster of three.
+ *
+ *   await using server = await startRedis({ version: 'valkey-9', settings: { maxmemory: '10mb' } })
+ */
+import { spawn, execFile, type ChildProcess } from 'node:child_process'
+import { once as event } from 'node:events'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { freePort, waitFor } from '../support/env.ts'
+import { debianCommand, unpackDebianPrograms, type DebianPrograms } from './debs.ts'
+import { servicesFolder } from './install.ts'
+
+/** Fields of hashes expire from Redis 8 and Valkey 9 on; 7.0 is the oldest server supported. */
+export type RedisVersion = 'redis-7' | 'redis-8' | 'valkey-9'
+export const redisVersions: readonly RedisVersion[] = ['redis-7', 'redis-8', 'valkey-9']
+
+interface Recipe {
+  readonly programs: DebianPrograms
+  readonly name: 'redis' | 'valkey'
+}
+
+const without =
+  /^(perl|libperl|adduser|passwd|dpkg|debconf|init-system|lsb-base|sysvinit|procps|libpam|login)/
+
+/** Debian's unstable suite moves: the version is the one of the day on which it was fetched. */
+const recipes: Readonly<Record<RedisVersion, Recipe>> = {
+  'redis-7': {
+    name: 'redis',
+    programs: { suite: 'bookworm', packages: ['redis-server', 'redis-tools'], without },
+  },
+  'redis-8': {
+    name: 'redis',
+    programs: { suite: 'sid', packages: ['redis-server', 'redis-tools'], without },
+  },
+  'valkey-9': {
+    name: 'valkey',
+    programs: { suite: 'sid', packages: ['valkey-server', 'valkey-tools'], without },
+  },
+}
+
+export interface RedisOptions {
+  /** redis-7 when absent. */
+  readonly version?: RedisVersion
+  /** Server settings, such as `{ maxmemory: '10mb' }`; they win over the defaults. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+export interface RedisServer extends AsyncDisposable {
+  readonly version: RedisVersion
+  readonly host: string
+  readonly port: number
+  /** `redis://127.0.0.1:port`, no user. */
+  readonly url: string
+  /** What redis-cli prints for a command, without its last line end. */
+  cli(...words: readonly string[]): Promise<string>
+  /** The command line of another program of the package: `redis-benchmark`. */
+  program(name: 'benchmark', ...args: readonly string[]): readonly string[]
+  /** SIGKILL, as in a crash. */
+  kill(): Promise<void>
+  /** Starts it again on the same port and data. */
+  start(): Promise<void>
+}
+
+/** Starts a server; throws when its programs cannot be had or it does not come up. Append-only file on. */
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  const version = options.version ?? 'redis-7'
+  const root = join(servicesFolder(), version)
+  await unpackDebianPrograms(root, recipes[version].programs)
+  const server = new Server(root, version, await freePort(), options.settings ?? {})
+  try {
+    await server.start()
+    return server
+  } catch (error) {
+    await server[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** Three masters that share the slots, and no replicas. */
+export async function startRedisCluster(
+  version: RedisVersion = 'redis-7',
+): Promise<{ readonly servers: readonly RedisServer[]; readonly url: string } & AsyncDisposable> {
+  const servers: RedisServer[] = []
+  const stop = async (): Promise<void> => {
+    for (const server of servers) await server[Symbol.asyncDispose]()
+  }
+  try {
+    for (let i = 0; i < 3; i++) {
+      const settings = { 'cluster-enabled': 'yes', 'cluster-node-timeout': '2000' }
+      servers.push(await startRedis({ version, settings }))
+    }
+    const hosts = servers.map(({ host, port }) => `${host}:${port}`)
+    await servers[0]!.cli('--cluster', 'create', ...hosts, '--cluster-yes')
+    for (const server of servers) {
+      await waitFor('the cluster to be whole', async () => {
+        return (await server.cli('cluster', 'info')).includes('cluster_state:ok')
+      })
+    }
+    return { servers, url: `redis://${hosts.join(',')}`, [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+class Server implements RedisServer {
+  readonly version: RedisVersion
+  readonly host = '127.0.0.1'
+  readonly port: number
+  readonly #root: string
+  readonly #dir = mkdtempSync(join(tmpdir(), 'sluice-redis-'))
+  readonly #settings: Readonly<Record<string, string>>
+  readonly #atExit = (): void => this.#dieWithUs()
+  #process: ChildProcess | null = null
+
+  constructor(
+    root: string,
+    version: RedisVersion,
+    port: number,
+    settings: Readonly<Record<string, string>>,
+  ) {
+    this.#root = root
+    this.version = version
+    this.port = port
+    this.#settings = { appendonly: 'yes', save: '', ...settings }
+    process.on('exit', this.#atExit)
+  }
+
+  get url(): string {
+    return `redis://${this.host}:${this.port}`
+  }
+
+  async start(): Promise<void> {
+    const place = { port: String(this.port), bind: this.host, dir: this.#dir, daemonize: 'no' }
+    const options = Object.entries({ ...place, ...this.#settings }).flatMap(([name, value]) => [
+      `--${name}`,
+      ...(value === '' ? [''] : value.split(' ')),
+    ])
+    const log = openSync(join(this.#dir, 'server.log'), 'a')
+    const [command, ...args] = this.#command('server', ...options)
+    // The kernel kills the server when this process dies in whatever way.
+    const words = ['--pdeathsig=KILL', command!, ...args]
+    const child = spawn('setpriv', words, { cwd: this.#dir, stdio: ['ignore', log, log] })
+    closeSync(log)
+    this.#process = child
+    child.once('exit', () => {
+      if (this.#process === child) this.#process = null
+    })
+    await waitFor(`${this.version} to start`, async () => {
+      return this.#process !== child || (await answers(this.port))
+    })
+    if (this.#process !== child)
+      throw new Error(`${this.version} did not start: ${this.#lastLog()}`)
+  }
+
+  async cli(...words: readonly string[]): Promise<string> {
+    const [command, ...args] = this.#command('cli', '-p', String(this.port), ...words)
+    const { stdout } = await promisify(execFile)(command!, args, { maxBuffer: 1 << 28 })
+    return stdout.replace(/\n$/, '')
+  }
+
+  program(name: 'benchmark', ...args: readonly string[]): readonly string[] {
+    return this.#command(name, '-h', this.host, '-p', String(this.port), ...args)
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#process
+    if (child === null) return
+    const exited = event(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+    process.off('exit', this.#atExit)
+    rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  #command(program: 'server' | 'cli' | 'benchmark', ...args: readonly string[]): readonly string[] {
+    const { name } = recipes[this.version]
+    return [...debianCommand(this.#root, `usr/bin/${name}-${program}`), ...args]
+  }
+
+  #lastLog(): string {
+    return readFileSync(join(this.#dir, 'server.log'), 'utf8').slice(-1500)
+  }
+
+  #dieWithUs(): void {
+    this.#process?.kill('SIGKILL')
+    rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+/** Whether the server answers a PING, if only to ask for a password. */
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
+    const done = (answer: boolean): void => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('data', (bytes) => done(!bytes.toString().startsWith('-LOADING')))
+    socket.once('error', () => done(false))
+    socket.once('close', () => done(false))
+  })
+}

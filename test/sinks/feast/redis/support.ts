@@ -1,0 +1,88 @@
+/** The feast sink with a real Redis, for tests: topics of rows in, hashes out. */
+import { systemClock, type SinkContext } from '../../../../core/connector/context.ts'
+import type { Sink, SinkBatch } from '../../../../core/connector/sink.ts'
+import { makeSchema, type Field, type Schema } from '../../../../core/record/schema.ts'
+import { openStore } from '../../../../core/store/open.ts'
+import { feast } from '../../../../sinks/feast/connector.ts'
+import { batchOf, type Row } from '../../../conformance/rows.ts'
+import { step } from '../../../support/schema-step.ts'
+
+export const signal = new AbortController().signal
+
+const silent = (): void => {}
+
+export function testContext(over: Partial<SinkContext> = {}): SinkContext {
+  return {
+    pipeline: 'test',
+    name: 'feats',
+    clock: systemClock,
+    random: () => 0.5,
+    logger: { debug: silent, info: silent, warn: silent, error: silent },
+    metrics: { count: silent, gauge: silent, observe: silent },
+    report: silent,
+    files: openStore,
+    ...over,
+  }
+}
+
+type Config = Readonly<Record<string, unknown>>
+
+/** `views` as in a pipeline file; `target`: beside the URL. */
+export function openFeast(
+  url: string,
+  views: Config,
+  {
+    target = {},
+    sink = {},
+    ctx = {},
+    topics = [],
+  }: {
+    readonly target?: Config
+    readonly sink?: Config
+    readonly ctx?: Partial<SinkContext>
+    readonly topics?: readonly string[]
+  } = {},
+): Promise<Sink> {
+  const config = feast.config.parse({
+    project: 'shop',
+    target: { type: 'redis', url, ...target },
+    views,
+    ...sink,
+  })
+  return feast.open(
+    config,
+    topics.map((name) => ({ name, schema: null })),
+    testContext(ctx),
+  )
+}
+
+export function schemaOf(
+  fields: Readonly<Record<string, Field['type']['kind'] | Field['type']>>,
+  key: readonly string[],
+  changelog: Schema['changelog'] = 'upsert',
+): Schema {
+  const names = Object.keys(fields)
+  return makeSchema(
+    names.map((name) => {
+      const type = fields[name]!
+      const logical = typeof type === 'string' ? ({ kind: type } as Field['type']) : type
+      return { name, type: logical, nullable: !key.includes(name) }
+    }),
+    key.map((name) => names.indexOf(name)),
+    changelog,
+  )
+}
+
+export function sinkBatch(
+  topic: string,
+  schema: Schema,
+  rows: readonly Row[],
+  { offset = 0, origin = 'live' }: { offset?: number; origin?: SinkBatch['origin'] } = {},
+): SinkBatch {
+  const batch = batchOf(schema, rows)
+  return { id: `${topic}:${offset}`, topic, batch, offset, attempt: 1, origin: origin ?? 'live' }
+}
+
+export async function evolve(sink: Sink, topic: string, schema: Schema): Promise<void> {
+  await sink.evolve(topic, step(null, schema), signal)
+}
