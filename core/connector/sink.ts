@@ -6,6 +6,7 @@ import type { SchemaChange } from '../record/schema-change.ts'
 import type { SinkContext } from './context.ts'
 import type { FeatureTools } from './feature-tools.ts'
 import type { Problem } from './problem.ts'
+import type { RowWait, Timers, WaitedBefore, WaitingPlaces } from './waiting.ts'
 
 export interface SinkConnector<C> {
   readonly kind: string
@@ -108,6 +109,10 @@ export interface Sink extends AsyncDisposable {
     at: { readonly id: string; readonly offset: number },
     signal: AbortSignal,
   ): Promise<void>
+  /** Of rows that wait: ms until one of the group may be tried; 0 = now. Now, when absent. */
+  readyMs?(group: string): number
+  /** Wake those that wait; without them the caller keeps timers of its own. The sink disposes of them. */
+  readonly timers?: Timers
 }
 
 export interface SinkBatch {
@@ -117,6 +122,11 @@ export interface SinkBatch {
   readonly batch: Batch
   /** Offset in the topic of the first row; row i has `offset + i`. Strictly increasing per topic, for ever. */
   readonly offset: number
+  /**
+   * Where a delivery goes in several batches, because rows between them were set aside: the offset after
+   * its last one. Rows up to there may be in the target from before a restart, beyond this batch.
+   */
+  readonly upTo?: number
   /** 1 on the first attempt of this process. */
   readonly attempt: number
   /**
@@ -125,10 +135,16 @@ export interface SinkBatch {
    * an offset that it has them already, nor let them take the place of newer ones.
    */
   readonly origin?: 'live' | 'retry' | 'replay'
+  /** Where rows may be set aside to wait; absent where they may not. See waiting.ts. */
+  readonly waiting?: WaitingPlaces
+  /** These rows waited, and are due now. */
+  readonly waited?: WaitedBefore
 }
 
 export interface SinkResult {
   readonly rejected: readonly RowProblem[]
+  /** Rows to be sent again later, only as many as there were places for. */
+  readonly waiting?: readonly RowWait[]
   /**
    * What is worth remembering of this delivery (attempts, answers, times), one append row each: it
    * becomes the topic `<sink>.deliveries` in the commit that moves the cursor.

@@ -111,7 +111,8 @@ export class Sender {
     for (const [index, piece] of pieces.entries()) {
       const startMs = clock.nowMs()
       const offset = from + piece.row
-      const sent = { id: piece.id, topic, batch: piece.batch, offset, attempt }
+      const whole = pieces.length === 1 ? {} : { upTo: deliveryEnd(delivery) }
+      const sent = { id: piece.id, topic, batch: piece.batch, offset, ...whole, attempt }
       const writing = this.#sink.write(
         again === undefined ? sent : { ...sent, origin: again.origin },
         signal,

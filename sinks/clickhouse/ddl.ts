@@ -72,6 +72,24 @@ export function alterTable(database: string, table: string, changes: readonly Ch
   return `ALTER TABLE ${qualified(database, table)} ${actions.join(', ')}`
 }
 
+export function renameColumn(database: string, table: string, from: string, to: string): string {
+  const names = `${quoteIdentifier(from)} TO ${quoteIdentifier(to)}`
+  return `ALTER TABLE ${qualified(database, table)} RENAME COLUMN IF EXISTS ${names}`
+}
+
+export function dropColumn(database: string, table: string, column: string): string {
+  return `ALTER TABLE ${qualified(database, table)} DROP COLUMN IF EXISTS ${quoteIdentifier(column)}`
+}
+
+export function modifyColumn(
+  database: string,
+  table: string,
+  column: string,
+  type: string,
+): string {
+  return `ALTER TABLE ${qualified(database, table)} MODIFY COLUMN ${quoteIdentifier(column)} ${type}`
+}
+
 /** The rows as they are now, without Sluice's columns; columns that the source dropped stay in it. */
 export function createLiveView(
   database: string,

@@ -1,29 +1,22 @@
 /**
- * Makes a topic's table and view fit its schema: creates, adds columns, widens them. Nothing is ever
- * dropped or renamed: a column that the source no longer has stays and is filled with NULL or its
- * default. Idempotent, each statement by itself, so that a crash between two of them does no harm.
+ * Makes a topic's table and view fit its schema: creates, adds columns, widens them; renames, drops and
+ * narrows what was agreed to, and nothing else (agreed.ts). A column that is not in the schema stays and
+ * is filled with NULL or its default. Idempotent, each statement by itself, so that a crash between two
+ * of them does no harm.
  */
-import type { Context } from '../../core/connector/context.ts'
+import type { SchemaStep } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
-import type { Schema } from '../../core/record/schema.ts'
-import type { ClickHouseServer } from './client.ts'
-import type { ClickHouseConfig } from './config.ts'
+import { followAgreed } from './agreed.ts'
 import { alterTable, createLiveView, createTable } from './ddl.ts'
 import { describeTable, type TableDescription } from './describe.ts'
 import { servicePrefix, type TablePlan } from './plan.ts'
-import { changesFor, ddlForbidden } from './shape.ts'
+import { runDdl, type Evolution } from './run-ddl.ts'
+import { changesFor } from './shape.ts'
 import { liveView } from './tables.ts'
-
-export interface Evolution {
-  readonly server: ClickHouseServer
-  readonly config: ClickHouseConfig
-  readonly ctx: Context
-  readonly signal: AbortSignal
-}
 
 export async function evolveTable(
   plan: TablePlan,
-  from: Schema | null,
+  { from, agreed }: SchemaStep,
   evolution: Evolution,
 ): Promise<void> {
   const { server, signal, ctx } = evolution
@@ -38,6 +31,9 @@ export async function evolveTable(
         message: `Table ${plan.table} is not there after it was created.`,
       })
     }
+  }
+  if (await followAgreed(plan, table, agreed, evolution)) {
+    table = (await describeTable(server, plan.table, signal)) ?? table
   }
   const changes = changesFor(database, plan, table)
   if (changes.length > 0) {
@@ -78,14 +74,4 @@ async function evolveView(
   const columns = wanted.map((column) => column.name)
   const statement = createLiveView(server.database, plan.table, columns)
   await runDdl(evolution, plan, `Create view ${name}`, statement)
-}
-
-async function runDdl(
-  { server, config, signal }: Evolution,
-  plan: TablePlan,
-  what: string,
-  statement: string,
-): Promise<void> {
-  if (!config.create_tables) throw ddlForbidden(plan.topic, statement)
-  await server.command(what, statement, { signal })
 }

@@ -19,20 +19,27 @@ import { orderColumn, type TablePlan } from './plan.ts'
 export async function rowsPresent(
   server: ClickHouseServer,
   plan: TablePlan,
-  { batch, offset, origin = 'live' }: SinkBatch,
+  { batch, offset, upTo, origin = 'live' }: SinkBatch,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const { name, base } = orderColumn(plan.mode)
   const column = quoteIdentifier(name)
-  // Beyond the newest batch there is nothing of ours, so that whatever is found there is not ours.
-  const until = origin === 'live' ? '' : `AND ${column} < {to:UInt64}`
+  // Beyond the newest delivery there is nothing of ours, so that whatever is found there is not ours.
+  const beyond = upTo === undefined ? '' : ` OR ${column} >= {upTo:UInt64}`
+  const until =
+    origin === 'live' && upTo === undefined ? '' : `AND (${column} < {to:UInt64}${beyond})`
   const found = await server.query<{ at: string; us: string }>(
     `Look for rows in ${plan.table}`,
     `SELECT ${column} AS at, toUnixTimestamp64Micro(\`_sluice_ts\`) AS us
      FROM ${qualified(server.database, plan.table)} WHERE ${column} >= {from:UInt64} ${until}
      LIMIT {limit:UInt64}`,
     {
-      params: { from: offset + base, to: offset + base + batch.rows, limit: batch.rows + 1 },
+      params: {
+        from: offset + base,
+        to: offset + base + batch.rows,
+        upTo: (upTo ?? 0) + base,
+        limit: batch.rows + 1,
+      },
       signal,
     },
   )

@@ -108,7 +108,7 @@ function plainItems(text: string): ReadonlySet<string> {
   return items.add(item.trim())
 }
 
-function unfit(database: string, plan: TablePlan, why: string): SluiceError {
+export function unfit(database: string, plan: TablePlan, why: string): SluiceError {
   const old = qualified(database, plan.table)
   const kept = qualified(database, `${plan.table}_before`)
   return new SluiceError('sink.clickhouse.table_shape', {

@@ -49,9 +49,9 @@ export class ClickHouseSink implements Sink {
     this.#names = new TableNames(config.tables)
   }
 
-  async evolve(topic: string, { from, to }: SchemaStep, signal: AbortSignal): Promise<void> {
-    const plan = planTable(topic, this.#names.tableOf(topic), to, this.#config)
-    await evolveTable(plan, from, {
+  async evolve(topic: string, step: SchemaStep, signal: AbortSignal): Promise<void> {
+    const plan = planTable(topic, this.#names.tableOf(topic), step.to, this.#config)
+    await evolveTable(plan, step, {
       server: this.#server,
       config: this.#config,
       ctx: this.#ctx,

@@ -139,7 +139,7 @@ function widensPlain(from: string, to: string): boolean {
 }
 
 /** LowCardinality only changes how a column is stored. */
-function unwrap(type: string): { readonly name: string; readonly nullable: boolean } {
+export function unwrap(type: string): { readonly name: string; readonly nullable: boolean } {
   const name = /^LowCardinality\((.*)\)$/.exec(type)?.[1] ?? type
   const inner = /^Nullable\((.*)\)$/.exec(name)?.[1]
   return { name: inner ?? name, nullable: inner !== undefined }

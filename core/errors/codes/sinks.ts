@@ -158,6 +158,13 @@ export const sinkCodes = {
       'The table of a topic has another engine, sorting key or column type than its rows need, and no ALTER that keeps every value changes that.',
     remedy: 'Rename the table, so that a new one is made, or name another one under `tables`.',
   },
+  'sink.clickhouse.values_lost': {
+    fault: 'config',
+    cause:
+      'A column is to be made narrower (`narrow: apply`), and holds values that the narrower type does not: ClickHouse would change them without a word.',
+    remedy:
+      'Correct or delete the rows concerned, or keep the wider column: on_schema_change: { narrow: keep }.',
+  },
   'sink.clickhouse.table_name': {
     fault: 'config',
     cause: 'Two topics, or a topic and something else in the database, need one name.',

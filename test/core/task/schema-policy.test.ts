@@ -34,8 +34,8 @@ function rows(
   ...given: readonly Readonly<Record<string, Value>>[]
 ): LogEntry {
   const list = Object.entries(fields).map(([name, type], i): Field => {
-    const strict = Array.isArray(type)
-    return { name, type: strict ? type[0] : type, nullable: i > 0 && !strict } as Field
+    const strict = !('kind' in type)
+    return { name, type: strict ? type[0] : type, nullable: i > 0 && !strict }
   })
   const schema = makeSchema(list, [0], 'upsert')
   return {

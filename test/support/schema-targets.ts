@@ -1,0 +1,94 @@
+/** The targets that docs/schema-changes.md is tested on: how each is opened, and what a reader sees. */
+import type { SinkConnector } from '../../core/connector/sink.ts'
+import { clickhouse } from '../../sinks/clickhouse/connector.ts'
+import { webhook } from '../../sinks/webhook/connector.ts'
+import { startClickHouse } from '../services/clickhouse.ts'
+import { startReceiver } from '../services/webhook-receiver.ts'
+import type { SeenRows } from './schema-cases.ts'
+import { TableTarget } from './table-sink.ts'
+
+export interface SchemaTarget extends AsyncDisposable {
+  readonly connector: SinkConnector<unknown>
+  readonly config: unknown
+  /** What a reader sees of a topic now, as `SeenRows` says. */
+  rows(topic: string): Promise<SeenRows>
+  /** Columns as a reader finds them: of the table, or of the last thing that was sent. */
+  columns(topic: string): Promise<readonly string[]>
+}
+
+/** By sink type; `table` is a target with columns that keeps no history (test/support/table-sink.ts). */
+export const schemaTargets: Readonly<Record<string, () => Promise<SchemaTarget>>> = {
+  table: tableTarget,
+  webhook: webhookTarget,
+  clickhouse: clickhouseTarget,
+}
+
+async function tableTarget(): Promise<SchemaTarget> {
+  const target = new TableTarget()
+  return {
+    connector: target.connector,
+    config: {},
+    rows: async (topic) => byKey([...target.table(topic).rows.values()]),
+    columns: async (topic) => target.table(topic).columns.map(({ name }) => name),
+    async [Symbol.asyncDispose]() {},
+  }
+}
+
+const secret = `whsec_${Buffer.alloc(32, 5).toString('base64')}`
+
+async function webhookTarget(): Promise<SchemaTarget> {
+  const receiver = await startReceiver({ secret })
+  const events = (topic: string) =>
+    receiver.taken.map(({ event }) => event).filter((event) => event.topic === topic)
+  return {
+    connector: webhook as SinkConnector<unknown>,
+    config: webhook.config.parse({
+      url: receiver.url,
+      secret,
+      allow_http: true,
+      allow_private: true,
+    }),
+    rows: async (topic) => {
+      const rows = new Map<string, Readonly<Record<string, unknown>>>()
+      for (const { op, data } of events(topic)) {
+        if (op === 'truncate') rows.clear()
+        else if (data !== null && op !== 'delete') rows.set(String(data['k']), data)
+      }
+      return byKey([...rows.values()])
+    },
+    columns: async (topic) => Object.keys(events(topic).at(-1)?.data ?? {}),
+    [Symbol.asyncDispose]: () => receiver[Symbol.asyncDispose](),
+  }
+}
+
+async function clickhouseTarget(): Promise<SchemaTarget> {
+  const server = await startClickHouse()
+  const table = (topic: string): string => topic.slice(topic.indexOf('.') + 1)
+  return {
+    connector: clickhouse as SinkConnector<unknown>,
+    config: clickhouse.config.parse({ url: server.url }),
+    rows: async (topic) => byKey(await server.query(`SELECT * FROM ${table(topic)}_live`)),
+    columns: async (topic) => {
+      const found = await server.query(
+        `SELECT name FROM system.columns WHERE database = currentDatabase() AND table = '${table(topic)}'`,
+      )
+      return found.map(({ name }) => String(name))
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+function byKey(rows: readonly Readonly<Record<string, unknown>>[]): SeenRows {
+  return Object.fromEntries(
+    rows.map((row) => [
+      String(row['k']),
+      Object.fromEntries(
+        Object.entries(row).map(([name, value]) => [name, value === null ? null : textOf(value)]),
+      ),
+    ]),
+  )
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
