@@ -4,5 +4,6 @@ import type { SinkConnector } from '../core/connector/sink.ts'
 export const sinks: Readonly<Record<string, () => Promise<SinkConnector<unknown>>>> = {
   clickhouse: async () => (await import('./clickhouse/connector.ts')).clickhouse,
   feast: async () => (await import('./feast/connector.ts')).feast,
+  redis: async () => (await import('./redis/connector.ts')).redis,
   webhook: async () => (await import('./webhook/connector.ts')).webhook,
 }

@@ -1,0 +1,252 @@
+/**
+ * RedisSink: each row one Redis key, the newest row by the order of the log. Of a batch only the last row
+ * of each key goes out; whether it is newer than what is there the server decides (script.ts).
+ */
+import type { Batch } from '../../core/record/batch.ts'
+import type { SinkContext } from '../../core/connector/context.ts'
+import { RedisLink } from '../../core/connector/redis.ts'
+import {
+  runCalls,
+  redisScript,
+  type RedisCall,
+  type RedisScript,
+} from '../../core/connector/redis-calls.ts'
+import { redisError } from '../../core/connector/redis-errors.ts'
+import type {
+  RowProblem,
+  SchemaStep,
+  Sink,
+  SinkBatch,
+  SinkResult,
+} from '../../core/connector/sink.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+import { failpoint } from '../../core/errors/failpoint.ts'
+import { isNull } from '../../core/record/column.ts'
+import { jsonRows } from '../../core/record/json.ts'
+import type { RedisConfig } from './config.ts'
+import {
+  coversKey,
+  keyMaker,
+  parseTemplate,
+  scanPattern,
+  tellsTopics,
+  tombstoneKey,
+  unknownColumns,
+  type KeyTemplate,
+} from './key.ts'
+import { deleteScript, markName, truncateScript, writeScript } from './script.ts'
+import { exactJson, textColumns } from './values.ts'
+
+/** Keys that SCAN looks at a time. */
+const scanCount = 1000
+
+export class RedisSink implements Sink {
+  readonly #config: RedisConfig
+  readonly #ctx: SinkContext
+  readonly #link: RedisLink
+  readonly #parts: KeyTemplate
+  readonly #write: RedisScript
+  readonly #delete: RedisScript
+  readonly #truncate: RedisScript
+  /** By topic, the offset of its last truncate. */
+  readonly #floors = new Map<string, number>()
+
+  /** Connects to nothing yet. Throws `redis.url`. */
+  constructor(config: RedisConfig, ctx: SinkContext) {
+    this.#config = config
+    this.#ctx = ctx
+    this.#link = openLink(config)
+    this.#parts = partsOf(config)
+    this.#write = redisScript(writeScript(config.format))
+    this.#delete = redisScript(deleteScript(config.format))
+    this.#truncate = redisScript(truncateScript(config.format))
+  }
+
+  async evolve(topic: string, { to }: SchemaStep, signal: AbortSignal): Promise<void> {
+    const keyFields = to.key.map((index) => to.fields[index]!.name)
+    const unknown = unknownColumns(this.#parts, keyFields)
+    if (unknown.length > 0) {
+      throw wrong(
+        topic,
+        `key names ${unknown.join(', ')}, which its key (${keyFields.join(', ')}) has not`,
+      )
+    }
+    if (keyFields.length > 0 && !coversKey(this.#parts, keyFields)) {
+      throw wrong(topic, 'rows of different keys would have the same Redis key: add {key}')
+    }
+    if (keyFields.length === 0 && !coversKey(this.#parts, [''])) {
+      throw wrong(topic, 'its rows have no key: use {key}, which is their offset then')
+    }
+    const other = [...this.#floors.keys()].find((known) => known !== topic)
+    if (other !== undefined && !tellsTopics(this.#parts)) {
+      throw wrong(topic, `its rows could have the keys of ${other}: add {topic} to key`)
+    }
+    if (to.fields.some(({ name }) => name === markName)) {
+      throw wrong(topic, `its column ${markName} has the name under which Sluice keeps offsets`)
+    }
+    await this.#link.ready(signal)
+    for (const master of this.#link.masters) {
+      for (const { text } of [this.#write, this.#delete]) {
+        await this.#link.settled(master.script('LOAD', text), signal)
+      }
+    }
+    const floor = await this.#link.settled(this.#link.client.get(this.#floorKey(topic)), signal)
+    this.#floors.set(topic, Number(floor ?? 0))
+  }
+
+  async write(sent: SinkBatch, signal: AbortSignal): Promise<SinkResult> {
+    signal.throwIfAborted()
+    if (sent.batch.rows === 0) return { rejected: [] }
+    const rows = newestRows(sent, this.#parts)
+    const live = sent.origin === undefined || sent.origin === 'live'
+    const floor = live ? 0 : (this.#floors.get(sent.topic) ?? 0)
+    const rejected: RowProblem[] = []
+    const reject = (row: number, code: RowProblem['code'], message: string): void => {
+      rejected.push({ row, code, message, attempts: sent.attempt })
+    }
+    const callRows: number[] = []
+    failpoint('sink.redis.before_write')
+    const calls = this.#calls(sent, rows, { floor, reject, callRows })
+    for (const { index, error } of await runCalls(this.#link, calls, signal)) {
+      const { code, message } = redisError(this.#link.where, error)
+      reject(callRows[index]!, code, message)
+    }
+    failpoint('sink.redis.after_write')
+    return { rejected: rejected.sort((a, b) => a.row - b.row) }
+  }
+
+  /** Also remembers the offset: rows from before it that are replayed later are void. */
+  async truncate(
+    topic: string,
+    { offset }: { readonly offset: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#link.ready(signal)
+    const floor = Math.max(offset, this.#floors.get(topic) ?? 0)
+    await this.#link.settled(this.#link.client.set(this.#floorKey(topic), String(floor)), signal)
+    this.#floors.set(topic, floor)
+    const match = scanPattern(this.#parts, topic)
+    for (const master of this.#link.masters) {
+      let cursor = '0'
+      do {
+        const [next, keys] = await this.#link.settled(
+          master.scan(cursor, 'MATCH', match, 'COUNT', scanCount),
+          signal,
+        )
+        await runCalls(
+          this.#link,
+          keys.map((key) => ({ script: this.#truncate, keys: [key], args: [String(offset)] })),
+          signal,
+        )
+        cursor = next
+      } while (cursor !== '0')
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#link[Symbol.asyncDispose]()
+  }
+
+  *#calls(
+    { topic, batch, offset }: SinkBatch,
+    rows: ReadonlyMap<string, number>,
+    round: Round,
+  ): Generator<RedisCall> {
+    const { ttl, tombstones, on_delete: onDelete } = this.#config
+    const argsOf = this.#config.format === 'hash' ? hashArgs(batch) : jsonArgs(batch, offset)
+    for (const [key, row] of rows) {
+      if (offset + row < round.floor) continue
+      const keys = [key, tombstoneKey(key)]
+      const at = String(offset + row)
+      if (batch.weights[row]! < 0) {
+        if (onDelete === 'keep') continue
+        round.callRows.push(row)
+        yield { script: this.#delete, keys, args: [at, String(tombstones)] }
+        continue
+      }
+      const args = argsOf(row)
+      if (args === null) {
+        round.reject(row, 'sink.redis.not_text', `${topic}: a text of the row is not valid UTF-8`)
+        continue
+      }
+      round.callRows.push(row)
+      const ttlText = ttl === undefined ? '' : String(ttl)
+      yield { script: this.#write, keys, args: [at, ttlText, ...args] }
+    }
+  }
+
+  #floorKey(topic: string): string {
+    return `_sluice:truncated:${this.#ctx.pipeline}:${this.#ctx.name}:${topic}`
+  }
+}
+
+interface Round {
+  /** Rows before this offset are void. */
+  readonly floor: number
+  readonly reject: (row: number, code: RowProblem['code'], message: string) => void
+  /** Row of each call. */
+  readonly callRows: number[]
+}
+
+export function openLink(config: RedisConfig): RedisLink {
+  return new RedisLink({
+    url: config.url,
+    cluster: config.cluster,
+    timeoutMs: config.timeout,
+    ...(config.sentinel === undefined ? {} : { sentinel: config.sentinel }),
+    ...(config.ca === undefined ? {} : { ca: config.ca }),
+  })
+}
+
+function partsOf({ key }: RedisConfig): KeyTemplate {
+  const parts = parseTemplate(key)
+  if (typeof parts !== 'string') return parts
+  throw new SluiceError('internal.bug', { message: `the key template was not judged: ${parts}` })
+}
+
+/** The last row of each key: the new image of an update comes after the old one. */
+function newestRows(
+  { topic, batch, offset }: SinkBatch,
+  parts: KeyTemplate,
+): ReadonlyMap<string, number> {
+  const keyOf = keyMaker(parts, topic, batch, offset)
+  const newest = new Map<string, number>()
+  for (let row = 0; row < batch.rows; row++) newest.set(keyOf(row), row)
+  return newest
+}
+
+type ArgsOf = (row: number) => (string | Buffer)[] | null
+
+function hashArgs(batch: Batch): ArgsOf {
+  const { fields } = batch.schema
+  const names = fields.map(({ name }) => name)
+  const values = textColumns(
+    batch,
+    fields.map((_, index) => index),
+  )
+  return (row) => {
+    const args: (string | Buffer)[] = []
+    for (let i = 0; i < names.length; i++) {
+      if (!isNull(batch.columns[i]!, row)) args.push(names[i]!, values[i]!(row))
+    }
+    return args
+  }
+}
+
+function jsonArgs(batch: Batch, offset: number): ArgsOf {
+  const jsonOf = jsonRows(batch, undefined, exactJson)
+  return (row) => {
+    try {
+      const text = jsonOf(row)
+      const comma = text === '{}' ? '' : ','
+      return [`${text.slice(0, -1)}${comma}"${markName}":${offset + row}}`]
+    } catch (thrown) {
+      if (thrown instanceof TypeError) return null
+      throw thrown
+    }
+  }
+}
+
+function wrong(topic: string, what: string): SluiceError {
+  return new SluiceError('sink.redis.key', { message: `Topic ${topic}: ${what}.` })
+}

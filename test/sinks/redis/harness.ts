@@ -1,0 +1,80 @@
+/** What the tests of the Redis sink share: a real server behind a proxy, and the rows as a reader sees them. */
+import { Redis } from 'ioredis'
+import type { SinkContext } from '../../../core/connector/context.ts'
+import type { Sink } from '../../../core/connector/sink.ts'
+import { redis } from '../../../sinks/redis/connector.ts'
+import type { SinkHarness } from '../../conformance/sink.ts'
+import { startRedis, type RedisServer, type RedisVersion } from '../../services/redis.ts'
+import { startTcpProxy } from '../../services/tcp-proxy.ts'
+import { testContext } from '../clickhouse/harness.ts'
+
+export type RedisInput = Parameters<typeof redis.config.parse>[0]
+
+export function openSink(
+  url: string,
+  more: Record<string, unknown> = {},
+  ctx: SinkContext = testContext(),
+): Promise<Sink> {
+  return redis.open(redis.config.parse({ url, timeout: '2s', ...more }), [], ctx)
+}
+
+/** Rows by key, without the field of offsets. */
+export async function rowsOf(
+  server: RedisServer,
+  prefix: string,
+  format: 'hash' | 'json' = 'hash',
+): Promise<Map<string, Record<string, string>>> {
+  const client = new Redis(server.url)
+  try {
+    const keys = (await client.keys('*')).filter(
+      (key) => key.startsWith(prefix) && !key.endsWith(':_sluice'),
+    )
+    const rows = new Map<string, Record<string, string>>()
+    for (const key of keys.sort()) {
+      const { _sluice: _, ...row } =
+        format === 'hash'
+          ? await client.hgetall(key)
+          : (JSON.parse((await client.get(key)) ?? '{}') as Record<string, string>)
+      rows.set(key, row)
+    }
+    return rows
+  } finally {
+    client.disconnect()
+  }
+}
+
+/** The conformance suite's harness. Its rows have a key `n` and a text `v`. */
+export async function startHarness(
+  version: RedisVersion,
+  more: Record<string, unknown> = {},
+): Promise<SinkHarness & AsyncDisposable> {
+  const server = await startRedis({ version })
+  const proxy = await startTcpProxy(server.port)
+  const url = `redis://127.0.0.1:${proxy.port}`
+  return {
+    open: () => openSink(url, more),
+    delivered: async (topic) => {
+      const prefix = `${topic.replace(/[%{}:]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)}:`
+      const found = await rowsOf(server, prefix)
+      return [...found.values()].map((row) => ({ v: null, ...row }))
+    },
+    loseNextAnswer: async () => {
+      proxy.passBytes = 0
+      setTimeout(() => {
+        proxy.cut()
+        proxy.passBytes = Infinity
+      }, 300)
+    },
+    stallNextAnswer: async () => {
+      proxy.stall()
+      return {
+        release: async () => proxy.resume(),
+      }
+    },
+    truncates: true,
+    [Symbol.asyncDispose]: async () => {
+      await proxy[Symbol.asyncDispose]()
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,244 @@
+/** The Redis sink's own promises against a real server. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Redis } from 'ioredis'
+import { SluiceError } from '../../../core/errors/error.ts'
+import { makeSchema, type Field, type Schema } from '../../../core/record/schema.ts'
+import { redis as connector } from '../../../sinks/redis/connector.ts'
+import { batchOf, type Row, type Value } from '../../conformance/rows.ts'
+import { startRedis, startRedisCluster, type RedisServer } from '../../services/redis.ts'
+import { missingService } from '../../support/env.ts'
+import { step } from '../../support/schema-step.ts'
+import { openSink, rowsOf } from './harness.ts'
+
+const signal = new AbortController().signal
+let server: RedisServer
+let missing: unknown = null
+before(async () => {
+  try {
+    server = await startRedis()
+  } catch (error) {
+    missing = error
+  }
+})
+after(() => server?.[Symbol.asyncDispose]())
+
+function it(name: string, body: () => Promise<void>): void {
+  void test(name, async (t) => {
+    if (missing !== null) return missingService(t, 'Redis', missing)
+    await server.cli('flushall')
+    await body()
+  })
+}
+
+const field = (name: string, type: Field['type'], nullable = true): Field => ({
+  name,
+  type,
+  nullable,
+})
+const users = makeSchema(
+  [field('id', { kind: 'int64' }, false), field('name', { kind: 'text' })],
+  [0],
+  'upsert',
+)
+
+interface Sent {
+  readonly topic?: string
+  readonly schema?: Schema
+  readonly offset?: number
+  readonly origin?: 'live' | 'retry' | 'replay'
+}
+
+async function send(
+  sink: Awaited<ReturnType<typeof openSink>>,
+  rows: readonly Row[],
+  { topic = 'shop.users', schema = users, offset = 0, origin = 'live' }: Sent = {},
+) {
+  await sink.evolve(topic, step(null, schema), signal)
+  const batch = batchOf(schema, rows)
+  return sink.write({ id: `${topic}-${offset}`, topic, batch, offset, attempt: 1, origin }, signal)
+}
+
+const set = (id: number, name: string | null): Row => ({ values: { id, name } })
+const gone = (id: number): Row => ({ weight: -1, op: 'delete', values: { id } })
+
+it('every type is exact (invariant 9)', async () => {
+  const values: readonly (readonly [string, Field['type'], Value, string])[] = [
+    ['big', { kind: 'int64' }, 9_223_372_036_854_775_807n, '9223372036854775807'],
+    ['huge', { kind: 'uint64' }, 18_446_744_073_709_551_615n, '18446744073709551615'],
+    [
+      'money',
+      { kind: 'decimal', precision: 30, scale: 4 },
+      '-12345678901234567890.1234',
+      '-12345678901234567890.1234',
+    ],
+    ['ok', { kind: 'bool' }, true, 'true'],
+    ['ratio', { kind: 'float64' }, 0.1, '0.1'],
+    ['at', { kind: 'timestamptz' }, 1_767_225_600_123_456, '2026-01-01T00:00:00.123456Z'],
+    ['day', { kind: 'date' }, 20_454, '2026-01-01'],
+    [
+      'who',
+      { kind: 'uuid' },
+      '00112233-4455-6677-8899-aabbccddeeff',
+      '00112233-4455-6677-8899-aabbccddeeff',
+    ],
+    ['doc', { kind: 'json' }, '{"a": 1}', '{"a": 1}'],
+    ['tags', { kind: 'list', element: { kind: 'text' } }, ['a', '"'], '["a","\\""]'],
+    ['word', { kind: 'text' }, '"quoted" \u0000 é', '"quoted" \u0000 é'],
+  ]
+  const schema = makeSchema(
+    [field('id', { kind: 'int64' }, false), ...values.map(([name, type]) => field(name, type))],
+    [0],
+    'upsert',
+  )
+  const row = {
+    values: { id: 1, ...Object.fromEntries(values.map(([name, , value]) => [name, value])) },
+  }
+  await using sink = await openSink(server.url)
+  await send(sink, [row], { schema })
+  const found = (await rowsOf(server, 'shop.users:')).get('shop.users:1')
+  assert.deepEqual(found, {
+    id: '1',
+    ...Object.fromEntries(values.map(([name, , , text]) => [name, text])),
+  })
+})
+
+for (const format of ['hash', 'json'] as const) {
+  it(`${format}: the newest wins by the order of the log, also against replays (invariant 6)`, async () => {
+    await using sink = await openSink(server.url, { format })
+    await send(sink, [set(1, 'a'), set(2, 'b'), set(1, 'c'), gone(3)], { offset: 10 })
+    await send(sink, [set(2, null), gone(1)], { offset: 14 })
+    // What lay before, once more and out of order.
+    const replay = { origin: 'replay' } as const
+    await send(sink, [set(1, 'old'), set(2, 'old')], { ...replay, offset: 8 })
+    await send(sink, [set(3, 'old')], { ...replay, offset: 5 })
+    await send(sink, [set(2, null), gone(1)], { ...replay, offset: 14 })
+    const found = await rowsOf(server, 'shop.users:', format)
+    const two = format === 'hash' ? { id: '2' } : { id: 2, name: null }
+    assert.deepEqual([...found], [['shop.users:2', two]])
+    await send(sink, [set(1, 'again')], { offset: 16 })
+    assert.equal(
+      (await rowsOf(server, 'shop.users:', format)).get('shop.users:1')?.['name'],
+      'again',
+    )
+  })
+
+  it(`${format}: a truncate takes the rows before it, and they do not come back`, async () => {
+    await using sink = await openSink(server.url, { format })
+    await send(sink, [set(1, 'a'), set(2, 'b')])
+    await send(sink, [set(2, 'c')], { offset: 6 })
+    await send(sink, [set(9, 'other')], { topic: 'shop.users_2' })
+    await sink.truncate('shop.users', { id: 't', offset: 5 }, signal)
+    await send(sink, [set(1, 'a')], { origin: 'replay' })
+    assert.deepEqual(
+      [...(await rowsOf(server, 'shop.', format)).keys()],
+      ['shop.users:2', 'shop.users_2:9'],
+    )
+  })
+}
+
+it('a key that holds something else is one refused row, and its neighbours are written', async () => {
+  await using sink = await openSink(server.url)
+  await server.cli('set', 'shop.users:2', 'mine')
+  const { rejected } = await send(sink, [set(1, 'a'), set(2, 'b'), set(3, 'c')])
+  assert.deepEqual(
+    rejected.map(({ row, code }) => [row, code]),
+    [[1, 'redis.wrong_type']],
+  )
+  await server.cli('del', 'shop.users:2')
+  assert.equal((await rowsOf(server, 'shop.users:')).size, 2)
+})
+
+it('rows live as long as ttl says, and deletions are remembered for a while', async () => {
+  await using sink = await openSink(server.url, { ttl: '1h', tombstones: '2h' })
+  await send(sink, [set(1, 'a'), gone(2)])
+  const client = new Redis(server.url)
+  const left = await client.pttl('shop.users:1')
+  const remembered = await client.pttl('{shop.users:2}:_sluice')
+  client.disconnect()
+  assert.ok(left > 3_500_000 && left <= 3_600_000, String(left))
+  assert.ok(remembered > 7_100_000 && remembered <= 7_200_000, String(remembered))
+})
+
+it('keys of one’s own, of several fields, and those that would collide are refused', async () => {
+  const pair = makeSchema(
+    [field('a', { kind: 'text' }, false), field('b', { kind: 'text' }, false)],
+    [0, 1],
+    'upsert',
+  )
+  const rows = [{ values: { a: 'x:y', b: 'z' } }, { values: { a: 'x', b: 'y:z' } }]
+  await using sink = await openSink(server.url)
+  await send(sink, rows, { schema: pair, topic: 't' })
+  await using own = await openSink(server.url, { key: 'u/{{{b}}}/{a}' })
+  await send(own, rows, { schema: pair, topic: 't' })
+  assert.deepEqual(
+    [...(await rowsOf(server, '')).keys()],
+    ['t:x%3Ay:z', 't:x:y%3Az', 'u/{y%3Az}/x', 'u/{z}/x%3Ay'],
+  )
+  await using partial = await openSink(server.url, { key: 'u/{a}' })
+  await assert.rejects(
+    send(partial, rows, { schema: pair, topic: 't' }),
+    (error) =>
+      error instanceof SluiceError && error.code === 'sink.redis.key' && error.fault === 'config',
+  )
+  for (const key of ['{key}', 'all', 'a{key', 'a{}']) {
+    assert.equal(connector.config.safeParse({ url: server.url, key }).success, false, key)
+  }
+})
+
+it('a server that is full or restarts is waited for, a wrong password is a question', async () => {
+  await using full = await startRedis({
+    settings: { maxmemory: '3mb', 'maxmemory-policy': 'noeviction' },
+  })
+  await using sink = await openSink(full.url)
+  const rows = Array.from({ length: 3000 }, (_, i) => set(i, 'x'.repeat(2000)))
+  const isTransient = (code: string) => (error: unknown) =>
+    error instanceof SluiceError && error.code === code && error.fault === 'transient'
+  await assert.rejects(send(sink, rows), isTransient('redis.memory'))
+  await full.cli('config', 'set', 'maxmemory', '100mb')
+  assert.deepEqual(await send(sink, rows), { rejected: [] })
+  assert.equal((await rowsOf(full, 'shop.users:')).size, 3000)
+  await full.kill()
+  await assert.rejects(
+    send(sink, [set(1, 'b')], { offset: 5000 }),
+    isTransient('redis.unreachable'),
+  )
+  await full.start()
+  await full.cli('config', 'set', 'maxmemory', '100mb')
+  await send(sink, [set(1, 'b')], { offset: 5000 })
+  await full.cli('script', 'flush')
+  const batch = batchOf(users, [set(1, 'c')])
+  await sink.write({ id: 'x', topic: 'shop.users', batch, offset: 5001, attempt: 1 }, signal)
+  assert.equal((await rowsOf(full, 'shop.users:1')).get('shop.users:1')?.['name'], 'c')
+  const config = connector.config.parse({ url: full.url.replace('//', '//me:wrong@') })
+  const { testContext } = await import('../clickhouse/harness.ts')
+  const problems = await connector.check(config, testContext())
+  assert.deepEqual(
+    problems.map(({ code, severity }) => [code, severity]),
+    [['redis.auth', 'error']],
+  )
+})
+
+test('a cluster: rows, deletions and a truncate over all its slots', async (t) => {
+  let cluster
+  try {
+    cluster = await startRedisCluster()
+  } catch (error) {
+    return missingService(t, 'a Redis cluster', error)
+  }
+  await using _ = cluster
+  await using sink = await openSink(cluster.url, { cluster: true })
+  const rows = Array.from({ length: 200 }, (_, i) => set(i, `n${i}`))
+  await send(sink, rows)
+  await send(sink, [gone(7), set(8, 'eight')], { offset: 200 })
+  const count = async (): Promise<number> => {
+    let sum = 0
+    for (const one of cluster.servers) {
+      sum += (await rowsOf(one, 'shop.users:')).size
+    }
+    return sum
+  }
+  assert.equal(await count(), 199)
+  await sink.truncate('shop.users', { id: 't', offset: 201 }, signal)
+  assert.equal(await count(), 1)
+})
