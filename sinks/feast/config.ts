@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { durationText } from '../../core/connector/duration.ts'
 import { secretText } from '../../core/connector/secret.ts'
+import { offlineConfig } from './offline/config.ts'
 import { scalarNames } from './types.ts'
 
 const day = 86_400_000
@@ -147,18 +148,6 @@ function repeated(
   }
 }
 
-const offline = z
-  .strictObject({
-    url: z.string().min(1).meta({
-      description:
-        'Folder or bucket: `file://./features` (relative to the pipeline file), `s3://bucket/prefix`.',
-    }),
-  })
-  .meta({
-    description:
-      'Every written row also as Parquet, by view and day, which Feast reads as a FileSource for point-in-time joins.',
-  })
-
 export const feastConfig = z
   .strictObject({
     project: projectName,
@@ -181,7 +170,7 @@ export const feastConfig = z
         minMs: 1,
       },
     ).optional(),
-    offline: offline.optional(),
+    offline: offlineConfig.optional(),
   })
   .superRefine(({ views }, ctx) => {
     const names = new Map<string, string>()

@@ -9,8 +9,6 @@ import { FeastSink } from './sink.ts'
 import { openTarget } from './targets.ts'
 
 const checkTimeoutMs = 30_000
-/** When the small files of the offline log are put together. */
-const merging = { filesMax: 64, quietMs: 600_000 }
 
 export const feast: SinkConnector<FeastConfig> = {
   kind: 'feast',
@@ -37,15 +35,19 @@ export const feast: SinkConnector<FeastConfig> = {
 
 async function openOffline({ offline }: FeastConfig, ctx: SinkContext): Promise<OfflineLog | null> {
   if (offline === undefined) return null
-  const { OfflineLog } = await import('./offline/log.ts')
-  return new OfflineLog(ctx.files(offline.url), merging, ctx)
+  const { openOfflineLog } = await import('./offline/open.ts')
+  return openOfflineLog(offline, ctx)
 }
 
 /** Topics and their schemas are not known yet; what concerns a view is said when its topic starts. */
 async function check(config: FeastConfig, ctx: SinkContext): Promise<readonly Problem[]> {
+  const signal = AbortSignal.timeout(checkTimeoutMs)
   try {
     await using target = await openTarget(config, ctx)
-    return await target.check(AbortSignal.timeout(checkTimeoutMs))
+    const problems = await target.check(signal)
+    if (config.offline === undefined) return problems
+    const { checkOfflineLog } = await import('./offline/open.ts')
+    return [...problems, ...(await checkOfflineLog(config.offline, ctx, signal))]
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error
     return [{ code: error.code, severity: 'error', message: error.message, remedy: error.remedy }]

@@ -1,6 +1,7 @@
 /**
- * One batch of a topic: to each view that takes it, first into the offline log, then into the online
- * store. Both may be repeated; what a feature store serves was logged before.
+ * One batch of a topic: to each view that takes it, first into the online store, then into the offline
+ * log. Both may be repeated. A row that the store refuses is not logged: when it comes again, mended, it
+ * has the same place in the log, and there it is written once.
  */
 import type {
   RowProblem,
@@ -92,10 +93,11 @@ export class FeastSink implements Sink {
     }
     const unfit = offline.unfit(view.name, offlineRows(accepted, null))
     const except = unfit.length === 0 ? null : marked(sent.batch.rows, unfit)
-    await offline.append(view.name, offlineRows(accepted, except), signal)
-    failpoint('sink.feast.after_offline')
-    const problems = await online.write(encodeRows(accepted, except), signal)
-    return [...refused, ...unfit, ...problems]
+    const problems = [...unfit, ...(await online.write(encodeRows(accepted, except), signal))]
+    failpoint('sink.feast.before_offline')
+    const written = problems.length === 0 ? null : marked(sent.batch.rows, problems)
+    await offline.append(view.name, offlineRows(accepted, written), signal)
+    return [...refused, ...problems]
   }
 
   #viewsOf({ id, topic, batch }: SinkBatch): readonly FeatureView[] {
