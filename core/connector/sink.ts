@@ -91,7 +91,7 @@ export interface TopicInfo {
 export interface Sink extends AsyncDisposable {
   /**
    * Called before the first batch of a new schema, also after each start (`from` is null), and never
-   * beside a `write` of the same topic. Idempotent: a step is told again after a crash, when all or a
+   * beside a `write` of the same topic but for rows that waited. Idempotent: a step is told again after a crash, when all or a
    * part of it may have been done.
    */
   evolve(topic: string, step: SchemaStep, signal: AbortSignal): Promise<void>

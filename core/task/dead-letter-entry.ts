@@ -4,7 +4,7 @@ import { isNull } from '../record/column.ts'
 import { makeSchema, type Schema } from '../record/schema.ts'
 import { bytesAt, numberAt, textAt } from '../record/value.ts'
 import { columnOfValues, SlotReader, type ValuePlaces } from '../record/value-bytes-reader.ts'
-import type { LetterState } from './dead-letters.ts'
+import type { LetterState, LetterWait } from './dead-letters.ts'
 
 /** One row of a dead-letter topic, but for the row that it set aside. */
 export interface LetterEntry {
@@ -28,6 +28,8 @@ export interface LetterEntry {
   readonly key: string | null
   readonly row: string | null
   readonly request: string | null
+  /** null unless it waits. */
+  readonly waits: LetterWait | null
 }
 
 /** Rows whose values were kept as bytes: one schema, in the order of the letters. */
@@ -61,7 +63,15 @@ export function letterEntry(batch: Batch, row: number, base: number): LetterEntr
     key: text('key'),
     row: text('row'),
     request: text('request'),
+    waits: waitOf(batch, row),
   }
+}
+
+function waitOf(batch: Batch, row: number): LetterWait | null {
+  const dueUs = numberOf(batch, row, 'due_at')
+  const lane = textOf(batch, row, 'lane')
+  const group = textOf(batch, row, 'wait_group')
+  return dueUs === null || lane === null || group === null ? null : { dueUs, lane, group }
 }
 
 /** The row that a letter set aside; null in letters of old, and where it was not at hand. */

@@ -36,9 +36,24 @@ export interface DeadLetter {
   readonly attempts: number
   /** null where it is not at hand. */
   readonly row: RowPlace | null
+  /** It is sent again by itself. */
+  readonly waits?: LetterWait
 }
 
-export type LetterState = 'open' | 'retried' | 'dropped'
+/** Until when a row waits, behind what, and for whom; see core/connector/waiting.ts. */
+export interface LetterWait {
+  readonly dueUs: number
+  readonly lane: string
+  readonly group: string
+}
+
+/** `waiting`: not delivered yet, and tried again by itself. */
+export type LetterState = 'open' | 'waiting' | 'retried' | 'dropped'
+
+/** Whether nothing more is to be done about a letter. */
+export function isOver(state: LetterState): boolean {
+  return state === 'retried' || state === 'dropped'
+}
 
 /** One row of the topic. */
 export interface LetterRow extends DeadLetter {
@@ -76,6 +91,9 @@ const columns: readonly Column[] = [
   column('schema', 'json', true, ({ row }) => row && schemaText(row.batch.schema)),
   column('bytes', 'bytes', true, ({ row }) => row && rowBytes(row)),
   column('request', 'text', true, ({ request }) => request),
+  column('due_at', 'timestamptz', true, ({ waits }) => waits?.dueUs ?? null),
+  column('lane', 'text', true, ({ waits }) => waits?.lane ?? null),
+  column('wait_group', 'text', true, ({ waits }) => waits?.group ?? null),
 ]
 
 export const deadLetterSchema = makeSchema(
@@ -120,7 +138,8 @@ export function deadLetterBatch(letters: readonly LetterRow[]): Batch {
 /** The first row of a letter. */
 export function newLetter(letter: DeadLetter, nowMs: number): LetterRow {
   const atUs = nowMs * 1000
-  return { ...letter, letter: null, state: 'open', firstUs: atUs, atUs, request: null }
+  const state = letter.waits === undefined ? 'open' : 'waiting'
+  return { ...letter, letter: null, state, firstUs: atUs, atUs, request: null }
 }
 
 /** A row as JSON; null where a text in it is not UTF-8, which JSON cannot hold: its bytes are kept still. */

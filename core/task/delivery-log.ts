@@ -5,6 +5,7 @@
  */
 import type { SluiceError } from '../errors/error.ts'
 import type { LogEntry } from '../log/types.ts'
+import type { Batch } from '../record/batch.ts'
 import type { SchemaChange } from '../record/schema-change.ts'
 import type { ChainWriter } from '../log/writer.ts'
 import type { TaskContext } from './context.ts'
@@ -13,7 +14,7 @@ import { noRows, overBudget, slide, type RateWindow } from './dead-letter-budget
 import type { DeadLetter } from './dead-letters.ts'
 import { LetterBook } from './letter-book.ts'
 import type { LetterTrail } from './letter-trail.ts'
-import { deadLetterTopic, schemaChangesTopic } from './names.ts'
+import { deadLetterTopic, deliveriesTopic, schemaChangesTopic } from './names.ts'
 import {
   RequestDesk,
   type Counts,
@@ -103,6 +104,7 @@ export class DeliveryLog {
   #topics: Record<string, TopicState>
   #windows: Record<string, RateWindow>
   #decisions: DecisionAt[] = []
+  #journal: Batch[] = []
   /** Counts changes; those up to `#durable` are committed. */
   #version = 0
   #durable = 0
@@ -161,6 +163,11 @@ export class DeliveryLog {
     this.#decisions.push(...decisions)
   }
 
+  /** What the sink says of its attempts, for the next commit: the one that tells what they came to. */
+  journal(rows: Batch): void {
+    this.#journal.push(rows)
+  }
+
   /** Resolves when the new state of a topic that has begun is durable. */
   async update(
     topic: DeliveredTopic,
@@ -169,13 +176,23 @@ export class DeliveryLog {
   ): Promise<void> {
     const rows = state.done - (this.#topics[topic.name]?.done ?? state.done)
     const window = this.#windows[topic.name]
-    if (window !== undefined || letters.length > 0) {
-      const next = slide(window ?? noRows, rows, letters.length)
+    const refused = refusedOf(letters)
+    if (window !== undefined || refused > 0) {
+      const next = slide(window ?? noRows, rows, refused)
       this.#windows = { ...this.#windows, [topic.name]: next }
     }
     this.#topics = { ...this.#topics, [topic.name]: state }
     this.book.refused(letters, null, this.#ctx.clock.nowMs())
-    this.#count(letters.length)
+    this.#count(refused)
+    await this.#durably()
+  }
+
+  /** What came of rows that waited; durable when it resolves. `taken`: letters whose rows were. */
+  async waited(taken: readonly number[], letters: readonly DeadLetter[]): Promise<void> {
+    const nowMs = this.#ctx.clock.nowMs()
+    this.book.close(taken, 'retried', 'waited', nowMs)
+    this.book.refused(letters, 'waited', nowMs)
+    this.#count(refusedOf(letters))
     await this.#durably()
   }
 
@@ -265,8 +282,17 @@ export class DeliveryLog {
       this.#decisions = []
       entries.push({ kind: 'rows', topic: schemaChangesTopic(this.#ctx.name), batch })
     }
+    for (const batch of this.#journal) {
+      entries.push({ kind: 'rows', topic: deliveriesTopic(this.#ctx.name), batch })
+    }
+    this.#journal = []
     const draft = { entries, cursors: { ...cursors, ...lowest }, notes }
     const commit = await this.#writer.commit(draft, new AbortController().signal)
     if (sealed !== null) this.book.committed(commit, sealed.rows)
   }
+}
+
+/** Those that wait are neither refused nor counted. */
+function refusedOf(letters: readonly DeadLetter[]): number {
+  return letters.filter(({ waits }) => waits === undefined).length
 }

@@ -5,7 +5,14 @@
  * the budget (dead-letter-budget.ts).
  */
 import type { ChainHead, Commit } from '../log/types.ts'
-import { deadLetterBatch, newLetter, type DeadLetter, type LetterRow } from './dead-letters.ts'
+import {
+  deadLetterBatch,
+  isOver,
+  newLetter,
+  type DeadLetter,
+  type LetterRow,
+  type LetterWait,
+} from './dead-letters.ts'
 import type { Batch } from '../record/batch.ts'
 import { letterEntry, type LetterEntry } from './dead-letter-entry.ts'
 import {
@@ -27,7 +34,12 @@ export interface OpenLetter {
   /** The commit that holds its newest row, and that row's offset in the dead-letter topic. */
   readonly seq: number
   readonly at: number
+  /** null: it waits for somebody to see to it. */
+  readonly waits: LetterWait | null
 }
+
+/** Told of each letter that begins to wait, waits again, or waits no more. */
+export type WaitWatcher = (now: OpenLetter | null, before: OpenLetter | null) => void
 
 /** What the index needs of a letter; the rows themselves are not read for it. */
 const indexed: ReadonlySet<string> = new Set([
@@ -40,6 +52,9 @@ const indexed: ReadonlySet<string> = new Set([
   'letter',
   'state',
   'first_at',
+  'due_at',
+  'lane',
+  'wait_group',
 ])
 
 export class LetterBook {
@@ -52,6 +67,12 @@ export class LetterBook {
   /** Letters of the commit under way, which have no number yet, by topic; and those of `#pending`. */
   #sealed = new Map<string, number>()
   #unnumbered = new Map<string, number>()
+  /** Letters of the commit under way that wait, and those of `#pending`. */
+  #waitingSealed = 0
+  #waitingUnnumbered = 0
+  /** Per topic the letters that wait and have a number, which the budget does not count. */
+  readonly #waiting = new Map<string, number>()
+  readonly #watchers = new Map<string, WaitWatcher>()
 
   constructor(topic: string, head: ChainHead | null) {
     this.topic = topic
@@ -66,15 +87,30 @@ export class LetterBook {
   ): Promise<LetterBook> {
     const book = new LetterBook(letters.topic, head)
     for await (const found of openLetters(letters, head, indexed, signal)) {
-      const { letter, topic, offset, code, attempts, firstUs, at } = found.entry
-      book.#put({ letter, topic, offset, code, attempts, firstUs, seq: found.seq, at })
+      const { letter, topic, offset, code, attempts, firstUs, at, waits } = found.entry
+      book.#put({ letter, topic, offset, code, attempts, firstUs, seq: found.seq, at, waits })
     }
     return book
   }
 
-  /** Open letters of a topic, those included that the next commit opens. */
+  /** Hears of the topic's letters that wait; one a topic. Those that wait already are told at once. */
+  watch(topic: string, watcher: WaitWatcher): void {
+    this.#watchers.set(topic, watcher)
+    const letters = [...(this.#byOffset.get(topic)?.values() ?? [])]
+    for (const letter of letters.toSorted((a, b) => (a.offset ?? 0) - (b.offset ?? 0))) {
+      if (letter.waits !== null) watcher(letter, null)
+    }
+  }
+
+  /** The letter of a row; null when it has none that is open. */
+  at(topic: string, offset: number): OpenLetter | null {
+    return this.#byOffset.get(topic)?.get(offset) ?? null
+  }
+
+  /** Open letters of a topic but for those that wait, those included that the next commit opens. */
   open(topic: string): number {
-    const numbered = this.#byOffset.get(topic)?.size ?? 0
+    const all = this.#byOffset.get(topic)?.size ?? 0
+    const numbered = all - (this.#waiting.get(topic) ?? 0)
     return numbered + (this.#sealed.get(topic) ?? 0) + (this.#unnumbered.get(topic) ?? 0)
   }
 
@@ -88,7 +124,9 @@ export class LetterBook {
       const known =
         letter.offset === null ? undefined : this.#byOffset.get(letter.topic)?.get(letter.offset)
       if (known === undefined) {
-        this.#unnumbered.set(letter.topic, (this.#unnumbered.get(letter.topic) ?? 0) + 1)
+        if (letter.waits === undefined) {
+          this.#unnumbered.set(letter.topic, (this.#unnumbered.get(letter.topic) ?? 0) + 1)
+        } else this.#waitingUnnumbered++
         this.#pending.push({ ...newLetter(letter, nowMs), request })
         continue
       }
@@ -145,6 +183,8 @@ export class LetterBook {
     this.#pending = []
     this.#sealed = this.#unnumbered
     this.#unnumbered = new Map()
+    this.#waitingSealed = this.#waitingUnnumbered
+    this.#waitingUnnumbered = 0
     this.#trail = nextTrail(this.#trail, seq)
     return { batch: deadLetterBatch(rows), rows }
   }
@@ -153,7 +193,7 @@ export class LetterBook {
   get trail(): LetterTrail | undefined {
     const { last, unlinked } = this.#trail
     if (last === 0 && unlinked === 0) return undefined
-    let open = this.#byLetter.size
+    let open = this.#byLetter.size + this.#waitingSealed
     for (const count of this.#sealed.values()) open += count
     return { ...this.#trail, open }
   }
@@ -162,17 +202,20 @@ export class LetterBook {
   committed(commit: Commit, rows: readonly LetterRow[]): void {
     const base = commit.blocks.find((block) => block.topic === this.topic)?.baseOffset ?? 0
     this.#sealed = new Map()
+    this.#waitingSealed = 0
     rows.forEach((row, i) => {
       // One that was closed since has its row in the next commit.
-      if (row.state !== 'open' || (row.letter !== null && !this.#byLetter.has(row.letter))) return
+      if (isOver(row.state) || (row.letter !== null && !this.#byLetter.has(row.letter))) return
       const { topic, offset, code, attempts, firstUs } = row
       const at = base + i
       const letter = row.letter ?? at
-      this.#put({ letter, topic, offset, code, attempts, firstUs, seq: commit.seq, at })
+      const waits = row.waits ?? null
+      this.#put({ letter, topic, offset, code, attempts, firstUs, seq: commit.seq, at, waits })
     })
   }
 
   #put(letter: OpenLetter): void {
+    this.#countWaiting(letter, this.#byLetter.get(letter.letter) ?? null)
     this.#byLetter.set(letter.letter, letter)
     const offsets = this.#byOffset.get(letter.topic) ?? new Map<number, OpenLetter>()
     this.#byOffset.set(letter.topic, offsets)
@@ -181,8 +224,18 @@ export class LetterBook {
   }
 
   #remove(letter: OpenLetter): void {
+    this.#countWaiting(null, letter)
     this.#byLetter.delete(letter.letter)
     this.#byOffset.get(letter.topic)?.delete(letter.offset ?? -1 - letter.letter)
+  }
+
+  #countWaiting(now: OpenLetter | null, before: OpenLetter | null): void {
+    const topic = now?.topic ?? before?.topic ?? ''
+    const was = before?.waits != null
+    const is = now?.waits != null
+    if (!was && !is) return
+    this.#waiting.set(topic, (this.#waiting.get(topic) ?? 0) + Number(is) - Number(was))
+    this.#watchers.get(topic)?.(is ? now : null, was ? before : null)
   }
 }
 
@@ -206,7 +259,7 @@ export async function* openLetters(
       const entry = letterEntry(batch, row, base)
       if (seen.has(entry.letter)) continue
       seen.add(entry.letter)
-      if (entry.state !== 'open') continue
+      if (isOver(entry.state)) continue
       yield { entry, seq, batch, row }
       if (--left === 0) return
     }

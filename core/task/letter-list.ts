@@ -7,6 +7,7 @@ import type { Log } from '../log/log.ts'
 import { ChainReader } from '../log/reader.ts'
 import type { Batch } from '../record/batch.ts'
 import { letterEntry, type LetterEntry } from './dead-letter-entry.ts'
+import { isOver } from './dead-letters.ts'
 import { letterBlocks, trailOf, type LetterTopic } from './letter-trail.ts'
 import { chainName, deadLetterTopic } from './names.ts'
 import { requestChain, requestsIn, type Request } from './requests.ts'
@@ -48,16 +49,17 @@ export async function* listLetters(
       const found = letterEntry(batch, row, base)
       const last = ended.get(found.letter)
       if (last === null) continue
-      if (found.state !== 'open') {
+      if (isOver(found.state)) {
         ended.set(found.letter, found)
         continue
       }
       ended.set(found.letter, null)
       const entry =
         last === undefined ? markDropped(found, dropped.get(found.letter)) : over(found, last)
-      if (entry.state !== 'open' && !all) continue
+      const isOpen = !isOver(entry.state)
+      if (!isOpen && !all) continue
       yield { task, entry, batch, row }
-      if (entry.state === 'open' && --left === 0) return
+      if (isOpen && --left === 0) return
     }
   }
 }

@@ -23,6 +23,11 @@ export function deadLetterTopic(task: string): string {
   return `${task}.dead_letters`
 }
 
+/** What came of each attempt to deliver, as far as the sink tells; a topic of its own chain. */
+export function deliveriesTopic(sink: string): string {
+  return `${sink}.deliveries`
+}
+
 /** What was decided about changes of topics' shapes, a topic of the sink's own chain. */
 export function schemaChangesTopic(sink: string): string {
   return `${sink}.schema_changes`
@@ -30,11 +35,11 @@ export function schemaChangesTopic(sink: string): string {
 
 /**
  * Whether a topic is meant by one entry of `from`: its full name, a unique tail of it (`orders`,
- * `public.orders`), or a pattern in which `*` stands for any characters (`shop.*`). Dead letters and
- * what was decided about schemas are meant only when named in full.
+ * `public.orders`), or a pattern in which `*` stands for any characters (`shop.*`). Dead letters, what
+ * was decided about schemas and logs of deliveries are meant only when named in full.
  */
 export function topicMatches(entry: string, topic: string): boolean {
   if (entry === topic) return true
-  if (topic.endsWith('.dead_letters') || /^[^.]+\.schema_changes$/.test(topic)) return false
+  if (topic.endsWith('.dead_letters') || /^[^.]+\.(?:schema_changes|deliveries)$/.test(topic)) return false
   return entry.includes('*') ? matchTopic(entry, topic) : topic.endsWith(`.${entry}`)
 }

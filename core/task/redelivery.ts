@@ -114,7 +114,7 @@ export class Redelivery implements AsyncDisposable {
     }
     const step = await rows.read(place, plan?.to ?? null, signal)
     if (step === null) return null
-    const target = await this.#target(state, signal)
+    const target = await this.target(state, signal)
     const { runs } = step
     const hash = combinedHash(runs.map((run) => run.batch))
     const batches = runs.length
@@ -223,7 +223,7 @@ export class Redelivery implements AsyncDisposable {
   }
 
   /** What the sink was given last, which it is not turned back from. */
-  async #target({ shape, done }: TopicState, signal: AbortSignal): Promise<Target> {
+  async target({ shape, done }: TopicState, signal: AbortSignal): Promise<Target> {
     const { log } = this.#ctx
     const { name, chain } = this.#topic
     const head = shape === undefined ? null : await readHead(log, chain, signal)

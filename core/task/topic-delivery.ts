@@ -17,9 +17,12 @@ import { Pace } from './pace.ts'
 import { Redelivery } from './redelivery.ts'
 import type { Job } from './request-desk.ts'
 import { SchemaGate, targetFor, type Passage } from './schema-gate.ts'
+import type { Target } from './schema-shape.ts'
 import { Sender } from './sender.ts'
 import { deliveryEnd, TopicFeed, type Delivery } from './topic-feed.ts'
 import { aborted } from './wait.ts'
+import { WaitingDelivery } from './waiting-delivery.ts'
+import { WaitingRows } from './waiting-rows.ts'
 
 interface Options {
   readonly topic: string
@@ -66,6 +69,9 @@ export class TopicDelivery {
   #filled = false
   readonly #status: DeliveryStatus
   readonly #again: Redelivery
+  readonly #waiting: WaitingDelivery
+  /** What the newest rows were brought into; not known before there were some. */
+  #target: Target | null = null
   /** After a step of a long replay the live rows have a turn. */
   #liveTurn = false
   /** Ends a wait: a request may have come, or letters may be gone. */
@@ -78,7 +84,8 @@ export class TopicDelivery {
     this.#status = status
     this.#pace = new Pace(batching)
     this.#limits = batching
-    this.#sender = new Sender(topic, sink, ctx, {
+    const waiting = new WaitingRows()
+    this.#sender = new Sender(topic, { sink, waiting }, ctx, {
       pressed: () => this.#pace.pressed(),
       retrying: (error) => status.failed(topic, 'retrying', error),
       parked: async (error) => {
@@ -86,12 +93,22 @@ export class TopicDelivery {
         await this.#park(error)
       },
       well: () => status.well(topic),
+      journal: (rows) => commits.journal(rows),
     })
     this.#gate = new SchemaGate(this.#topic, rules, ctx)
     this.#state = commits.begin(this.#topic, firstSeq)
     const place = { offset: this.#state.done, seq: this.#state.seq }
     this.#feed = new TopicFeed(ctx.log, chain, topic, place, ctx.clock)
     this.#again = new Redelivery(this.#topic, batching, { commits, sender: this.#sender, ctx })
+    this.#waiting = new WaitingDelivery({
+      topic,
+      rows: waiting,
+      sink,
+      sender: this.#sender,
+      commits,
+      ctx,
+      target: async (stop) => (this.#target ??= await this.#again.target(this.#state, stop)),
+    })
     commits.desk.watch(topic, () => this.#poke())
     // What was wrong before a restart is said again if it still is.
     status.well(topic)
@@ -109,15 +126,27 @@ export class TopicDelivery {
   async run(signal: AbortSignal): Promise<void> {
     await using _feed = this.#feed
     await using _again = this.#again
+    const failed = new AbortController()
+    const stop = AbortSignal.any([signal, failed.signal])
+    // What waits is delivered beside what is new; the first of them that fails ends both.
+    let failure: { readonly error: unknown } | null = null
+    const waiting = this.#waiting.run(stop).catch((error: unknown) => {
+      if (!stop.aborted) failure ??= { error }
+      failed.abort()
+    })
     try {
-      await this.#resume(signal)
-      while (!signal.aborted) await this.#turn(signal)
+      await this.#resume(stop)
+      while (!stop.aborted) await this.#turn(stop)
     } catch (error) {
-      if (!(isAbort(error) && signal.aborted)) throw error
+      if (!(isAbort(error) && stop.aborted)) throw error
     } finally {
       for (const { over } of this.#flights) over.catch(() => {})
       this.#filling?.catch(() => {})
+      failed.abort()
+      await waiting
     }
+    const ended = failure as { readonly error: unknown } | null
+    if (ended !== null) throw ended.error
   }
 
   /** What was planned before the restart, or a stop: it is never sliced anew. */
@@ -271,6 +300,7 @@ export class TopicDelivery {
   #shaped({ delivery, plan }: Pick<Flight, 'delivery' | 'plan'>): Delivery {
     if (delivery.kind === 'truncate') return delivery
     const target = targetFor(this.#state.shape, delivery.batch.schema)
+    this.#target = target
     return { ...delivery, shaping: { target, agreed: plan.agreed ?? [] } }
   }
 

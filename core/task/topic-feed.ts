@@ -3,6 +3,7 @@
  * crosses a schema change or a truncate.
  */
 import type { Clock } from '../connector/context.ts'
+import type { WaitedBefore } from '../connector/waiting.ts'
 import type { Log } from '../log/log.ts'
 import { ChainReader } from '../log/reader.ts'
 import type { Commit } from '../log/types.ts'
@@ -27,6 +28,8 @@ export type Delivery =
       readonly timeMs: number
       /** Of rows that are sent once more: they have an id of their own (redelivery.ts). */
       readonly again?: { readonly id: string; readonly origin: 'retry' | 'replay' }
+      /** Of rows that waited and are due (waiting-rows.ts). */
+      readonly waited?: { readonly id: string; readonly before: WaitedBefore }
       /** What they are brought into before they are sent; as they are when absent. */
       readonly shaping?: Shaping
     }

@@ -1,0 +1,191 @@
+/**
+ * Rows that wait, through the deliver loop: the cursor passes them, each is sent again when it is due,
+ * in the order of its lane, also after a restart and when timers are lost. Attacks invariants 2, 5, 6.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { z } from 'zod'
+import { absorbsAll, type Sink, type SinkBatch } from '../../../core/connector/sink.ts'
+import type { RowWait, Timer, Timers } from '../../../core/connector/waiting.ts'
+import type { Log } from '../../../core/log/log.ts'
+import { runDeliver } from '../../../core/task/deliver.ts'
+import { waitFor } from '../../support/env.ts'
+import { lettersOf, notesOf } from '../../support/letters.ts'
+import { numberRows, numberSchema, numbersOf } from '../../support/number-rows.ts'
+import { sourceChain, writeTopics } from '../../support/scripted-sink.ts'
+import { taskContext, testLog } from '../../support/task-context.ts'
+
+/** Rows are of the lane of their tens: 41 and 42 are of lane 4. */
+const laneOf = (number: number): string => `lane ${Math.floor(number / 10)}`
+
+interface Script {
+  /** How long a row has to wait at an attempt; null: it is taken. */
+  waitMs: (number: number, attempts: number) => number | null
+  readonly timers?: Timers
+  readonly taken: number[]
+  readonly ids: string[]
+  readyMs?: (group: string) => number
+}
+
+/** Takes rows, or sets them aside behind others of their lane, as a sink that keeps order does. */
+function sinkOf(script: Script): Sink {
+  return {
+    ...(script.timers === undefined ? {} : { timers: script.timers }),
+    readyMs: (group) => script.readyMs?.(group) ?? 0,
+    evolve: async () => {},
+    truncate: async () => {},
+    write: async (sent: SinkBatch) => {
+      const waiting: RowWait[] = []
+      script.ids.push(sent.id)
+      numbersOf(sent.batch).forEach((number, row) => {
+        const lane = laneOf(number)
+        const set = (dueMs: number, attempts: number): void => {
+          if (sent.waited === undefined) assert.ok(sent.waiting?.take(lane, 1))
+          const problem = { code: 'sink.webhook.exhausted', message: 'waits' } as const
+          waiting.push({ ...problem, row, attempts, dueMs, lane, group: lane })
+        }
+        if (sent.waited === undefined && sent.waiting?.has(lane) === true) return set(Date.now(), 0)
+        const ms = script.waitMs(number, sent.waited?.attempts ?? 0)
+        if (ms !== null) return set(Date.now() + ms, 1)
+        script.taken.push(number)
+      })
+      return { rejected: [], waiting }
+    },
+    [Symbol.asyncDispose]: async () => {},
+  }
+}
+
+function deliver(log: Log, script: Script): AsyncDisposable {
+  const stop = new AbortController()
+  const connector = {
+    kind: 'waiting',
+    config: z.unknown(),
+    delivery: 'at-least-once' as const,
+    schemaChanges: absorbsAll,
+    batching: () => ({ rowsMax: 2, bytesMax: 1 << 20, pauseMsMin: 0, pauseMsMax: 0, ahead: 3 }),
+    check: async () => [],
+    open: async () => sinkOf(script),
+  }
+  const task = { connector, config: {}, from: ['s.*'], chains: [sourceChain] }
+  const stopped = runDeliver(task, taskContext(log, 'k'), stop.signal)
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort()
+      await stopped
+    },
+  }
+}
+
+function script(more: Partial<Script> = {}): Script {
+  return { waitMs: () => null, taken: [], ids: [], ...more }
+}
+
+async function doneAt(log: Log, offset: number): Promise<void> {
+  await waitFor(
+    `offset ${offset}`,
+    async () => (await notesOf(log))?.topics['s.t']?.done === offset,
+  )
+}
+
+const write = (log: Log, numbers: readonly number[]): Promise<void> =>
+  writeTopics(log, { kind: 'rows', topic: 's.t', batch: numberRows(numbers, numberSchema()) })
+
+test('the cursor passes a row that waits; its lane goes on in order, the others at once (invariant 5)', async () => {
+  const log = await testLog()
+  let held = true
+  const sink = script({ waitMs: (number) => (number === 41 && held ? 150 : null) })
+  await using _running = deliver(log, sink)
+  await write(log, [41, 10, 42, 11, 43, 12])
+  await doneAt(log, 6)
+  assert.deepEqual(sink.taken.toSorted(), [10, 11, 12])
+  const waiting = await lettersOf(log)
+  assert.deepEqual(
+    waiting.map(({ state, offset, attempts }) => [state, offset, attempts]),
+    [
+      ['waiting', 0, 1],
+      ['waiting', 2, 0],
+      ['waiting', 4, 0],
+    ],
+  )
+  held = false
+  await waitFor('all letters to be over', async () => (await lettersOf(log)).length === 0)
+  assert.deepEqual(sink.taken.slice(-3), [41, 42, 43])
+  assert.equal((await notesOf(log))?.letters?.open, 0)
+})
+
+test('what waits is found again after a restart, and later rows of its lane stay behind it (invariants 2, 5)', async () => {
+  const log = await testLog()
+  {
+    await using _running = deliver(
+      log,
+      script({ waitMs: (number) => (number === 41 ? 60_000 : null) }),
+    )
+    await write(log, [41, 42])
+    await doneAt(log, 2)
+  }
+  const [first] = await lettersOf(log)
+  const told: Timer[] = []
+  let due: (offset: number) => void = () => {}
+  const timers: Timers = {
+    lateMs: 60_000,
+    start: (_, call) => {
+      due = call
+    },
+    set: (list) => void told.push(...list),
+    [Symbol.asyncDispose]: async () => {},
+  }
+  const sink = script({ timers })
+  await using _running = deliver(log, sink)
+  await write(log, [43, 50])
+  await doneAt(log, 4)
+  assert.deepEqual(sink.taken, [50])
+  // The timer is set anew from the log, for the row whose turn it is.
+  await waitFor('the timer', async () => told.length > 0)
+  assert.deepEqual(told, [
+    { topic: 's.t', offset: 0, attempt: 1, group: 'lane 4', dueMs: first!.waits!.dueUs / 1000 },
+  ])
+  due(0)
+  await waitFor('the lane', async () => (await lettersOf(log)).length === 0)
+  assert.deepEqual(sink.taken, [50, 41, 42, 43])
+})
+
+test('a timer that never tells is made up for by the log, a little late (invariant 5)', async () => {
+  const log = await testLog()
+  const timers: Timers = {
+    lateMs: 100,
+    start: () => {},
+    set: () => {},
+    [Symbol.asyncDispose]: async () => {},
+  }
+  const sink = script({ timers, waitMs: (_, attempts) => (attempts === 0 ? 50 : null) })
+  await using _running = deliver(log, sink)
+  await write(log, [1])
+  await waitFor('the row', async () => sink.taken.length === 1)
+})
+
+test('what is sent again has the id that the log gives it; attempts add up (invariant 6)', async () => {
+  const log = await testLog()
+  const sink = script({ waitMs: (_, attempts) => (attempts < 3 ? 20 : null) })
+  await using _running = deliver(log, sink)
+  await write(log, [7])
+  await waitFor('the row', async () => sink.taken.length === 1)
+  assert.deepEqual(
+    sink.ids.filter((id) => id.includes(':waited:')),
+    ['sluice:p:k:s.t:waited:0', 'sluice:p:k:s.t:waited:1', 'sluice:p:k:s.t:waited:2'],
+  )
+})
+
+test('a group that is not ready is asked again, and holds up no other (invariant 8)', async () => {
+  const log = await testLog()
+  let ready = false
+  const sink = script({
+    waitMs: (_, attempts) => (attempts === 0 ? 10 : null),
+    readyMs: (group) => (group === 'lane 1' && !ready ? 50 : 0),
+  })
+  await using _running = deliver(log, sink)
+  await write(log, [11, 21])
+  await waitFor('the other lane', async () => sink.taken.includes(21))
+  assert.deepEqual(sink.taken, [21])
+  ready = true
+  await waitFor('the group', async () => sink.taken.length === 2)
+})
