@@ -12,7 +12,7 @@ import { makeSchema, type Field, type Schema } from '../record/schema.ts'
 export interface TopicShape {
   /** Id of the topic's schema that this belongs to. */
   readonly schema: string
-  /** Fields of the topic, by name, that have another type, name or NULL in the target. */
+  /** Fields of the topic, by name, that have another type, name, NULL or `oldRows` in the target. */
   readonly as?: readonly { readonly from: string; readonly field: Field }[]
   /** Fields of the topic that the target does not have. */
   readonly out?: readonly string[]
@@ -71,7 +71,8 @@ export function shapeOf(columns: readonly ShapeColumn[], topic: Schema): TopicSh
   for (const field of topic.fields) {
     const column = columns.find(({ from }) => from === field.name)
     if (column === undefined) out.push(field.name)
-    else if (!sameField(column.field, field)) as.push({ from: field.name, field: column.field })
+    else if (!sameField(column.field, field) || losesOldRows(column.field, field))
+      as.push({ from: field.name, field: column.field })
   }
   const kept = columns.flatMap(({ field, from }) => (from === null ? [field] : []))
   return {
@@ -85,6 +86,10 @@ export function shapeOf(columns: readonly ShapeColumn[], topic: Schema): TopicSh
 function sameField(a: Field, b: Field): boolean {
   const [first, second] = [a, b].map(({ name, type, nullable }) => ({ name, type, nullable }))
   return JSON.stringify(first) === JSON.stringify(second)
+}
+
+function losesOldRows(column: Field, { oldRows }: Field): boolean {
+  return oldRows !== undefined && column.oldRows === undefined
 }
 
 /** A row that the target's columns do not hold, and the first of them that does not. */

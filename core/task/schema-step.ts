@@ -213,7 +213,9 @@ class Step {
     }
     this.#decisions.push({ change, action, why })
     if (action !== 'apply') return
-    this.#columns.set(field.name, { field, from: field.name })
+    // Rows that came while it was left out had values of their own, which nobody can tell the target now.
+    const { oldRows: _, ...plain } = field
+    this.#columns.set(field.name, { field: stood ? plain : field, from: field.name })
     this.#agreed.push(change)
   }
 

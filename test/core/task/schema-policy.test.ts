@@ -257,6 +257,34 @@ test('ignore → lenient: what was left out comes with new rows, and types widen
   assert.equal((await stateOf(log))?.shape?.out, undefined)
 })
 
+test('a column that comes late does not give old rows the source’s default: they had other values', async () => {
+  const log = await testLog()
+  const target = new TableTarget()
+  const key: Field = { name: 'id', type: int32, nullable: false }
+  const more: Field = { name: 'more', type: text, nullable: true, oldRows: 'd' }
+  const grown = makeSchema([key, more], [0], 'upsert')
+  const row = (id: number): LogEntry => ({
+    kind: 'rows',
+    topic,
+    batch: batchOf(grown, [{ values: { id, more: 'own' } }]),
+  })
+  await writeTopics(log, rows({ id: int32 }, { id: 1 }), row(2))
+  await deliver(log, target, { policy: 'ignore' }, done(2))
+  await writeTopics(log, row(3))
+  await deliver(log, target, { policy: 'lenient' }, done(3))
+  const told = target
+    .table(topic)
+    .steps.at(-1)
+    ?.to.fields.find(({ name }) => name === 'more')
+  assert.deepEqual(told, { name: 'more', type: text, nullable: true })
+  // Added at once, they do have it.
+  const follower = new TableTarget()
+  const again = await testLog()
+  await writeTopics(again, rows({ id: int32 }, { id: 1 }), row(2))
+  await deliver(again, follower, { policy: 'lenient' }, done(2))
+  assert.equal(follower.table(topic).columns.at(-1)?.oldRows, 'd')
+})
+
 test('a yes to drops is about what comes: a column that was kept is let go, and nothing is taken', async () => {
   const log = await testLog()
   const target = new TableTarget()
