@@ -6,7 +6,7 @@ import { redis } from '../../../sinks/redis/connector.ts'
 import type { SinkHarness } from '../../conformance/sink.ts'
 import { startRedis, type RedisServer, type RedisVersion } from '../../services/redis.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
-import { testContext } from '../clickhouse/harness.ts'
+import { testContext } from '../feast/context.ts'
 
 export type RedisInput = Parameters<typeof redis.config.parse>[0]
 

@@ -211,7 +211,7 @@ it('a server that is full or restarts is waited for, a wrong password is a quest
   await sink.write({ id: 'x', topic: 'shop.users', batch, offset: 5001, attempt: 1 }, signal)
   assert.equal((await rowsOf(full, 'shop.users:1')).get('shop.users:1')?.['name'], 'c')
   const config = connector.config.parse({ url: full.url.replace('//', '//me:wrong@') })
-  const { testContext } = await import('../clickhouse/harness.ts')
+  const { testContext } = await import('../feast/context.ts')
   const problems = await connector.check(config, testContext())
   assert.deepEqual(
     problems.map(({ code, severity }) => [code, severity]),

@@ -10,7 +10,7 @@ import { DayLocks } from '../../../../sinks/feast/offline/day-locks.ts'
 import { OfflineLog } from '../../../../sinks/feast/offline/log.ts'
 import { mergeFiles } from '../../../../sinks/feast/offline/merge.ts'
 import { waitFor } from '../../../support/env.ts'
-import { testContext } from '../../clickhouse/harness.ts'
+import { testContext } from '../context.ts'
 import { newYearUs, signal, storedRows, userRows, userView, type UserRow } from './support.ts'
 
 let stores = 0

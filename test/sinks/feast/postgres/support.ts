@@ -7,7 +7,7 @@ import { openPostgresTarget, type PostgresTarget } from '../../../../sinks/feast
 import { FeatureOp, type FeatureRows } from '../../../../sinks/feast/target.ts'
 import type { FeatureView } from '../../../../sinks/feast/view.ts'
 import type { PostgresServer } from '../../../services/postgres.ts'
-import { testContext } from '../../clickhouse/harness.ts'
+import { testContext } from '../context.ts'
 
 export const signal = new AbortController().signal
 

@@ -5,7 +5,7 @@ import { SluiceError } from '../../../../core/errors/error.ts'
 import { startPostgres, type PostgresServer } from '../../../services/postgres.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
 import { missingService } from '../../../support/env.ts'
-import { testContext } from '../../clickhouse/harness.ts'
+import { testContext } from '../context.ts'
 import { featureRows, model, openTarget, scores, signal, viewOf, type Change } from './support.ts'
 
 let server: PostgresServer

@@ -34,7 +34,7 @@ const event: fc.Arbitrary<Event> = fc.record({
   entity: fc.nat(3),
   time: fc.oneof(
     { weight: 4, arbitrary: fc.nat(times.length - 1) },
-    { weight: 1, arbitrary: fc.constant(null) },
+    { weight: 2, arbitrary: fc.constant(null) },
   ),
   note: fc.option(fc.string({ maxLength: 4 }), { freq: 4 }),
 })
@@ -175,7 +175,7 @@ for (const version of redisVersions) {
               await runHistory(server, redis, { events, cuts, replays, byTime })
             },
           ),
-          { numRuns: 60, seed },
+          { numRuns: 150, seed },
         )
       })
     })
