@@ -26,6 +26,8 @@ const compress = { ZSTD: (bytes: Uint8Array) => viewOf(zstdCompressSync(bytes, z
 const pageBytesMax = 256 << 20
 const decompress: Compressors = {
   ZSTD: (bytes, bytesMax) => {
+    // A page of nulls alone.
+    if (bytesMax === 0) return new Uint8Array(0)
     if (bytesMax > pageBytesMax) throw new RangeError(`a page of ${bytesMax} bytes`)
     return viewOf(zstdDecompressSync(bytes, { maxOutputLength: bytesMax }))
   },

@@ -17,8 +17,9 @@ import type { OfflineView } from '../../../../sinks/feast/offline/layout.ts'
 import { latestAsOf } from '../../../../sinks/feast/offline/read.ts'
 import { feastTypeOf, type ScalarName } from '../../../../sinks/feast/types.ts'
 import { batchOf, type Value } from '../../../conformance/rows.ts'
+import { installFeast } from '../../../services/feast.ts'
 import { readOffline, type OfflineAnswer } from '../../../services/feast-offline.ts'
-import { S3Server } from '../../../services/s3.ts'
+import { startS3, type S3Server } from '../../../services/s3.ts'
 import { missingService, tempDir } from '../../../support/env.ts'
 import { testContext } from '../context.ts'
 import { newYearUs, signal, userRows, userView } from './support.ts'
@@ -37,8 +38,22 @@ interface Typed {
 }
 
 const typed: readonly Typed[] = [
-  { name: 'flag', logical: { kind: 'bool' }, scalar: 'bool', value: true, arrow: 'bool', shown: true },
-  { name: 'small', logical: { kind: 'int16' }, scalar: 'int32', value: -7, arrow: 'int32', shown: 'int:-7' },
+  {
+    name: 'flag',
+    logical: { kind: 'bool' },
+    scalar: 'bool',
+    value: true,
+    arrow: 'bool',
+    shown: true,
+  },
+  {
+    name: 'small',
+    logical: { kind: 'int16' },
+    scalar: 'int32',
+    value: -7,
+    arrow: 'int32',
+    shown: 'int:-7',
+  },
   {
     name: 'big',
     logical: { kind: 'int64' },
@@ -55,11 +70,46 @@ const typed: readonly Typed[] = [
     arrow: 'uint64',
     shown: 'int:9007199254740993',
   },
-  { name: 'single', logical: { kind: 'float32' }, scalar: 'float', value: 0.25, arrow: 'float', shown: 'float:0.25' },
-  { name: 'double', logical: { kind: 'float64' }, scalar: 'double', value: 0.1, arrow: 'double', shown: 'float:0.1' },
-  { name: 'word', logical: { kind: 'text' }, scalar: 'string', value: 'é 😀', arrow: 'string', shown: 'é 😀' },
-  { name: 'doc', logical: { kind: 'json' }, scalar: 'json', value: '{"a":1}', arrow: 'string', shown: '{"a":1}' },
-  { name: 'raw', logical: { kind: 'bytes' }, scalar: 'bytes', value: Buffer.from([0, 255]), arrow: 'binary', shown: 'bytes:00ff' },
+  {
+    name: 'single',
+    logical: { kind: 'float32' },
+    scalar: 'float',
+    value: 0.25,
+    arrow: 'float',
+    shown: 'float:0.25',
+  },
+  {
+    name: 'double',
+    logical: { kind: 'float64' },
+    scalar: 'double',
+    value: 0.1,
+    arrow: 'double',
+    shown: 'float:0.1',
+  },
+  {
+    name: 'word',
+    logical: { kind: 'text' },
+    scalar: 'string',
+    value: 'é 😀',
+    arrow: 'string',
+    shown: 'é 😀',
+  },
+  {
+    name: 'doc',
+    logical: { kind: 'json' },
+    scalar: 'json',
+    value: '{"a":1}',
+    arrow: 'string',
+    shown: '{"a":1}',
+  },
+  {
+    name: 'raw',
+    logical: { kind: 'bytes' },
+    scalar: 'bytes',
+    value: Buffer.from([0, 255]),
+    arrow: 'binary',
+    shown: 'bytes:00ff',
+  },
   {
     name: 'who',
     logical: { kind: 'uuid' },
@@ -92,7 +142,14 @@ const typed: readonly Typed[] = [
     arrow: 'string',
     shown: '1.000000000000000000000000000000000000000000001',
   },
-  { name: 'day', logical: { kind: 'date' }, scalar: 'unix_timestamp', value: 20_454, arrow: 'timestamp[us, tz=UTC]', shown: 'time:2026-01-01T00:00:00+00:00' },
+  {
+    name: 'day',
+    logical: { kind: 'date' },
+    scalar: 'unix_timestamp',
+    value: 20_454,
+    arrow: 'timestamp[us, tz=UTC]',
+    shown: 'time:2026-01-01T00:00:00+00:00',
+  },
   {
     name: 'seen',
     logical: { kind: 'timestamptz' },
@@ -117,7 +174,14 @@ const typed: readonly Typed[] = [
     arrow: 'list<item: int64>',
     shown: ['int:1', 'int:-9223372036854775808'],
   },
-  { name: 'none', logical: { kind: 'list', element: { kind: 'bool' } }, scalar: 'bool', value: [], arrow: 'list<item: bool>', shown: [] },
+  {
+    name: 'none',
+    logical: { kind: 'list', element: { kind: 'bool' } },
+    scalar: 'bool',
+    value: [],
+    arrow: 'list<item: bool>',
+    shown: [],
+  },
 ]
 
 const typedView: OfflineView = {
@@ -163,7 +227,10 @@ async function writeTyped(files: FileStore): Promise<void> {
 }
 
 function judgeTyped({ types, rows }: OfflineAnswer['tables'][number]): void {
-  const own = { event_timestamp: 'timestamp[us, tz=UTC]', created_timestamp: 'timestamp[us, tz=UTC]' }
+  const own = {
+    event_timestamp: 'timestamp[us, tz=UTC]',
+    created_timestamp: 'timestamp[us, tz=UTC]',
+  }
   assert.deepEqual(
     { ...types, event_date: 'partition' },
     {
@@ -249,17 +316,15 @@ test('point-in-time joins by Feast, every type by pyarrow, from a folder and fro
   await mergeHalf(halfMerged)
   let s3: S3Server
   try {
-    s3 = await S3Server.start('seaweedfs')
+    await installFeast()
+    s3 = await startS3()
   } catch (error) {
-    return missingService(t, 'an S3 server', error)
+    return missingService(t, 'Feast and an S3 server', error)
   }
   await using server = s3
-  const { accessKeyId, secretAccessKey } = s3Access
+  const { accessKeyId, secretAccessKey } = server.options
   await using bucket = openStore(`s3://${server.bucket}/features`, {
-    endpoint: server.endpoint,
-    pathStyle: true,
-    accessKeyId,
-    secretAccessKey,
+    ...server.options,
   })
   await writeTyped(bucket)
   const entities = history.map(({ user_id, at: when }) => ({ user_id, at: when }))
@@ -269,23 +334,18 @@ test('point-in-time joins by Feast, every type by pyarrow, from a folder and fro
     features: { score: 'Int64' },
     entities,
   })
-  let answer: OfflineAnswer
-  try {
-    answer = await readOffline({
-      tables: [
-        { path: `${whole.path}/typed` },
-        {
-          path: `${server.bucket}/features/typed`,
-          endpoint: new URL(server.endpoint).host,
-          accessKeyId,
-          secretAccessKey,
-        },
-      ],
-      joins: [ask(whole.path), ask(half.path)],
-    })
-  } catch (error) {
-    return missingService(t, 'Feast', error)
-  }
+  const answer = await readOffline({
+    tables: [
+      { path: `${whole.path}/typed` },
+      {
+        path: `${server.bucket}/features/typed`,
+        endpoint: new URL(server.endpoint).host,
+        accessKeyId,
+        secretAccessKey,
+      },
+    ],
+    joins: [ask(whole.path), ask(half.path)],
+  })
   for (const table of answer.tables) judgeTyped(table)
   const wanted = history.map(({ score }) => [score])
   assert.deepEqual(answer.joins, [wanted, wanted])

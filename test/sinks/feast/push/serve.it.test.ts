@@ -1,0 +1,129 @@
+/** The push target against the real `feast serve`: values exact, nulls beside large integers, errors. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { SluiceError } from '../../../../core/errors/error.ts'
+import { makeSchema } from '../../../../core/record/schema.ts'
+import type { LogicalType } from '../../../../core/record/types.ts'
+import { feast as connector } from '../../../../sinks/feast/connector.ts'
+import { batchOf, type Row } from '../../../conformance/rows.ts'
+import { startFeastServer, type FeastServer } from '../../../services/feast-server.ts'
+import { missingService } from '../../../support/env.ts'
+import { step } from '../../../support/schema-step.ts'
+import { testContext } from '../context.ts'
+
+const signal = new AbortController().signal
+const features: readonly (readonly [string, string, LogicalType])[] = [
+  ['big', 'Int64', { kind: 'int64' }],
+  ['small', 'Int32', { kind: 'int32' }],
+  ['ratio', 'Float64', { kind: 'float64' }],
+  ['flag', 'Bool', { kind: 'bool' }],
+  ['word', 'String', { kind: 'text' }],
+  ['money', 'Decimal', { kind: 'decimal', precision: 20, scale: 2 }],
+  ['seen', 'UnixTimestamp', { kind: 'timestamptz' }],
+  ['tags', 'Array(String)', { kind: 'list', element: { kind: 'text' } }],
+  ['counts', 'Array(Int64)', { kind: 'list', element: { kind: 'int64' } }],
+]
+const schema = makeSchema(
+  [
+    { name: 'user_id', type: { kind: 'int64' }, nullable: false },
+    ...features.map(([name, , type]) => ({ name, type, nullable: true })),
+  ],
+  [0],
+  'upsert',
+)
+const newYearUs = 1_767_225_600_000_000
+
+function openSink(url: string, more: Record<string, unknown> = {}) {
+  const config = connector.config.parse({
+    project: 'shop',
+    on_delete: 'null',
+    target: { type: 'push', url, ...more },
+    views: { users: { types: { seen: 'unix_timestamp' } } },
+  })
+  return connector.open(config, [], testContext())
+}
+
+async function send(url: string, rows: readonly Row[], more: Record<string, unknown> = {}) {
+  await using sink = await openSink(url, more)
+  await sink.evolve('t', step(null, schema), signal)
+  const batch = batchOf(schema, rows)
+  return await sink.write({ id: 'b', topic: 't', batch, offset: 0, attempt: 1 }, signal)
+}
+
+const full = {
+  big: 9_007_199_254_740_993n,
+  small: -7,
+  ratio: 0.1,
+  flag: false,
+  word: 'é "😀"',
+  money: '-123456789012345678.50',
+  seen: newYearUs,
+  tags: ['a', 'b'],
+  counts: [1n, 9_007_199_254_740_995n],
+}
+
+test('rows pushed to feast serve', async (t) => {
+  let started: FeastServer
+  try {
+    started = await startFeastServer(
+      Object.fromEntries(features.map(([name, type]) => [name, type])),
+    )
+  } catch (error) {
+    return missingService(t, 'feast serve', error)
+  }
+  await using server = started
+  const { rejected } = await send(server.url, [
+    { timeUs: newYearUs, values: { user_id: 1, ...full } },
+    { timeUs: newYearUs, values: { user_id: 2 } },
+    { timeUs: newYearUs, values: { user_id: 9_007_199_254_740_993n, big: 5n } },
+    { timeUs: newYearUs, values: { user_id: 4, ratio: NaN } },
+    { timeUs: newYearUs, values: { user_id: 5, big: 5n } },
+    { timeUs: newYearUs + 1, weight: -1, values: { user_id: 5 } },
+  ])
+  assert.deepEqual(
+    rejected.map(({ row, code }) => [row, code]),
+    [[3, 'sink.feast.push_value']],
+  )
+  const names = features.map(([name]) => name)
+  const found = await server.read(names, ['1', '2', '9007199254740993', '5'])
+  const byName = Object.fromEntries(names.map((name, i) => [name, found[i]]))
+  assert.deepEqual(byName['big'], ['9007199254740993', null, 5, null])
+  assert.deepEqual(byName['small'], [-7, null, null, null])
+  assert.deepEqual(byName['ratio'], [0.1, null, null, null])
+  assert.deepEqual(byName['flag'], [false, null, null, null])
+  assert.deepEqual(byName['word'], ['é "😀"', null, null, null])
+  assert.equal(byName['money']?.[0], '-123456789012345678.50')
+  assert.deepEqual(byName['tags']?.[0], ['a', 'b'])
+  assert.deepEqual(byName['counts']?.[0], [1, '9007199254740995'])
+  await assert.rejects(
+    send(server.url, [{ values: { user_id: 1, big: 1n } }], { source: 'nobody' }),
+    (error) =>
+      error instanceof SluiceError &&
+      error.code === 'sink.feast.push_refused' &&
+      error.fault === 'config' &&
+      error.message.includes('PushSourceNotFoundException'),
+  )
+  const { url } = server
+  await server[Symbol.asyncDispose]()
+  await assert.rejects(
+    send(url, [{ values: { user_id: 1 } }]),
+    (error) =>
+      error instanceof SluiceError &&
+      error.code === 'sink.feast.push_connection' &&
+      error.fault === 'transient',
+  )
+})
+
+test('what a push cannot do is refused with the cure', async () => {
+  const config = connector.config.parse({
+    project: 'shop',
+    target: { type: 'push', url: 'http://127.0.0.1:1' },
+    views: { users: { types: { seen: 'int64' } } },
+  })
+  await using sink = await connector.open(config, [], testContext())
+  const refused = (error: unknown): boolean =>
+    error instanceof SluiceError &&
+    error.code === 'sink.feast.push_view' &&
+    error.remedy.includes('on_delete')
+  await assert.rejects(sink.evolve('t', step(null, schema), signal), refused)
+})
