@@ -161,16 +161,18 @@ export class Sender {
 
   /** Deliveries side by side have one schema: a new one waits until those before it are over. */
   async #evolve(to: Schema, agreed: readonly SchemaChange[], signal: AbortSignal): Promise<void> {
-    if (this.#schema?.id === to.id) return
-    this.#evolving ??= this.#sink
-      .evolve(this.#topic, { from: this.#schema, to, agreed }, signal)
-      .then(() => {
-        this.#schema = to
-      })
-      .finally(() => {
-        this.#evolving = null
-      })
-    await this.#evolving
+    // The step that is under way may be another one's: rows that waited, brought into the shape before.
+    while (this.#schema?.id !== to.id) {
+      this.#evolving ??= this.#sink
+        .evolve(this.#topic, { from: this.#schema, to, agreed }, signal)
+        .then(() => {
+          this.#schema = to
+        })
+        .finally(() => {
+          this.#evolving = null
+        })
+      await this.#evolving
+    }
   }
 
   /** Waits before the next attempt, or throws what must end the task. */

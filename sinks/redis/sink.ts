@@ -62,7 +62,15 @@ export class RedisSink implements Sink {
     this.#truncate = redisScript(truncateScript(config.format))
   }
 
-  async evolve(topic: string, { to }: SchemaStep, signal: AbortSignal): Promise<void> {
+  async evolve(topic: string, { to, agreed }: SchemaStep, signal: AbortSignal): Promise<void> {
+    const rekeyed = agreed.find((change) => change.kind === 'key')
+    if (rekeyed !== undefined && this.#parts.some(({ kind }) => kind === 'key')) {
+      throw new SluiceError('sink.redis.key', {
+        message: `Topic ${topic}: its key is (${rekeyed.to.join(', ')}) instead of (${rekeyed.from.join(', ')}), and the rows under Redis keys made of the old one would stay for ever.`,
+        remedy:
+          'Give the sink another name and `key` another prefix, so that every row is written anew; then remove the old keys.',
+      })
+    }
     const keyFields = to.key.map((index) => to.fields[index]!.name)
     const unknown = unknownColumns(this.#parts, keyFields)
     if (unknown.length > 0) {

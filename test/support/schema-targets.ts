@@ -1,9 +1,12 @@
 /** The targets that docs/schema-changes.md is tested on: how each is opened, and what a reader sees. */
 import type { SinkConnector } from '../../core/connector/sink.ts'
 import { clickhouse } from '../../sinks/clickhouse/connector.ts'
+import { redis } from '../../sinks/redis/connector.ts'
 import { webhook } from '../../sinks/webhook/connector.ts'
 import { startClickHouse } from '../services/clickhouse.ts'
+import { startRedis } from '../services/redis.ts'
 import { startReceiver } from '../services/webhook-receiver.ts'
+import { rowsOf } from '../sinks/redis/harness.ts'
 import type { SeenRows } from './schema-cases.ts'
 import { TableTarget } from './table-sink.ts'
 
@@ -12,8 +15,11 @@ export interface SchemaTarget extends AsyncDisposable {
   readonly config: unknown
   /** What a reader sees of a topic now, as `SeenRows` says. */
   rows(topic: string): Promise<SeenRows>
-  /** Columns as a reader finds them: of the table, or of the last thing that was sent. */
-  columns(topic: string): Promise<readonly string[]>
+  /**
+   * Columns as a reader finds them: of the table, or of the last thing that was sent; null where a value
+   * that is NULL leaves no trace.
+   */
+  readonly columns: ((topic: string) => Promise<readonly string[]>) | null
 }
 
 /** By sink type; `table` is a target with columns that keeps no history (test/support/table-sink.ts). */
@@ -21,6 +27,7 @@ export const schemaTargets: Readonly<Record<string, () => Promise<SchemaTarget>>
   table: tableTarget,
   webhook: webhookTarget,
   clickhouse: clickhouseTarget,
+  redis: redisTarget,
 }
 
 async function tableTarget(): Promise<SchemaTarget> {
@@ -74,6 +81,17 @@ async function clickhouseTarget(): Promise<SchemaTarget> {
       )
       return found.map(({ name }) => String(name))
     },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+async function redisTarget(): Promise<SchemaTarget> {
+  const server = await startRedis()
+  return {
+    connector: redis as SinkConnector<unknown>,
+    config: redis.config.parse({ url: server.url }),
+    rows: async (topic) => byKey([...(await rowsOf(server, `${topic}:`)).values()]),
+    columns: null,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }
