@@ -42,12 +42,15 @@ export interface FoundLetters {
 
 type Passes = (letter: ListedLetter) => boolean
 
-/** `named`: letters as `task:number`. Throws WrongArgument. */
+/**
+ * `named`: letters as `task:number`. `open`: those that wait for somebody; `listed`: also those that
+ * are tried again by themselves; `all`: also those that are over. Throws WrongArgument.
+ */
 export async function findLetters(
   opened: OpenedLog,
   named: readonly string[],
   options: LetterOptions,
-  withOver: boolean,
+  wanted: 'open' | 'listed' | 'all',
 ): Promise<FoundLetters> {
   const tasks = tasksOf(opened, options)
   const numbers = numbersOf(named, tasks)
@@ -56,7 +59,8 @@ export async function findLetters(
   for (const task of tasks) {
     if (numbers !== null && !numbers.has(task.name)) continue
     const topic = letterTopicOf(opened.log, opened.name, task)
-    for await (const letter of listLetters(topic, task, withOver, opened.signal)) all.push(letter)
+    for await (const letter of listLetters(topic, task, wanted === 'all', opened.signal))
+      if (wanted !== 'open' || letter.entry.state === 'open') all.push(letter)
   }
   const plain = all.filter(
     (letter) =>

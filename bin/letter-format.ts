@@ -11,7 +11,7 @@ export type LetterFormat = 'table' | 'json' | 'jsonl'
 
 /**
  *   {"letter":"warehouse:12","state":"open","topic":…,"offset":…,"code":…,"message":…,"attempts":…,
- *    "first_at":…,"at":…,"op":…,"weight":…,"time":…,"request":…,"key":{…},"row":{…}}
+ *    "first_at":…,"at":…,"op":…,"weight":…,"time":…,"request":…,"due_at":…,"key":{…},"row":{…}}
  */
 export function letterJson(letter: ListedLetter): string {
   const { entry } = letter
@@ -29,6 +29,7 @@ export function letterJson(letter: ListedLetter): string {
     weight: entry.weight,
     time: entry.timeUs === null ? null : time(entry.timeUs),
     request: entry.request,
+    due_at: entry.waits === null ? null : time(entry.waits.dueUs),
   })
   // Both are JSON already, with digits that a number of JavaScript's would lose.
   return `${head.slice(0, -1)},"key":${entry.key ?? 'null'},"row":${entry.row ?? 'null'}}`
@@ -66,7 +67,7 @@ export function printLetter(letter: ListedLetter, story: readonly LetterEntry[])
   const paint = paintFor(process.stdout)
   print(paint.bold(nameOf(letter)))
   const lines: readonly (readonly [string, string])[] = [
-    ['state', entry.state],
+    ['state', entry.waits === null ? entry.state : `waiting until ${time(entry.waits.dueUs)}`],
     ['topic', entry.offset === null ? entry.topic : `${entry.topic}, offset ${entry.offset}`],
     ['code', entry.code],
     ['message', entry.message],

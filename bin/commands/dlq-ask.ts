@@ -43,7 +43,7 @@ export function retry(
   options: AskOptions,
 ): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
-    const chosen = sendable(withHalves(await findLetters(opened, letters, options, false)))
+    const chosen = sendable(withHalves(await findLetters(opened, letters, options, 'open')))
     const asked: Asked[] = []
     for (const [sink, group] of byTask(chosen)) {
       asked.push(await askSink(opened, sink, 'retry', group, []))
@@ -59,7 +59,7 @@ export function replayKeys(
   options: AskOptions,
 ): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
-    const { chosen } = await findLetters(opened, letters, options, false)
+    const { chosen } = await findLetters(opened, letters, options, 'open')
     const keyless = sendable(chosen).find(({ entry }) => entry.key === null)
     if (keyless !== undefined)
       throw new WrongArgument(
@@ -79,7 +79,7 @@ export function drop(
   options: DropOptions,
 ): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
-    const chosen = withHalves(await findLetters(opened, letters, options, false))
+    const chosen = withHalves(await findLetters(opened, letters, options, 'open'))
     const what = count(chosen.length, 'letter')
     if (chosen.length > 0 && !options.yes && !(await confirmed(`drop ${what} for good?`))) {
       printError(`nothing was dropped. To drop ${what}, add --yes`)
@@ -104,7 +104,7 @@ export function edit(
   options: EditOptions,
 ): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
-    const found = await findLetters(opened, letters, options, false)
+    const found = await findLetters(opened, letters, options, 'open')
     const edited = await editAll(opened, sendable(found.chosen), options)
     if (edited === null) return exitCode.invalid
     const asked: Asked[] = []

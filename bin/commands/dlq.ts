@@ -37,11 +37,13 @@ export async function onLetters(
 
 export function list(file: string, options: ListOptions): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
-    const { chosen } = await findLetters(opened, [], options, options.all)
+    const { chosen } = await findLetters(opened, [], options, options.all ? 'all' : 'listed')
     printLetters(chosen, options.format)
     if (options.format === 'table') {
       const open = chosen.filter(({ entry }) => entry.state === 'open').length
-      printError(count(open, 'open letter'))
+      const waiting = chosen.filter(({ entry }) => entry.state === 'waiting').length
+      const tried = waiting === 0 ? '' : `, ${count(waiting, 'row')} tried again by themselves`
+      printError(count(open, 'open letter') + tried)
     }
     return exitCode.ok
   })
@@ -53,7 +55,7 @@ export function show(
   options: ListOptions,
 ): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
-    const { chosen } = await findLetters(opened, letters, options, true)
+    const { chosen } = await findLetters(opened, letters, options, 'all')
     if (options.format !== 'table') {
       printItems(options.format, chosen.map(letterJson))
       return exitCode.ok

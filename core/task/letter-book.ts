@@ -137,19 +137,23 @@ export class LetterBook {
     }
   }
 
-  /** Rows [from, to) of the topic were taken, but for those of `refused`: their letters are over. */
+  /**
+   * Letters of rows [from, to) of the topic, which were taken but for those of `refused`. One that
+   * waits may be on its way at this moment, and is told by what comes of that.
+   */
   delivered(topic: string, from: number, to: number, refused: ReadonlySet<number>): number[] {
     const open = this.#byOffset.get(topic)
     if (open === undefined) return []
     const over: number[] = []
     // Whichever is shorter: a replay may pass over millions of rows, a topic has few open letters.
     if (open.size < to - from) {
-      for (const [offset, { letter }] of open)
-        if (offset >= from && offset < to && !refused.has(offset)) over.push(letter)
+      for (const [offset, { letter, waits }] of open)
+        if (offset >= from && offset < to && waits === null && !refused.has(offset))
+          over.push(letter)
     } else {
       for (let offset = from; offset < to; offset++) {
         const found = open.get(offset)
-        if (found !== undefined && !refused.has(offset)) over.push(found.letter)
+        if (found?.waits === null && !refused.has(offset)) over.push(found.letter)
       }
     }
     return over

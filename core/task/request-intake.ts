@@ -64,12 +64,15 @@ export function takeRequest(taken: Taken, book: LetterBook, desk: RequestDesk): 
       return desk.finish(request, { how: 'failed', problem: notDelivered(others) })
     }
     case 'replay':
+    case 'resync':
       if (delivers(body.topic)) return desk.start(request, [body.topic], null)
       return desk.finish(request, { how: 'failed', problem: notDelivered([body.topic]) })
     case 'drop': {
       // What is being sent is not dropped: it may be in the target already.
       const busy = desk.planned()
-      const letters = body.letters.filter((letter) => !busy.has(letter))
+      const letters = body.letters.filter(
+        (letter) => !busy.has(letter) && book.get(letter)?.waits === null,
+      )
       const topics = new Set(letters.map((letter) => book.get(letter)?.topic ?? ''))
       const sent = book.close(letters, 'dropped', `request ${request.number}`, nowMs)
       desk.finish(request, { sent, skipped: body.letters.length - sent })

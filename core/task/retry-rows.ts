@@ -80,7 +80,8 @@ export class RetryRows implements AgainRows {
       if (until === null && !this.#hasRoom(pieces)) break
       const [letter, offset] = this.#list[to++]!
       const open = this.#book.get(letter)
-      if (open === null) {
+      // One that waits is sent by itself (waiting-delivery.ts), and may be on its way.
+      if (open === null || open.waits !== null) {
         skipped++
         continue
       }
