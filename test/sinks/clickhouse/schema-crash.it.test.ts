@@ -1,0 +1,113 @@
+/**
+ * kill −9 at each step of a topic whose columns are dropped, renamed and held: rows, decisions and dead
+ * letters are there once, and the table has followed. Attacks invariants 2, 5 and 6.
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { readHead } from '../../../core/log/head.ts'
+import type { LogEntry } from '../../../core/log/types.ts'
+import { makeSchema, type Field } from '../../../core/record/schema.ts'
+import type { LogicalType } from '../../../core/record/types.ts'
+import { batchOf, type Value } from '../../conformance/rows.ts'
+import { tempDir } from '../../support/env.ts'
+import { writeTopics } from '../../support/scripted-sink.ts'
+import { testLog } from '../../support/task-context.ts'
+import { clickhouseSuite } from './harness.ts'
+
+const suite = clickhouseSuite()
+const { test } = suite
+
+const int32: LogicalType = { kind: 'int32' }
+const int64: LogicalType = { kind: 'int64' }
+const text: LogicalType = { kind: 'text' }
+
+/** Rows without a key: a table of changes, where each that is doubled shows. */
+function rows(
+  topic: string,
+  fields: Readonly<Record<string, LogicalType>>,
+  ...given: readonly Readonly<Record<string, Value>>[]
+): LogEntry {
+  const list = Object.entries(fields).map(([name, type]): Field => ({ name, type, nullable: true }))
+  const schema = makeSchema(list, [], 'append')
+  return {
+    kind: 'rows',
+    topic,
+    batch: batchOf(
+      schema,
+      given.map((values) => ({ values })),
+    ),
+  }
+}
+
+async function child(failpoints: string, args: readonly string[]): Promise<unknown> {
+  const started = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'schema-crash-child.ts'), suite.server.url, ...args],
+    {
+      env: { ...process.env, SLUICE_FAILPOINTS: failpoints },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  )
+  const [code, signal] = (await once(started, 'exit')) as [number | null, string | null]
+  return signal ?? code
+}
+
+/** The pass of a failpoint that kills: the first ones repeat what the process before did, in parts perhaps. */
+const steps = [
+  ['deliver.after_plan', 1],
+  ['deliver.before_send', 2],
+  ['sink.clickhouse.after_insert', 3],
+  ['deliver.after_send', 2],
+] as const
+
+for (const [index, [failpoint, pass]] of steps.entries()) {
+  test(`kill -9 again and again at ${failpoint}`, async () => {
+    using folder = tempDir('schema-crash')
+    const logUrl = `file://${folder.path}/log`
+    const log = await testLog(logUrl)
+    const topic = `s.crash${index}`
+    await writeTopics(
+      log,
+      rows(topic, { n: int32, note: text, gone: text }, { n: 1, note: 'a', gone: 'g' }),
+      rows(topic, { n: int32, note: text }, { n: 2, note: 'b' }),
+      rows(topic, { n: int32, remark: text }, { n: 3, remark: 'c' }),
+      rows(
+        topic,
+        { n: int64, remark: text },
+        { n: 4, remark: 'd' },
+        { n: 2 ** 40, remark: 'too large' },
+        { n: 5, remark: 'e' },
+      ),
+    )
+    const args = [logUrl, topic, '6']
+    let kills = 0
+    while ((await child(`${failpoint}=${pass}`, args)) === 'SIGKILL') {
+      kills++
+      assert.ok(kills < 20, 'it gets on')
+    }
+    assert.ok(kills >= 2, `${kills} kills`)
+    const table = `crash${index}`
+    assert.deepEqual(
+      await suite.server.query(`SELECT n, remark FROM ${table} ORDER BY _sluice_offset`),
+      [
+        { n: 1, remark: 'a' },
+        { n: 2, remark: 'b' },
+        { n: 3, remark: 'c' },
+        { n: 4, remark: 'd' },
+        { n: 5, remark: 'e' },
+      ],
+    )
+    const columns = await suite.server.query(
+      `SELECT name, type FROM system.columns WHERE table = '${table}' AND NOT startsWith(name, '_') ORDER BY name`,
+    )
+    assert.deepEqual(
+      columns.map(({ name, type }) => `${String(name)} ${String(type)}`),
+      ['n Nullable(Int32)', 'remark Nullable(String)'],
+    )
+    const head = await readHead(log, 'p.sink.k', AbortSignal.timeout(5000))
+    assert.equal(head!.topics.get('k.schema_changes')?.nextOffset, 3, 'decided once each')
+    assert.equal(head!.topics.get('k.dead_letters')?.nextOffset, 1)
+  })
+}
