@@ -20,6 +20,7 @@ import { offlineLayout, ownColumns, type OfflineLayout, type OfflineView } from 
 import { contentTag, dayFolder, fileName, schemaFileName, topicTag, type LogFile } from './names.ts'
 import { ParquetOut } from './parquet-file.ts'
 import { byDay, rowsFile, type OfflineRows } from './rows.ts'
+import { deletionFiles, type Truncate } from './truncate.ts'
 
 /** Files of one batch on their way at a time: each holds its rows in memory. */
 const writesAtOnce = 8
@@ -33,10 +34,12 @@ export class OfflineLog implements AsyncDisposable {
   readonly #locks = new DayLocks()
   readonly #compactor: Compactor | null
   readonly #layouts = new Map<string, OfflineLayout>()
+  readonly #ctx: OfflineContext
 
   /** `files` is disposed of with the log. `compaction`: null to leave files as they were written. */
   constructor(files: FileStore, compaction: CompactionOptions | null, ctx: OfflineContext) {
     this.#files = files
+    this.#ctx = ctx
     this.#days = new DayFiles(files)
     const parts = { files, days: this.#days, locks: this.#locks }
     this.#compactor = compaction === null ? null : new Compactor(parts, compaction, ctx)
@@ -84,6 +87,25 @@ export class OfflineLog implements AsyncDisposable {
     // All lanes end before this does: none may write on after the caller was told of a failure.
     const ends = await Promise.allSettled(lanes)
     for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+
+  /**
+   * Every entity with values from before `offset` is deleted as of now. Durable on return; may be told
+   * again. `order`: of the view.
+   */
+  async truncate(
+    view: string,
+    { offset, order }: Omit<Truncate, 'nowMs'>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const layout = this.#layoutOf(view)
+    const truncate = { offset, order, nowMs: this.#ctx.clock.nowMs() }
+    for await (const { day, file, bytes } of deletionFiles(this.#files, layout, truncate, signal)) {
+      await this.#files.put(dayFolder(view, day) + fileName(file), bytes, signal)
+      failpoint('feast.offline.truncated')
+      this.#days.added(view, day, file)
+      this.#compactor?.touched(view, day)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -210,7 +210,7 @@ class Scan {
     for (const { name } of this.#view.entities) columns.push(await file.column(name, from, to))
     return Array.from({ length: to - from }, (_, i) => {
       const values = columns.map((column) => column[i]!)
-      return { values, text: values.map(keyText).join('') }
+      return { values, text: entityText(values) }
     })
   }
 
@@ -219,7 +219,7 @@ class Scan {
     const known = this.#entities.get(key)
     if (known !== undefined) return known
     const { seed, after } = this.#asOf
-    const place = { hash: murmur3(Buffer.from(`${seed}:${key}`)), key }
+    const place = placeOf(seed, key)
     if (after !== null && comparePlaces(place, after) <= 0) return null
     if (this.#end !== null && comparePlaces(place, this.#end) > 0) return null
     const entity: Entity = {
@@ -287,7 +287,16 @@ interface RowKey {
   readonly values: readonly PhysicalValue[]
 }
 
-function comparePlaces(a: KeyPlace, b: KeyPlace): number {
+/** What an entity is told apart by: its values in the order of the view's entities. */
+export function entityText(values: readonly PhysicalValue[]): string {
+  return values.map(keyText).join('')
+}
+
+export function placeOf(seed: number, key: string): KeyPlace {
+  return { hash: murmur3(Buffer.from(`${seed}:${key}`)), key }
+}
+
+export function comparePlaces(a: KeyPlace, b: KeyPlace): number {
   return a.hash - b.hash || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)
 }
 

@@ -71,6 +71,16 @@ ON CONFLICT (entity_key, feature_name) DO UPDATE SET ${[...stored, 'event_ts', '
     .join(', ')}`
 }
 
+/**
+ * Features that Feast itself has written have no state: a row is not to be older than they are. Scalar
+ * subqueries, which stay look-ups in the index: as EXISTS they could become a join with all of the table.
+ */
+function notOlderThanFeasts(table: string): string {
+  return `(
+    (SELECT true FROM ${table} g WHERE g.entity_key = i.entity_key AND g.feature_name = ${state})
+    OR COALESCE((SELECT max(f.event_ts) FROM ${table} f WHERE f.entity_key = i.entity_key), '-infinity') <= i.event_ts)`
+}
+
 /** The compare-and-set: rows of `i` whose values are the newest win, and deletions are remembered. */
 function guardInsert(table: string, order: 'time' | 'log'): string {
   const theirs = newest('EXCLUDED.value')
@@ -82,7 +92,7 @@ function guardInsert(table: string, order: 'time' | 'log'): string {
       : `(EXCLUDED.event_ts, ${theirs}) >= (g.event_ts, ${ours})`
   const wins = `(${theirs} > ${gone} AND (${ours} <= ${gone} OR ${newer}))`
   return `INSERT INTO ${table} AS g (entity_key, feature_name, value, event_ts, created_ts)
-  SELECT entity_key, ${state}, state, event_ts, now() FROM i ORDER BY entity_key
+  SELECT entity_key, ${state}, state, event_ts, now() FROM i WHERE ${notOlderThanFeasts(table)} ORDER BY entity_key
   ON CONFLICT (entity_key, feature_name) DO UPDATE SET
     value = ${head} || CASE WHEN ${wins} THEN ${theirs} ELSE ${ours} END || ${gone},
     event_ts = CASE WHEN ${wins} THEN EXCLUDED.event_ts ELSE g.event_ts END,

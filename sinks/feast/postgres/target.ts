@@ -181,6 +181,7 @@ export class PostgresTarget implements OnlineTarget {
           : removeFeaturesStatement(table.name)
       await query(statement, [keysOf(touched)])
     })
+    failpoint('feast.postgres.after_delete')
   }
 
   #known(view: FeatureView): KnownView {

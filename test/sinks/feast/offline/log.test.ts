@@ -200,6 +200,33 @@ test('days that are over are merged in the background, and what an earlier proce
   assert.deepEqual(await storedRows(files), expected(0, 50))
 })
 
+test('a truncate deletes every entity that has values from before it, once', async () => {
+  const files = newStore()
+  const log = await openLog(files)
+  await log.append('users', userRows(0, rowsOf(0, 30)), signal)
+  await log.append('users', userRows(31, [{ id: 3, at: newYearUs + 99 * dayUs, score: 1 }]), signal)
+  const truncate = { offset: 30, order: 'log' } as const
+  await log.truncate('users', truncate, signal)
+  const once = await storedRows(files)
+  await (await openLog(files)).truncate('users', truncate, signal)
+  assert.deepEqual(await storedRows(files), once, 'told again')
+  const gone = once.filter(({ offset }) => offset === 30)
+  const alive = new Set<number>()
+  for (const { id, score } of rowsOf(0, 30)) {
+    if (score === null) alive.delete(id)
+    else alive.add(id)
+  }
+  // The row at 31 is newer than the truncate.
+  alive.delete(3)
+  const sorted = (ids: Iterable<number>) => [...ids].sort((a, b) => a - b)
+  assert.deepEqual(sorted(gone.map(({ id }) => id)), sorted(alive))
+  assert.ok(gone.every(({ score }) => score === null))
+  await mergeAll(files)
+  assert.equal((await storedRows(files)).length, once.length)
+  await (await openLog(files)).truncate('users', truncate, signal)
+  assert.equal((await storedRows(files)).length, once.length)
+})
+
 test('files of other columns are not put together, and stay readable', async () => {
   const files = newStore()
   const log = await openLog(files)

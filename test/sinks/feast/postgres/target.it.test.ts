@@ -114,6 +114,28 @@ it('a truncate takes what was before it, also when it comes late', async () => {
   assert.deepEqual([...(await scores(server))], [[2, 11]])
 })
 
+it('a row takes the place of what Feast has written, unless that is newer', async () => {
+  const view = viewOf()
+  await using target = openTarget(server.url)
+  await target.evolve(view, signal)
+  for (const key of ['01', '02']) {
+    await server.query(
+      `INSERT INTO shop_users (entity_key, feature_name, value, value_text, event_ts)
+       VALUES (decode('${key}', 'hex'), 'score', '\\x2007', '7', to_timestamp(50))`,
+    )
+  }
+  const rows = [
+    { key: 1, offset: 0, at: 49, score: 1 },
+    { key: 2, offset: 1, at: 51, score: 2 },
+  ]
+  await target.write(featureRows(view, rows), signal)
+  const found = [...(await scores(server))].sort(([a], [b]) => a - b)
+  assert.deepEqual(found, [
+    [1, 7],
+    [2, 2],
+  ])
+})
+
 it('expired features go, remembered deletions in their time, newer ones stay', async () => {
   const ctx = {
     ...testContext(),
