@@ -67,7 +67,9 @@ export function withScale(text: string, precision: number, scale: number): strin
   const parts = /^(-?)0*(\d*?)(?:\.(\d*?)0*)?$/.exec(text)
   if (parts === null) return /^(?:NaN|-?Infinity)$/.test(text) ? text : null
   const [, sign = '', whole = '', fraction = ''] = parts
-  if (fraction.length > scale || whole.length > precision - scale) return null
+  if (fraction.length > scale || whole.length > Math.max(0, precision - scale)) return null
+  // numeric(2,5) holds 0.00099: of the digits behind the point the first three are zeros.
+  if (/[1-9]/.test(fraction.slice(0, Math.max(0, scale - precision)))) return null
   const digits = whole === '' ? '0' : whole
   return `${sign}${digits}${scale === 0 ? '' : `.${fraction.padEnd(scale, '0')}`}`
 }

@@ -3,6 +3,7 @@
  * rows: the WHERE of a query that the SQL engine runs on one batch after the other. What cannot be
  * decided (NULL, an expression that fails) does not match, as in any WHERE; failures are counted.
  */
+import { SluiceError } from '../errors/error.ts'
 import { makeBatch, type Batch } from '../record/batch.ts'
 import { NumberBuilder } from '../record/builder.ts'
 import { makeSchema, type Schema } from '../record/schema.ts'
@@ -31,7 +32,11 @@ export class RowFilter {
   /** Throws the engine's errors of syntax; names and types are checked by `check` and `matching`. */
   static async parse(where: string): Promise<RowFilter> {
     // On a line of its own: a comment at its end must not take the parenthesis away.
-    return new RowFilter(await parseQuery(`${head}${where}\n)`))
+    const query = await parseQuery(`${head}${where}\n)`)
+    // A parenthesis too many may have made it another query than one row in, one row or none out.
+    if (query.query.kind === 'select' && query.query.groupBy.length === 0)
+      return new RowFilter(query)
+    throw new SluiceError('sql.syntax', { message: `"${where}" is not one condition` })
   }
 
   /** Throws where the condition does not fit rows of the schema. */

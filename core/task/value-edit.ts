@@ -22,6 +22,7 @@ import { DecimalBuilder } from '../record/decimal-builder.ts'
 import { ListBuilder } from '../record/list-builder.ts'
 import type { Field } from '../record/schema.ts'
 import { typeName, type LogicalType } from '../record/types.ts'
+import type { Interval } from '../record/value.ts'
 import { integerRanges, withScale } from '../record/value-convert.ts'
 import { scalars } from '../sql/scalar/functions.ts'
 
@@ -138,15 +139,15 @@ function appendScalar(builder: AnyBuilder, type: LogicalType, text: string): voi
     case 'decimal':
       return appendDecimal(builder, type, text.trim())
     case 'date':
-      return appendNumber(builder, scalars.dateFromText(text))
+      return appendNumber(builder, scalars.dateFromText(sqlYear(text)))
     case 'time':
       return appendNumber(builder, timeUs(text))
     case 'timestamp':
-      return appendNumber(builder, scalars.timestampFromText(text))
+      return appendNumber(builder, scalars.timestampFromText(sqlYear(text)))
     case 'timestamptz':
-      return appendNumber(builder, scalars.timestamptzFromText(text))
+      return appendNumber(builder, scalars.timestamptzFromText(sqlYear(text)))
     case 'interval': {
-      const { months, days, us } = scalars.intervalFromText(text)
+      const { months, days, us } = isoInterval(text.trim()) ?? scalars.intervalFromText(text)
       const bytes = Buffer.alloc(16)
       bytes.writeInt32LE(months, 0)
       bytes.writeInt32LE(days, 4)
@@ -210,6 +211,37 @@ function appendDecimal(
     const bytes = Buffer.from(exact)
     builder.appendText(bytes, 0, bytes.length)
   }
+}
+
+const isoPattern =
+  /^P(?:(-?\d+)Y)?(?:(-?\d+)M)?(?:(-?\d+)D)?(?:T(?:(-?\d+)H)?(?:(-?\d+)M)?(?:(-?)(\d+)(?:\.(\d{1,6}))?S)?)?$/
+
+/** As record/json.ts writes intervals, each part with its own sign; null for SQL's own spellings. */
+function isoInterval(text: string): Pick<Interval, 'months' | 'days' | 'us'> | null {
+  if (text === 'infinity') return { months: 0x7fffffff, days: 0x7fffffff, us: (1n << 63n) - 1n }
+  if (text === '-infinity') return { months: -0x80000000, days: -0x80000000, us: -(1n << 63n) }
+  const match = isoPattern.exec(text)
+  if (match === null) return null
+  const whole = (index: number): bigint => BigInt(match[index] ?? '0')
+  const fraction = BigInt((match[8] ?? '').padEnd(6, '0'))
+  const seconds = whole(7) * 1_000_000n + fraction
+  const clock = (whole(4) * 60n + whole(5)) * 60_000_000n
+  const us = clock + (match[6] === '-' ? -seconds : seconds)
+  const months = whole(1) * 12n + whole(2)
+  const fits = (value: bigint): boolean => value === BigInt.asIntN(32, value)
+  if (!fits(months) || !fits(whole(3)) || us !== BigInt.asIntN(64, us))
+    throw new RangeError('the interval is too long')
+  return { months: Number(months), days: Number(whole(3)), us }
+}
+
+/** ISO 8601 signs years outside 0000 to 9999 and counts 1 BC as 0 (record/json.ts); SQL says BC. */
+function sqlYear(text: string): string {
+  const match = /^([+-]?)(\d{4,})(-.*)$/.exec(text.trim())
+  const [, sign = '', digits = '', rest = ''] = match ?? []
+  const year = sign === '-' ? -Number(digits) : Number(digits)
+  if (match === null || (sign === '' && year !== 0) || rest.endsWith('BC')) return text
+  const shown = String(year > 0 ? year : 1 - year).padStart(4, '0')
+  return `${shown}${rest}${year > 0 ? '' : ' BC'}`
 }
 
 /** MySQL's times are durations too: negative, and up to 838 hours. */
