@@ -42,6 +42,11 @@ export class DeliveryStatus {
     if (this.#states.delete(topic)) this.#report()
   }
 
+  /** Something that happened, on show until something else does; what needs somebody stays in front of it. */
+  note(detail: string): void {
+    if (this.#states.size === 0) this.#ctx.report({ detail })
+  }
+
   #report(): void {
     const parked = this.#named('parked')
     if (parked.length > 0) return this.#ctx.report({ state: 'parked', detail: whichOf(parked) })

@@ -42,15 +42,22 @@ export class SchemaGate {
   readonly #topic: DeliveredTopic
   readonly #rules: SchemaRules
   readonly #ctx: TaskContext
+  readonly #show: (text: string) => void
   /** The topic's schema that the shape belongs to, once it is known. */
   #known: Schema | null = null
   /** Whether the policy, which may be another one than before the start, was asked about the shape. */
   #asked = false
 
-  constructor(topic: DeliveredTopic, rules: SchemaRules, ctx: TaskContext) {
+  constructor(
+    topic: DeliveredTopic,
+    rules: SchemaRules,
+    ctx: TaskContext,
+    show: (text: string) => void,
+  ) {
     this.#topic = topic
     this.#rules = rules
     this.#ctx = ctx
+    this.#show = show
   }
 
   /** Whether rows of that schema go on in the shape as it is, beside what is under way. */
@@ -72,22 +79,23 @@ export class SchemaGate {
     if (shape === undefined || before === null) return open({ schema: schema.id })
     const step = nextShape({ shape, topic: before }, schema, this.#rules)
     const decisions = this.#told(arrival, step.decisions)
-    if (decisions.some(({ action }) => action === 'stop')) {
-      // It is asked again when the topic goes on, with the policy of that time.
+    const stops = decisions.filter(({ action }) => action === 'stop')
+    if (stops.length > 0) {
+      // All of it is asked again when the topic goes on, with the policy of that time.
       this.#known = before
-      return { ...open(shape), decisions, stop: this.#stopped(arrival, decisions) }
+      return { ...open(shape), decisions: stops, stop: this.#stopped(arrival, stops) }
     }
     return { ...open(step.shape), decisions, agreed: step.agreed }
   }
 
   /** Decisions on show: in the log, in the live status and as a metric. */
   tell(decisions: readonly DecisionAt[]): void {
-    const { logger, metrics, report } = this.#ctx
+    const { logger, metrics } = this.#ctx
     for (const { topic, offset, change, action, why } of decisions) {
       const text = describeChange(change)
       logger.info('schema changed', { topic, offset, change: text, action, why })
       metrics.count('schema_changes_total', 1, { change: change.kind, action })
-      report({ detail: `${topic}: ${text} (${action})` })
+      this.#show(`${topic}: ${text} (${action})`)
     }
   }
 
@@ -120,15 +128,18 @@ export class SchemaGate {
     return decisions.map((decision) => ({ topic: this.#topic.name, offset, ...decision }))
   }
 
-  #stopped({ offset }: Arrival, decisions: readonly DecisionAt[]): SluiceError {
+  #stopped({ offset }: Arrival, stops: readonly DecisionAt[]): SluiceError {
     const { name } = this.#ctx
-    const stops = decisions.filter(({ action }) => action === 'stop')
     const changes = stops.map(({ change }) => describeChange(change)).join('; ')
     const kinds = [...new Set(stops.map(({ change }) => change.kind))]
-    const { policy } = this.#rules.policy
-    const lines = kinds.map((kind) => `${kind}: ${this.#answers(kind).join(' or ')}`)
+    const asked: ReadonlySet<string> = new Set(kinds)
+    const said = Object.entries(this.#rules.policy).filter(([kind]) => !asked.has(kind))
+    const lines = [
+      ...said.map(([kind, word]) => `${kind}: ${word}`),
+      ...kinds.map((kind) => `${kind}: ${this.#answers(kind).join(' or ')}`),
+    ]
     const cure = kinds.every((kind) => this.#answers(kind).length > 0)
-      ? `on_schema_change: { policy: ${policy}, ${lines.join(', ')} }`
+      ? `on_schema_change: { ${lines.join(', ')} }`
       : 'on_schema_change: lenient, so that the sink says what its target needs,'
     return new SluiceError('schema.stopped', {
       message: `${this.#topic.name}, offset ${offset}: ${changes}. Sink ${name} waits in front of it: ${stops[0]!.why}.`,

@@ -15,6 +15,7 @@ import type { DeliveredTopic, DeliveryLog, DeliveryPlan, TopicState } from './de
 import type { DeliveryStatus } from './delivery-status.ts'
 import { Pace } from './pace.ts'
 import { Redelivery } from './redelivery.ts'
+import { Resync } from './resync.ts'
 import type { Job } from './request-desk.ts'
 import { SchemaGate, targetFor, type Passage } from './schema-gate.ts'
 import type { Target } from './schema-shape.ts'
@@ -69,6 +70,7 @@ export class TopicDelivery {
   #filled = false
   readonly #status: DeliveryStatus
   readonly #again: Redelivery
+  readonly #resync: Resync
   readonly #waiting: WaitingDelivery
   /** What the newest rows were brought into; not known before there were some. */
   #target: Target | null = null
@@ -95,11 +97,19 @@ export class TopicDelivery {
       well: () => status.well(topic),
       journal: (rows) => commits.journal(rows),
     })
-    this.#gate = new SchemaGate(this.#topic, rules, ctx)
+    this.#gate = new SchemaGate(this.#topic, rules, ctx, (text) => status.note(text))
     this.#state = commits.begin(this.#topic, firstSeq)
     const place = { offset: this.#state.done, seq: this.#state.seq }
     this.#feed = new TopicFeed(ctx.log, chain, topic, place, ctx.clock)
     this.#again = new Redelivery(this.#topic, batching, { commits, sender: this.#sender, ctx })
+    this.#resync = new Resync(this.#topic, batching, {
+      commits,
+      sender: this.#sender,
+      sink,
+      rules,
+      ctx,
+      target: (state, stop) => this.#again.target(state, stop),
+    })
     this.#waiting = new WaitingDelivery({
       topic,
       rows: waiting,
@@ -126,6 +136,7 @@ export class TopicDelivery {
   async run(signal: AbortSignal): Promise<void> {
     await using _feed = this.#feed
     await using _again = this.#again
+    await using _resync = this.#resync
     const failed = new AbortController()
     const stop = AbortSignal.any([signal, failed.signal])
     // What waits is delivered beside what is new; the first of them that fails ends both.
@@ -195,8 +206,13 @@ export class TopicDelivery {
   async #sendAgain(job: Job, overs: readonly Promise<void>[], signal: AbortSignal): Promise<void> {
     if (await this.#livesFirst(signal)) return
     if (overs.length > 0) return Promise.race(overs)
-    this.#liveTurn = job.request.body.kind === 'replay'
     const state = { ...this.#state, parked: null }
+    if (job.request.body.kind === 'resync') {
+      this.#liveTurn = await this.#resync.step(job, state, signal)
+      this.#state = state
+      return
+    }
+    this.#liveTurn = job.request.body.kind === 'replay'
     if (await this.#again.step(job, state, signal)) this.#state = state
     else if (this.#state.parked !== null) await this.#unpark()
   }

@@ -177,10 +177,10 @@ for (const version of await postgresMajors(18)) {
   })
 }
 
-for (const { name, start } of await mysqlServers('mysql-9.7', 'mariadb-11.8')) {
-  describe(name, { timeout: 50_000 }, () => {
+for (const starter of await mysqlServers('mysql-9.7', 'mariadb-11.8')) {
+  describe(starter.name, { timeout: 50_000 }, () => {
     test('each ALTER is the change that it is, and the target follows it', async () => {
-      await using server = await start()
+      await using server = await starter.start()
       await server.query('CREATE DATABASE shop')
       const client = await server.client({ database: 'shop' })
       await client.query(`CREATE TABLE t (${columns}, PRIMARY KEY (id))`)

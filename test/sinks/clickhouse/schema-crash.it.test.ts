@@ -7,39 +7,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { readHead } from '../../../core/log/head.ts'
-import type { LogEntry } from '../../../core/log/types.ts'
-import { makeSchema, type Field } from '../../../core/record/schema.ts'
-import type { LogicalType } from '../../../core/record/types.ts'
-import { batchOf, type Value } from '../../conformance/rows.ts'
 import { tempDir } from '../../support/env.ts'
 import { writeTopics } from '../../support/scripted-sink.ts'
 import { testLog } from '../../support/task-context.ts'
 import { clickhouseSuite } from './harness.ts'
+import { changingRows } from './schema-crash-child.ts'
 
 const suite = clickhouseSuite()
 const { test } = suite
-
-const int32: LogicalType = { kind: 'int32' }
-const int64: LogicalType = { kind: 'int64' }
-const text: LogicalType = { kind: 'text' }
-
-/** Rows without a key: a table of changes, where each that is doubled shows. */
-function rows(
-  topic: string,
-  fields: Readonly<Record<string, LogicalType>>,
-  ...given: readonly Readonly<Record<string, Value>>[]
-): LogEntry {
-  const list = Object.entries(fields).map(([name, type]): Field => ({ name, type, nullable: true }))
-  const schema = makeSchema(list, [], 'append')
-  return {
-    kind: 'rows',
-    topic,
-    batch: batchOf(
-      schema,
-      given.map((values) => ({ values })),
-    ),
-  }
-}
 
 async function child(failpoints: string, args: readonly string[]): Promise<unknown> {
   const started = spawn(
@@ -68,20 +43,8 @@ for (const [index, [failpoint, pass]] of steps.entries()) {
     const logUrl = `file://${folder.path}/log`
     const log = await testLog(logUrl)
     const topic = `s.crash${index}`
-    await writeTopics(
-      log,
-      rows(topic, { n: int32, note: text, gone: text }, { n: 1, note: 'a', gone: 'g' }),
-      rows(topic, { n: int32, note: text }, { n: 2, note: 'b' }),
-      rows(topic, { n: int32, remark: text }, { n: 3, remark: 'c' }),
-      rows(
-        topic,
-        { n: int64, remark: text },
-        { n: 4, remark: 'd' },
-        { n: 2 ** 40, remark: 'too large' },
-        { n: 5, remark: 'e' },
-      ),
-    )
-    const args = [logUrl, topic, '6']
+    await writeTopics(log, ...changingRows(topic))
+    const args = [logUrl, topic]
     let kills = 0
     while ((await child(`${failpoint}=${pass}`, args)) === 'SIGKILL') {
       kills++
