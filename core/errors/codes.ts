@@ -1,9 +1,11 @@
+import { clickhouseCodes } from './codes/clickhouse.ts'
 import { configCodes } from './codes/config.ts'
 import { deadLetterCodes } from './codes/dead-letters.ts'
 import { feastCodes } from './codes/feast.ts'
 import { feastOfflineCodes } from './codes/feast-offline.ts'
 import { feastPostgresCodes } from './codes/feast-postgres.ts'
 import { feastPushCodes } from './codes/feast-push.ts'
+import { feastToolsCodes } from './codes/feast-tools.ts'
 import { logCodes } from './codes/log.ts'
 import { mysqlCodes } from './codes/mysql.ts'
 import { postgresCodes } from './codes/postgres.ts'
@@ -14,6 +16,7 @@ import { sinkRedisCodes } from './codes/sink-redis.ts'
 import { sinkCodes } from './codes/sinks.ts'
 import { sqlCodes } from './codes/sql.ts'
 import { taskCodes } from './codes/task.ts'
+import { webhookCodes } from './codes/webhook.ts'
 import type { CodeTable } from './codes/table.ts'
 
 /** Every error code. docs/errors.md is generated from it (`npm run docs`). */
@@ -33,12 +36,15 @@ export const codes = {
   ...snapshotCodes,
   ...sqlCodes,
   ...sinkCodes,
+  ...webhookCodes,
+  ...clickhouseCodes,
   ...sinkRedisCodes,
   ...feastCodes,
   ...redisCodes,
   ...feastOfflineCodes,
   ...feastPostgresCodes,
   ...feastPushCodes,
+  ...feastToolsCodes,
 } as const satisfies CodeTable
 
 export type Code = keyof typeof codes

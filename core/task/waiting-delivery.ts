@@ -35,6 +35,8 @@ const blocksMax = 8
 const askAgainMs = 5000
 /** Longest sleep: a timer of Node's goes no further than 24 days. */
 const lookMs = 3_600_000
+/** How often timers are set again that may have been lost. */
+const tellAgainMs = 60_000
 const failed = { baseMs: 500, maxMs: 30_000 }
 
 export interface WaitingParts {
@@ -51,7 +53,10 @@ export interface WaitingParts {
 /** Lanes of one group that are due, and since when it may be asked. */
 interface Group {
   readonly lanes: Lane[]
+  under: number
+  /** When it is asked next, and when it may be after a failure. */
   notBeforeMs: number
+  failedUntilMs: number
   failures: number
 }
 
@@ -67,6 +72,7 @@ export class WaitingDelivery {
   readonly #groups = new Map<string, Group>()
   readonly #blocks = new Map<number, Promise<LetterBlock>>()
   #timers: Timer[] = []
+  #tellAgainMs = 0
   #under = 0
   #underBytes = 0
   #failure: { readonly error: unknown } | null = null
@@ -84,6 +90,7 @@ export class WaitingDelivery {
       ctx.metrics.gauge('sink_waiting_rows', rows.rows, { task: ctx.name, topic })
       this.#wake()
     })
+    this.#tellAgainMs = ctx.clock.nowMs() + tellAgainMs
     sink.timers?.start(topic, (offset) => this.#told(offset))
     const stopped = aborted(signal)
     const running = new Set<Promise<void>>()
@@ -110,13 +117,28 @@ export class WaitingDelivery {
     lane.noted = first.at
     lane.version++
     const { lateMs = 0 } = this.#parts.sink.timers ?? {}
-    const { dueUs, group } = first.waits
+    const { dueUs } = first.waits
     const dueMs = dueUs / 1000
     const far = dueMs > this.#parts.ctx.clock.nowMs()
     this.#due.add(far ? dueMs + lateMs : dueMs, { lane, version: lane.version })
-    if (!far || this.#parts.sink.timers === undefined) return
-    const { topic } = this.#parts
-    this.#timers.push({ topic, offset: first.offset ?? 0, attempt: first.attempts, group, dueMs })
+    if (far) this.#setTimer(lane)
+  }
+
+  #setTimer({ letters: [first], busy }: Lane): void {
+    const { topic, sink } = this.#parts
+    if (first?.waits == null || busy || sink.timers === undefined) return
+    const { dueUs, group } = first.waits
+    const { offset, attempts: attempt } = first
+    this.#timers.push({ topic, offset: offset ?? 0, attempt, group, dueMs: dueUs / 1000 })
+  }
+
+  /** Sets all timers again: those that are there do not matter, those that were lost come back. */
+  #tellAgain(nowMs: number): void {
+    if (this.#parts.sink.timers === undefined || nowMs < this.#tellAgainMs) return
+    this.#tellAgainMs = nowMs + tellAgainMs
+    for (const lane of this.#parts.rows.lanes()) {
+      if ((lane.letters[0]?.waits?.dueUs ?? 0) / 1000 > nowMs) this.#setTimer(lane)
+    }
   }
 
   /** A timer has gone off: the row is tried now, also when somebody let the timer go off early. */
@@ -132,20 +154,22 @@ export class WaitingDelivery {
 
   /** Sends what is due and may go; returns when to look again. */
   #launch(running: Set<Promise<void>>, signal: AbortSignal): number {
-    const { sink, ctx } = this.#parts
+    const { sink, ctx, rows } = this.#parts
     const nowMs = ctx.clock.nowMs()
     this.#gather(nowMs)
+    this.#tellAgain(nowMs)
     if (this.#timers.length > 0) {
       sink.timers?.set(this.#timers)
       this.#timers = []
     }
     let nextMs = this.#due.nextMs
+    if (sink.timers !== undefined && rows.rows > 0) nextMs = Math.min(nextMs, this.#tellAgainMs)
     for (const [name, group] of this.#groups) {
       while (group.lanes.length > 0) {
         // Whatever ends makes room, and wakes.
         if (this.#under >= underMax || this.#underBytes >= underBytesMax) return nextMs
         if (group.notBeforeMs <= nowMs) {
-          const readyMs = Math.min(sink.readyMs?.(name) ?? 0, askAgainMs)
+          const readyMs = Math.min(sink.readyMs?.(name, group.under) ?? 0, askAgainMs)
           if (readyMs > 0) group.notBeforeMs = nowMs + readyMs
         }
         if (group.notBeforeMs > nowMs) {
@@ -156,7 +180,8 @@ export class WaitingDelivery {
         running.add(run)
         void run.then(() => running.delete(run))
       }
-      if (group.lanes.length === 0 && group.failures === 0) this.#groups.delete(name)
+      const idle = group.lanes.length === 0 && group.under === 0 && group.failures === 0
+      if (idle) this.#groups.delete(name)
     }
     return nextMs
   }
@@ -172,7 +197,14 @@ export class WaitingDelivery {
       lane.busy = true
       const group = this.#groups.get(waits.group)
       if (group !== undefined) group.lanes.push(lane)
-      else this.#groups.set(waits.group, { lanes: [lane], notBeforeMs: 0, failures: 0 })
+      else
+        this.#groups.set(waits.group, {
+          lanes: [lane],
+          under: 0,
+          notBeforeMs: 0,
+          failedUntilMs: 0,
+          failures: 0,
+        })
     }
   }
 
@@ -180,6 +212,7 @@ export class WaitingDelivery {
   async #run(lane: Lane, group: Group, signal: AbortSignal): Promise<void> {
     const { rows } = this.#parts
     this.#under++
+    group.under++
     let bytes = 0
     try {
       const [first] = lane.letters
@@ -193,6 +226,8 @@ export class WaitingDelivery {
       if (!signal.aborted) this.#failed(toSluiceError(thrown), thrown, group)
     } finally {
       this.#under--
+      group.under--
+      group.notBeforeMs = Math.min(group.notBeforeMs, group.failedUntilMs)
       this.#underBytes -= bytes
       lane.busy = false
       lane.noted = -1
@@ -209,7 +244,8 @@ export class WaitingDelivery {
       return
     }
     const pauseMs = backoffMs(++group.failures, failed, ctx.random)
-    group.notBeforeMs = ctx.clock.nowMs() + Math.max(100, pauseMs, error.retryAfterMs ?? 0)
+    group.failedUntilMs = ctx.clock.nowMs() + Math.max(100, pauseMs, error.retryAfterMs ?? 0)
+    group.notBeforeMs = group.failedUntilMs
     const { code, message } = error
     ctx.logger.warn('rows that waited could not be sent', { topic, code, reason: message })
   }

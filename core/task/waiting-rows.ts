@@ -50,6 +50,11 @@ export class WaitingRows implements WaitingPlaces {
     return true
   }
 
+  /** Every lane that something waits in. */
+  lanes(): Iterable<Lane> {
+    return this.#lanes.values()
+  }
+
   get(name: string): Lane | null {
     return this.#lanes.get(name) ?? null
   }

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { durationText } from '../../core/connector/duration.ts'
 import { secretText } from '../../core/connector/secret.ts'
+import { sizeText } from '../../core/connector/size.ts'
 
 /** Kinds of events, as the last part of an event's `type` says them. */
 export const eventKinds = ['insert', 'update', 'delete', 'snapshot', 'truncate'] as const
@@ -28,8 +29,49 @@ const retry = z
       minMs: 1,
       maxMs: 3_600_000,
     }).prefault('30s'),
+    schedule: z
+      .array(durationText('Wait after a failed attempt.', { minMs: 1, maxMs: 7 * 86_400_000 }))
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({
+        description:
+          'Waits after the first, second, … failed attempt, up to a tenth longer; after the last of them comes one more attempt. Stands in for `attempts`, `base` and `max`. Long waits hold up only the key of the event.',
+        examples: [['5s', '5m', '30m', '2h', '5h', '10h', '14h', '20h', '24h']],
+      }),
   })
   .meta({ description: 'How one event is retried: waits are drawn evenly below a doubling bound.' })
+
+const rate = z
+  .string()
+  .regex(/^[1-9]\d{0,6}\/(?:s|m|h)$/, 'expected requests per time, such as 50/s, 300/m or 1000/h')
+  // An editor's schema knows the text, the program the number.
+  .transform((text) => {
+    const [count = '', unit = 's'] = text.split('/')
+    return Number(count) / { s: 1, m: 60, h: 3600 }[unit as 's' | 'm' | 'h']
+  })
+
+const batch = z
+  .strictObject({
+    events: z
+      .int()
+      .min(2)
+      .max(1000)
+      .default(100)
+      .meta({ description: 'Most events of a request.' }),
+    bytes: sizeText('A request is not filled beyond this.', {
+      minBytes: 1024,
+      maxBytes: 16 * 2 ** 20,
+    }).prefault('256KiB'),
+    wait: durationText('How long the first event of a request waits for others.', {
+      minMs: 1,
+      maxMs: 60_000,
+    }).prefault('50ms'),
+  })
+  .meta({
+    description:
+      'Several events a request, under `data`. A request holds one event of a key at most, so that their order is kept.',
+  })
 
 const tls = z
   .strictObject({
@@ -44,16 +86,42 @@ const tls = z
   .meta({ description: 'Certificates. The endpoint is always verified.' })
 
 export const webhookConfig = z.strictObject({
-  url: secretText('Address that events are POSTed to. Kept secret, since it may hold a token.'),
+  url: secretText(
+    'Address that events are POSTed to. Kept secret, since it may hold a token. `{column}` in its path or query stands for a value of the row: `https://example.com/hooks/{tenant}`.',
+  ),
+  allow_hosts: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .meta({
+      description:
+        'Hosts that a `{column}` in the host of `url` may lead to; `*` stands for letters, digits and hyphens of one label.',
+      examples: [['*.hooks.example.com']],
+    }),
   secret: secretText(
-    'Signing key, `whsec_` and 24 to 64 bytes in base64 (https://www.standardwebhooks.com). `echo "whsec_$(openssl rand -base64 32)"` makes one.',
+    'Signing key, `whsec_` and 24 to 64 bytes in base64 (https://www.standardwebhooks.com). `echo "whsec_$(openssl rand -base64 32)"` makes one. `whsk_` and an Ed25519 key signs so that a public key verifies it.',
   ),
   secret_previous: secretText(
     'The signing key before this one: while it stands here, events carry both signatures.',
   ).optional(),
   headers: z.record(z.string(), secretText('Value of the header.')).default({}).meta({
-    description: 'More headers, such as `authorization`.',
+    description: 'More headers, such as `authorization`. `{column}` stands for a value of the row.',
   }),
+  body: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({
+      description:
+        'The body instead of the usual one. `{column}` stands for a value of the row, `{@data}` for the whole row; in JSON with its quotes, or as a part of a text.',
+      examples: ['{"text": "Order {id} is {status}", "row": {@data}}'],
+    }),
+  content_type: z
+    .string()
+    .regex(/^[\w.+-]+\/[\w.+-]+(?:; ?[\w-]+=[\w.-]+)*$/, 'expected a media type such as text/plain')
+    .default('application/json')
+    .meta({ description: 'Media type of the body.' }),
+  batch: batch.optional(),
   events: z
     .array(z.enum(eventKinds))
     .min(1)
@@ -67,7 +135,25 @@ export const webhookConfig = z.strictObject({
       'per-key: events of one key one after the other, different keys at the same time. strict: one event at a time, in the order of the topic. none: no order.',
   }),
   max_in_flight: z.int().min(1).max(256).default(16).meta({
-    description: 'Most requests at a time to this endpoint.',
+    description: 'Most requests at a time, to all endpoints together.',
+  }),
+  concurrency: z.int().min(1).max(256).optional().meta({
+    description:
+      'Most requests at a time to one endpoint; `max_in_flight` when `url` names one endpoint, else 4.',
+  }),
+  rate: rate
+    .optional()
+    .meta({ description: 'Most requests in a time to one endpoint.', examples: ['50/s'] }),
+  disable_after: durationText(
+    'An endpoint that has failed for so long without one success gets nothing more: its events become dead letters.',
+    { minMs: 60_000 },
+  ).prefault('5d'),
+  timers: secretText(
+    'Where the times of later attempts are kept too, in BullMQ: redis://, rediss:// or postgres://. What is lost there is done a little later.',
+  ).optional(),
+  delivery_log: z.enum(['all', 'failures', 'off']).default('failures').meta({
+    description:
+      'Which attempts become rows of the topic `<sink>.deliveries`, for `sluice deliveries`. all: also those that succeeded, about 100 bytes each before they are compressed.',
   }),
   timeout: durationText('Time the endpoint has to answer one request, connecting included.', {
     minMs: 100,

@@ -7,18 +7,25 @@
  */
 import { lookup as dnsLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
+import type { SinkContext } from '../../core/connector/context.ts'
 import type { Problem } from '../../core/connector/problem.ts'
+import { Semaphore } from '../../core/connector/semaphore.ts'
 import { absorbsAll, type SinkConnector } from '../../core/connector/sink.ts'
+import type { Timers } from '../../core/connector/waiting.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { guardedLookup } from './address.ts'
+import { isFixed } from './address-template.ts'
 import { webhookConfig, type WebhookConfig } from './config.ts'
-import { Endpoint } from './endpoint.ts'
+import { Endpoints } from './endpoints.ts'
+import { Gatherer } from './gatherer.ts'
 import { HttpSender } from './http.ts'
 import { WebhookSink } from './sink.ts'
 import { parseTarget, problem, type Target } from './target.ts'
 
 /** How far other keys may get ahead of one that is held up: 8,000 rows. */
 const batchesAhead = 15
+/** Requests to one host that are late, and that nobody waits for any more. */
+const lentMax = 1024
 
 export const webhook: SinkConnector<WebhookConfig> = webhookWith(undefined)
 
@@ -49,35 +56,79 @@ export function webhookWith(resolve: LookupFunction | undefined): SinkConnector<
           message: problems.map(({ message }) => message).join('; '),
         })
       }
-      const backoff = { baseMs: config.retry.base, maxMs: config.retry.max }
-      const http = new HttpSender(target, {
-        connectionsMax: config.max_in_flight,
-        timeoutMs: config.timeout,
-        allowPrivate: config.allow_private,
-        resolve,
-      })
-      const reject = new Set(config.reject)
-      const endpoint = new Endpoint(
-        target,
-        http,
-        { inFlightMax: config.max_in_flight, reject, backoff },
-        ctx,
-      )
-      return new WebhookSink(
-        endpoint,
-        {
-          order: config.order,
-          wanted: new Set(config.events),
-          attemptsMax: config.retry.attempts,
-          backoff,
-          json: config.json,
-          lanesATurn: config.max_in_flight,
-        },
-        ctx,
-        () => http[Symbol.asyncDispose](),
-      )
+      const timers =
+        config.timers === undefined
+          ? null
+          : await (await import('./timers.ts')).openTimers(config.timers, ctx)
+      return openSink(config, target, { ctx, timers, resolve })
     },
   }
+}
+
+interface Around {
+  readonly ctx: SinkContext
+  readonly timers: Timers | null
+  readonly resolve: LookupFunction | undefined
+}
+
+function openSink(
+  config: WebhookConfig,
+  target: Target,
+  { ctx, timers, resolve }: Around,
+): WebhookSink {
+  const many = target.fixed === null
+  const { retry, max_in_flight: inFlightMax } = config
+  const backoff = { baseMs: retry.base, maxMs: retry.max }
+  const http = new HttpSender(target, {
+    // Requests that nobody waits for any more go on beside those of the slots.
+    connectionsMax: many ? inFlightMax + lentMax : inFlightMax,
+    timeoutMs: config.timeout,
+    allowPrivate: config.allow_private,
+    keepAnswers: config.batch !== undefined,
+    resolve,
+  })
+  const endpoints: Endpoints = new Endpoints({
+    target,
+    http,
+    ctx,
+    slots: many ? new Semaphore(inFlightMax) : null,
+    options: {
+      inFlightMax: Math.min(config.concurrency ?? (many ? 4 : inFlightMax), inFlightMax),
+      ratePerS: config.rate ?? null,
+      reject: new Set(config.reject),
+      backoff,
+      disableAfterMs: config.disable_after,
+    },
+    onDisabled: (reason) => {
+      const count = endpoints.disabled
+      ctx.logger.error('endpoint disabled', { host: target.host, reason, disabled: count })
+      ctx.metrics.gauge('webhook_endpoints_disabled', count, { sink: ctx.name })
+      ctx.report({ detail: `${count} endpoint${count === 1 ? ' is' : 's are'} disabled` })
+    },
+  })
+  const parts = {
+    endpoints,
+    gatherer: config.batch === undefined ? null : new Gatherer(config.batch),
+    options: {
+      attemptsMax: retry.schedule === undefined ? retry.attempts : retry.schedule.length + 1,
+      backoff,
+      schedule: retry.schedule ?? null,
+      log: config.delivery_log,
+    },
+    ctx,
+    many,
+  }
+  const options = {
+    target,
+    order: config.order,
+    wanted: new Set(config.events),
+    json: config.json,
+    lanesATurn: inFlightMax,
+  }
+  return new WebhookSink(parts, options, timers, async () => {
+    await timers?.[Symbol.asyncDispose]()
+    await http[Symbol.asyncDispose]()
+  })
 }
 
 /**
@@ -85,11 +136,12 @@ export function webhookWith(resolve: LookupFunction | undefined): SinkConnector<
  * could only take it for an event, and whether it is up now says nothing about later.
  */
 async function checkName(
-  { host }: Target,
+  { host, url }: Target,
   config: WebhookConfig,
   resolve: LookupFunction = dnsLookup as LookupFunction,
 ): Promise<readonly Problem[]> {
-  if (isIP(host) !== 0) return []
+  // Which name it is, only a row says.
+  if (isIP(host) !== 0 || !isFixed(url.authority)) return []
   const lookup = config.allow_private ? resolve : guardedLookup(resolve)
   const error = await new Promise<Error | null>((done) => lookup(host, { all: true }, done))
   if (error === null) return []

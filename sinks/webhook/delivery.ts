@@ -4,6 +4,8 @@
  * a restart it is not known, and those events are sent again with the ids they had.
  */
 import type { RowProblem } from '../../core/connector/sink.ts'
+import type { RowWait } from '../../core/connector/waiting.ts'
+import type { DeliveryRow } from './deliveries.ts'
 
 export class Delivery {
   readonly id: string
@@ -15,6 +17,9 @@ export class Delivery {
   readonly #attempts: Uint32Array
   readonly #charged: Uint32Array
   readonly #rejected: RowProblem[] = []
+  readonly #waiting: RowWait[] = []
+  /** What came of its attempts, for the log of deliveries. */
+  readonly journal: DeliveryRow[] = []
 
   constructor(id: string, rows: number) {
     this.id = id
@@ -49,6 +54,19 @@ export class Delivery {
     const attempts = this.#attempts[row]!
     if (previous >= 0) this.#rejected.push({ ...problem, row: previous, attempts })
     this.#rejected.push({ ...problem, attempts })
+  }
+
+  /** The event is sent again later, its old row with it. */
+  waits(wait: Omit<RowWait, 'attempts'>, previous: number): void {
+    const { row } = wait
+    this.#settled[row] = 1
+    const attempts = this.#charged[row]!
+    if (previous >= 0) this.#waiting.push({ ...wait, row: previous, attempts })
+    this.#waiting.push({ ...wait, attempts })
+  }
+
+  waiting(): readonly RowWait[] {
+    return this.#waiting
   }
 
   /** By row. */

@@ -1,161 +1,356 @@
 /**
- * Endpoint: every attempt of one sink goes through here, whatever topic it is for. It bounds the
- * requests under way, pauses when the endpoint asks for it, stops when the endpoint only fails, signs,
- * sends, and says what the outcome means.
+ * Endpoint: every attempt at one address goes through here, whatever topic it is for. It bounds the
+ * requests under way and their rate, pauses when the endpoint asks for it, stops when the endpoint only
+ * fails, signs, sends, and says what the outcome means.
  *
- * Pauses up to `patienceMs` are waited for; a longer one is thrown as a transient error with the time
- * it needs, so that the topic shows why it is not moving.
+ * A sink with one endpoint waits for it: pauses up to `patienceMs` here, longer ones as a transient error
+ * with the time it needs, so that the topic shows why it is not moving. Where the row says which endpoint
+ * it is for (`many`), nobody waits: what cannot go within moments is told to come later, a request that
+ * is not answered soon is left to itself (`#pending`) and its outcome is kept for the next attempt.
  */
 import { backoffMs, type Backoff } from '../../core/connector/backoff.ts'
 import { CircuitBreaker } from '../../core/connector/circuit-breaker.ts'
 import type { Context } from '../../core/connector/context.ts'
-import { Semaphore } from '../../core/connector/semaphore.ts'
+import type { Semaphore } from '../../core/connector/semaphore.ts'
 import { SluiceError } from '../../core/errors/error.ts'
+import type { Route } from './address-template.ts'
 import { NoAnswer, type HttpSender } from './http.ts'
 import { outcomeOfAnswer, outcomeOfFailure, type Outcome, type RetryOutcome } from './outcome.ts'
+import { SendRate } from './send-rate.ts'
 import { SendWindow } from './send-window.ts'
 import { signature } from './sign.ts'
 import type { Target } from './target.ts'
+import { OwnTurns, SharedTurns, type Turns } from './turns.ts'
 
 const patienceMs = 10_000
+/** How long an event of many endpoints waits for one of them before it is told to come later. */
+const momentMs = 1000
 /** Failures in a row, over all events, after which the endpoint is only probed. */
-const failuresMax = 10
+const failuresMax = { one: 10, many: 3 }
+/** Outcomes of requests that nobody waited for, kept for each endpoint. */
+const pendingMax = 1000
 const probing: Backoff = { baseMs: 5000, maxMs: 300_000 }
 
+/** What all endpoints of a sink have in common. */
+export interface Outbound {
+  readonly target: Target
+  readonly http: HttpSender
+  readonly ctx: Context
+  /** Requests of all endpoints together; null when there is one. */
+  readonly slots: Semaphore | null
+  readonly options: EndpointOptions
+  /** One of many endpoints gets nothing more. */
+  readonly onDisabled: (reason: string) => void
+}
+
 export interface EndpointOptions {
+  /** Requests at a time to one endpoint. */
   readonly inFlightMax: number
+  readonly ratePerS: number | null
   readonly reject: ReadonlySet<number>
   /** Waits between throttled attempts when the endpoint does not say how long. */
   readonly backoff: Backoff
+  readonly disableAfterMs: number
+}
+
+/** One request, before it is signed. */
+export interface Message {
+  readonly id: string
+  /** Ids of its events. */
+  readonly events: readonly string[]
+  readonly route: Route
+  readonly headers: readonly string[]
+  readonly body: Buffer
+  /** When its event was committed at the source, as ISO 8601. */
+  readonly time?: string
+}
+
+export type Attempt =
+  | {
+      readonly kind: 'tried'
+      readonly outcome: Outcome
+      readonly status: number | null
+      readonly atMs: number
+      readonly ms: number
+    }
+  /** Not sent, or not answered yet: to be tried again, at no cost to the event. */
+  | { readonly kind: 'later'; readonly dueMs: number; readonly reason: string }
+  | { readonly kind: 'disabled'; readonly reason: string }
+
+type Tried = Extract<Attempt, { kind: 'tried' }>
+
+interface Pending {
+  readonly sending: Promise<Tried>
+  /** Its request has other events too. */
+  readonly shared: boolean
+}
+
+export interface Patience {
+  /** Ends the wait for a turn. */
+  readonly waiting: AbortSignal
+  /** Also ends a request that was sent. */
+  readonly signal: AbortSignal
+  /**
+   * hold: wait for the endpoint, however long; an error says so where that is long. moment: do not wait,
+   * not even for an answer, since the event can come again. stay: wait for the answer, but no pause.
+   */
+  readonly mode: 'hold' | 'moment' | 'stay'
 }
 
 export class Endpoint {
-  readonly #target: Target
-  readonly #http: HttpSender
-  readonly #options: EndpointOptions
-  readonly #ctx: Context
-  readonly #slots: Semaphore
+  readonly name: string
+  readonly host: string
+  readonly #out: Outbound
+  readonly #turns: Turns
   readonly #window: SendWindow
+  readonly #rate: SendRate | null
   readonly #breaker: CircuitBreaker
+  /** Requests that nobody waits for any more, by the ids of their events. */
+  readonly #pending = new Map<string, Pending>()
   #pausedUntilMs = 0
   #pauses = 0
   #lastPauseMs = -Infinity
   #lastFailure = ''
+  #failingSinceMs: number | null = null
+  #succeeded = false
+  #disabled: string | null = null
 
-  constructor(target: Target, http: HttpSender, options: EndpointOptions, ctx: Context) {
-    this.#target = target
-    this.#http = http
-    this.#options = options
-    this.#ctx = ctx
+  constructor({ name, host }: Pick<Route, 'name' | 'host'>, out: Outbound) {
+    const { options, ctx } = out
+    const nowMs = (): number => ctx.clock.nowMs()
+    this.name = name
+    this.host = host
+    this.#out = out
     this.#window = new SendWindow(options.inFlightMax)
-    this.#slots = new Semaphore(options.inFlightMax)
-    this.#breaker = new CircuitBreaker({
-      failuresMax,
-      open: probing,
-      nowMs: () => ctx.clock.nowMs(),
-    })
+    const { inFlightMax } = options
+    this.#turns =
+      out.slots === null ? new OwnTurns(inFlightMax) : new SharedTurns(inFlightMax, out.slots)
+    this.#rate = options.ratePerS === null ? null : new SendRate(options.ratePerS, nowMs)
+    const most = out.slots === null ? failuresMax.one : failuresMax.many
+    this.#breaker = new CircuitBreaker({ failuresMax: most, open: probing, nowMs })
   }
 
-  get host(): string {
-    return this.#target.host
+  /** Nothing is known of it that a new one would not find out. */
+  get isIdle(): boolean {
+    return this.#turns.running === 0 && this.#pending.size === 0
   }
 
-  /**
-   * One attempt. `waiting` ends the wait for a turn; `signal` also ends a request that was sent.
-   * Throws their reasons, or a transient SluiceError when the endpoint needs a longer pause.
-   */
-  async attempt(
-    id: string,
-    body: Buffer,
-    waiting: AbortSignal,
-    signal: AbortSignal,
-  ): Promise<Outcome> {
-    await this.#slots.acquire(waiting)
+  get isDisabled(): boolean {
+    return this.#disabled !== null
+  }
+
+  /** ms until one more attempt may be made beside `under`; 0 = now. */
+  readyMs(under: number): number {
+    if (this.#disabled !== null) return 0
+    const { ctx } = this.#out
+    const pauseMs = Math.max(this.#pausedUntilMs - ctx.clock.nowMs(), this.#breaker.waitMs, 0)
+    if (pauseMs > 0) return pauseMs
+    const room = this.#breaker.state === 'closed' ? this.#window.size : 1
+    if (Math.max(under, this.#turns.running) >= room) return momentMs
+    return this.#rate?.waitMs ?? 0
+  }
+
+  /** An event waits since then, for an endpoint that has not answered well since. */
+  failsSince(ms: number): void {
+    if (this.#succeeded) return
+    this.#failingSinceMs = Math.min(this.#failingSinceMs ?? ms, ms)
+  }
+
+  /** One attempt. Throws the signals' reasons, or, of the only endpoint, why the topic has to wait. */
+  async attempt(message: Message, patience: Patience): Promise<Attempt> {
+    const known = message.events.length > 1 ? null : await this.outcomeOf(message.id)
+    if (known !== null) return known.tried
+    if (this.#disabled !== null) return { kind: 'disabled', reason: this.#disabled }
+    const { mode } = patience
+    const turn = await this.#turns.enter(patience.waiting, mode === 'moment' ? momentMs : null)
+    if (!turn) return this.#later(momentMs)
+    const startMs = this.#out.ctx.clock.nowMs()
+    let lent = false
     try {
-      await this.#pass(waiting)
-      const { generation } = this.#breaker
-      const startMs = this.#ctx.clock.nowMs()
-      try {
-        const outcome = await this.#send(id, body, startMs, signal)
-        this.#learn(outcome, startMs, generation)
-        return outcome
-      } catch (thrown) {
-        this.#breaker.cancel(generation)
-        throw thrown
-      }
+      const waitMs = await this.#pass(patience.waiting, mode !== 'hold')
+      if (waitMs > 0) return this.#later(waitMs)
+      const sending = this.#try(message, patience.signal)
+      if (mode !== 'moment' || !(await outlasts(sending, momentMs))) return await sending
+      lent = true
+      this.#leave(message, sending)
+      return this.#later(0)
     } finally {
-      this.#slots.release()
+      if (!lent) this.#turns.leave(this.#out.ctx.clock.nowMs() - startMs)
     }
   }
 
-  async #pass(waiting: AbortSignal): Promise<void> {
+  /** What became of an event since its request was left to itself; told once. */
+  async outcomeOf(id: string): Promise<{ readonly tried: Tried; readonly shared: boolean } | null> {
+    const pending = this.#pending.get(id)
+    if (pending === undefined) return null
+    this.#pending.delete(id)
+    return { tried: await pending.sending, shared: pending.shared }
+  }
+
+  /** Nobody waits for the request any more; its outcome is kept for those who come to try again. */
+  #leave({ events }: Message, sending: Promise<Tried>): void {
+    this.#turns.lend()
+    const end = (): void => this.#turns.returned()
+    sending.then(end, () => {
+      end()
+      for (const id of events)
+        if (this.#pending.get(id)?.sending === sending) this.#pending.delete(id)
+    })
+    const shared = events.length > 1
+    for (const id of events) this.#pending.set(id, { sending, shared })
+    for (const id of this.#pending.keys()) {
+      if (this.#pending.size <= pendingMax) break
+      this.#pending.delete(id)
+    }
+  }
+
+  #later(ms: number): Attempt {
+    const reason = this.#lastFailure === '' ? 'is busy' : this.#lastFailure
+    return { kind: 'later', dueMs: this.#out.ctx.clock.nowMs() + ms, reason }
+  }
+
+  /** Waits until a request may go. Returns 0, or, of many, how long it would have to wait. */
+  async #pass(waiting: AbortSignal, many: boolean): Promise<number> {
+    const { clock } = this.#out.ctx
     for (;;) {
-      const pauseMs = this.#pausedUntilMs - this.#ctx.clock.nowMs()
+      const pauseMs = this.#pausedUntilMs - clock.nowMs()
+      if (many && pauseMs > 0) return pauseMs
       if (pauseMs > patienceMs) throw this.#pause('sink.webhook.throttled', pauseMs)
       if (pauseMs > 0) {
-        await this.#ctx.clock.sleep(pauseMs, waiting)
+        await clock.sleep(pauseMs, waiting)
         continue
       }
+      if (many && (this.#rate?.waitMs ?? 0) > momentMs) return this.#rate!.waitMs
       const waitMs = this.#breaker.admit()
-      if (waitMs === 0) return
-      throw this.#pause('sink.webhook.failing', Number.isFinite(waitMs) ? waitMs : probing.baseMs)
+      if (waitMs > 0) {
+        const ms = Number.isFinite(waitMs) ? waitMs : probing.baseMs
+        if (many) return ms
+        throw this.#pause('sink.webhook.failing', ms)
+      }
+      const rateMs = this.#rate?.take() ?? 0
+      if (rateMs > 0) await clock.sleep(rateMs, waiting)
+      return 0
     }
   }
 
   #pause(code: 'sink.webhook.throttled' | 'sink.webhook.failing', waitMs: number): SluiceError {
+    const what = `${this.host} ${this.#lastFailure}`
+    if (this.#failsTooLong()) {
+      return new SluiceError('sink.webhook.disabled', {
+        message: `${what}, and has failed since ${timeText(this.#failingSinceMs!)}`,
+      })
+    }
     return new SluiceError(code, {
-      message: `${this.#target.host} ${this.#lastFailure}; trying again in ${Math.ceil(waitMs / 1000)} s`,
+      message: `${what}; trying again in ${Math.ceil(waitMs / 1000)} s`,
       retryAfterMs: waitMs,
     })
   }
 
-  async #send(id: string, body: Buffer, nowMs: number, signal: AbortSignal): Promise<Outcome> {
+  async #try(message: Message, signal: AbortSignal): Promise<Tried> {
+    const { generation } = this.#breaker
+    const { clock } = this.#out.ctx
+    const atMs = clock.nowMs()
+    try {
+      const { outcome, status } = await this.#send(message, atMs, signal)
+      this.#learn(outcome, atMs, generation)
+      return { kind: 'tried', outcome, status, atMs, ms: clock.nowMs() - atMs }
+    } catch (thrown) {
+      this.#breaker.cancel(generation)
+      throw thrown
+    }
+  }
+
+  async #send(
+    { id, body, route, headers }: Message,
+    nowMs: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly outcome: Outcome; readonly status: number | null }> {
+    const { target, http, options, ctx } = this.#out
     const timestampS = Math.floor(nowMs / 1000)
-    const headers = [
-      ...this.#target.headers,
+    const all = [
+      ...target.headers,
+      ...headers,
       'webhook-id',
       id,
       'webhook-timestamp',
       String(timestampS),
       'webhook-signature',
-      signature(this.#target.keys, id, timestampS, body),
+      signature(target.keys, id, timestampS, body),
     ]
     try {
-      const answer = await this.#http.post(headers, body, signal)
-      return outcomeOfAnswer(answer, this.#options.reject, this.#ctx.clock.nowMs())
+      const answer = await http.post(route, all, body, signal)
+      const outcome = outcomeOfAnswer(answer, options.reject, ctx.clock.nowMs())
+      return { outcome, status: answer.status }
     } catch (thrown) {
-      if (thrown instanceof NoAnswer) return outcomeOfFailure(thrown.failure)
-      throw thrown
+      if (!(thrown instanceof NoAnswer)) throw thrown
+      return { outcome: outcomeOfFailure(thrown.failure), status: null }
     }
   }
 
   #learn(outcome: Outcome, startMs: number, generation: number): void {
-    const { metrics } = this.#ctx
-    metrics.count('webhook_requests_total', 1, { sink: this.#ctx.name, outcome: outcome.kind })
-    metrics.observe('webhook_request_seconds', (this.#ctx.clock.nowMs() - startMs) / 1000, {
-      sink: this.#ctx.name,
-    })
+    const { metrics, clock, name: sink } = this.#out.ctx
+    metrics.count('webhook_requests_total', 1, { sink, outcome: outcome.kind })
+    metrics.observe('webhook_request_seconds', (clock.nowMs() - startMs) / 1000, { sink })
     if (outcome.kind === 'retry') this.#failed(outcome, startMs, generation)
+    else if (outcome.kind === 'stop' && this.#out.slots !== null)
+      this.#disable(outcome.error.message)
     else {
       // Also a refusal is an answer: the endpoint is there and does its work.
       this.#breaker.success()
+      this.#failingSinceMs = null
+      this.#succeeded = true
       this.#pauses = 0
       this.#window.grow()
     }
-    this.#slots.slots = this.#window.size
+    this.#turns.capacity = this.#window.size
   }
 
   #failed(outcome: RetryOutcome, startMs: number, generation: number): void {
     this.#lastFailure = outcome.reason
+    this.#failingSinceMs ??= startMs
     this.#breaker.failure(generation)
     if (this.#breaker.generation !== generation) this.#window.collapse()
+    if (this.#out.slots !== null && this.#failsTooLong()) {
+      this.#disable(`${this.#lastFailure}, and has failed since ${timeText(this.#failingSinceMs)}`)
+    }
     // Requests that were under way when the endpoint asked for a pause say nothing new.
     if (!outcome.throttle || startMs < this.#lastPauseMs) return
     this.#pauses++
-    const { backoff } = this.#options
-    const pauseMs = outcome.retryAfterMs ?? backoffMs(this.#pauses, backoff, this.#ctx.random)
-    this.#lastPauseMs = this.#ctx.clock.nowMs()
+    const { options, ctx } = this.#out
+    const pauseMs = outcome.retryAfterMs ?? backoffMs(this.#pauses, options.backoff, ctx.random)
+    this.#lastPauseMs = ctx.clock.nowMs()
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#lastPauseMs + pauseMs)
     this.#window.halve()
   }
+
+  #failsTooLong(): boolean {
+    const sinceMs = this.#failingSinceMs
+    const { options, ctx } = this.#out
+    return sinceMs !== null && ctx.clock.nowMs() - sinceMs > options.disableAfterMs
+  }
+
+  /** One of many is given up until the next start; the log of deliveries says which. */
+  #disable(reason: string): void {
+    if (this.#disabled !== null) return
+    this.#disabled = reason
+    this.#out.onDisabled(reason)
+  }
+}
+
+/** Whether it is not over after `ms`. Real time: it is about a request that is really under way. */
+async function outlasts(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, true)
+  })
+  const over = (): boolean => false
+  try {
+    return await Promise.race([work.then(over, over), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function timeText(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`
 }

@@ -2,13 +2,14 @@
  * One POST: a signed body in, the status of the answer out. Connections are kept alive and counted;
  * redirects are not followed; a certificate that does not verify ends the connection.
  *
- * The answer's status decides as soon as it is read. Its body says nothing to us: it is read and
- * thrown away so that the connection can be used again, up to a bound of bytes and until the
+ * The answer's status decides as soon as it is read. Its body says nothing to us, but of a request with
+ * several events: it is read and thrown away so that the connection can be used again, up to a bound of bytes and until the
  * deadline, after which the connection is closed instead.
  */
 import type { LookupFunction } from 'node:net'
-import { Pool, buildConnector, type Dispatcher } from 'undici'
+import { Agent, Pool, buildConnector, type Dispatcher } from 'undici'
 import { guardedConnector } from './address.ts'
+import type { Route } from './address-template.ts'
 import { deadlineCode, type Answer, type TransportFailure } from './outcome.ts'
 import type { Target } from './target.ts'
 
@@ -20,6 +21,8 @@ export interface HttpOptions {
   /** From the start of a request, connecting included, to the end of its answer. */
   readonly timeoutMs: number
   readonly allowPrivate: boolean
+  /** Whether what an answer says is wanted, and not only its status. */
+  readonly keepAnswers: boolean
   /** The resolver of names; `dns.lookup` when absent. */
   readonly resolve?: LookupFunction | undefined
 }
@@ -34,15 +37,15 @@ export class NoAnswer extends Error {
 }
 
 export class HttpSender implements AsyncDisposable {
-  readonly #pool: Pool
-  readonly #path: string
+  readonly #pool: Pool | Agent
+  readonly #keepAnswers: boolean
   readonly #timeoutMs: number
 
   constructor(target: Target, options: HttpOptions) {
     const connectOptions = { ...target.tls, timeout: options.timeoutMs }
-    this.#path = target.path
+    this.#keepAnswers = options.keepAnswers
     this.#timeoutMs = options.timeoutMs
-    this.#pool = new Pool(target.origin, {
+    const poolOptions = {
       connections: options.connectionsMax,
       pipelining: 1,
       // The deadline of each request is the exchange's own and covers all of these.
@@ -51,15 +54,19 @@ export class HttpSender implements AsyncDisposable {
       connect: options.allowPrivate
         ? buildConnector({ ...connectOptions, ...(options.resolve && { lookup: options.resolve }) })
         : guardedConnector(connectOptions, options.resolve),
-    })
+    }
+    const { fixed } = target
+    this.#pool = fixed === null ? new Agent(poolOptions) : new Pool(fixed.origin, poolOptions)
   }
 
   /** Throws NoAnswer when no status came, or the signal's reason when it was aborted. */
-  post(headers: string[], body: Buffer, signal: AbortSignal): Promise<Answer> {
+  post(route: Route, headers: string[], body: Buffer, signal: AbortSignal): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason as Error)
       const exchange = new Exchange(signal, this.#timeoutMs, resolve, reject)
-      this.#pool.dispatch({ method: 'POST', path: this.#path, headers, body }, exchange)
+      if (this.#keepAnswers) exchange.keep()
+      const { origin, path } = route
+      this.#pool.dispatch({ origin, method: 'POST', path, headers, body }, exchange)
     })
   }
 
@@ -83,6 +90,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | null = null
   #answer: Answer | null = null
   #answerBytes = 0
+  #chunks: Buffer[] | null = null
   #ended = false
 
   constructor(
@@ -96,6 +104,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#reject = reject
     this.#timer = setTimeout(() => this.#giveUp(new Deadline()), timeoutMs)
     signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** The answer's body is wanted. */
+  keep(): void {
+    this.#chunks = []
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -117,7 +130,11 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#answerBytes += chunk.length
-    if (this.#answerBytes <= answerBytesMax) return
+    if (this.#answerBytes <= answerBytesMax) {
+      this.#chunks?.push(chunk)
+      return
+    }
+    this.#chunks = null
     this.#settle(null)
     controller.abort(new Error('the body of the answer is too long to read'))
   }
@@ -142,8 +159,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     clearTimeout(this.#timer)
     this.#signal.removeEventListener('abort', this.#onAbort)
     // Once there is a status, it counts, whatever became of the rest of the answer.
-    if (this.#answer !== null) this.#resolve(this.#answer)
-    else if (this.#signal.aborted) this.#reject(this.#signal.reason as Error)
+    if (this.#answer !== null) {
+      const text = this.#chunks === null ? '' : Buffer.concat(this.#chunks).toString()
+      this.#resolve(text === '' ? this.#answer : { ...this.#answer, text })
+    } else if (this.#signal.aborted) this.#reject(this.#signal.reason as Error)
     else this.#reject(new NoAnswer({ error, before: this.#controller === null }))
   }
 }

@@ -19,8 +19,9 @@ import type { Code } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 
 export type Outcome =
-  | { readonly kind: 'delivered' }
-  | { readonly kind: 'rejected'; readonly reason: string }
+  /** `refused`: of several events, the ids of those that the endpoint names as not taken. */
+  | { readonly kind: 'delivered'; readonly refused?: ReadonlySet<string> }
+  | { readonly kind: 'rejected'; readonly reason: string; readonly refused?: ReadonlySet<string> }
   | { readonly kind: 'stop'; readonly error: SluiceError }
   | RetryOutcome
 
@@ -41,6 +42,8 @@ export interface Answer {
   readonly status: number
   /** The Retry-After header. */
   readonly retryAfter: string | null
+  /** Its body, where that was asked for. */
+  readonly text?: string
 }
 
 /** An endpoint cannot ask for a longer pause than this. */
@@ -51,17 +54,19 @@ const throttling: ReadonlySet<number> = new Set([429, 502, 503, 504])
 const uncharged: ReadonlySet<number> = new Set([429, 503])
 
 export function outcomeOfAnswer(
-  { status, retryAfter }: Answer,
+  { status, retryAfter, text }: Answer,
   reject: ReadonlySet<number>,
   nowMs: number,
 ): Outcome {
-  if (status >= 200 && status < 300) return { kind: 'delivered' }
+  const refused = text === undefined ? null : parseRefused(text)
+  const named = refused === null ? {} : { refused }
+  if (status >= 200 && status < 300) return { kind: 'delivered', ...named }
   const reason = `answered ${status}`
   if (moved.has(status)) {
     return stop('sink.webhook.moved', `the endpoint ${reason}: it has moved for good`)
   }
   if (status === 410) return stop('sink.webhook.gone', `the endpoint ${reason} Gone`)
-  if (reject.has(status)) return { kind: 'rejected', reason }
+  if (reject.has(status)) return { kind: 'rejected', reason, ...named }
   const retryAfterMs = parseRetryAfter(retryAfter, nowMs)
   return {
     kind: 'retry',
@@ -75,6 +80,21 @@ export function outcomeOfAnswer(
 
 function stop(code: Code, message: string): Outcome {
   return { kind: 'stop', error: new SluiceError(code, { message }) }
+}
+
+/** `{"rejected": [id, …]}`: of a request with several events, those that are not taken; null when it is none. */
+export function parseRefused(text: string): ReadonlySet<string> | null {
+  if (!text.includes('"rejected"')) return null
+  try {
+    const answer: unknown = JSON.parse(text)
+    if (typeof answer !== 'object' || answer === null || !('rejected' in answer)) return null
+    const { rejected } = answer
+    if (!Array.isArray(rejected)) return null
+    const ids = rejected.filter((id): id is string => typeof id === 'string')
+    return ids.length === 0 ? null : new Set(ids)
+  } catch {
+    return null
+  }
 }
 
 /**

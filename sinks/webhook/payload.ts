@@ -23,6 +23,7 @@ import {
 } from '../../core/record/json.ts'
 import type { EventKind } from './config.ts'
 import type { ChangeEvent } from './events.ts'
+import type { EventValues } from './template.ts'
 
 export class Payloads {
   readonly #batch: SinkBatch
@@ -51,13 +52,33 @@ export class Payloads {
   }
 
   /** Throws TypeError when JSON cannot hold a text of the row. */
-  body({ kind, row, previous }: ChangeEvent): Buffer {
+  body(event: ChangeEvent): Buffer {
+    return Buffer.from(this.text(event))
+  }
+
+  /** The usual body as text. Throws TypeError when JSON cannot hold a text of the row. */
+  text({ kind, row, previous }: ChangeEvent): string {
     const old = previous < 0 ? '' : `,"previous":${this.#row(previous)}`
     const data = kind === 'delete' ? this.#deleted(row) : this.#row(row)
     const key = this.#key === null ? 'null' : this.#key(row)
     const offset = this.#batch.offset + row
     const head = this.#head(kind, this.#batch.batch.timesUs[row]!)
-    return Buffer.from(`${head}${data}${old}${this.#tail}${kind}","offset":${offset},"key":${key}}`)
+    return `${head}${data}${old}${this.#tail}${kind}","offset":${offset},"key":${key}}`
+  }
+
+  /** The event's own parts, for templates. */
+  values(): EventValues {
+    const { topic, offset, batch } = this.#batch
+    return {
+      topic,
+      offset,
+      id: (event) => this.id(event),
+      timestamp: ({ row }) => isoTimestamp(batch.timesUs[row]!, 'Z'),
+      data: ({ kind, row }) => (kind === 'delete' ? this.#deleted(row) : this.#row(row)),
+      previous: ({ previous }) => (previous < 0 ? 'null' : this.#row(previous)),
+      key: ({ row }) => (this.#key === null ? 'null' : this.#key(row)),
+      event: (event) => this.text(event),
+    }
   }
 
   /** Rows of one transaction have one time, so that most heads were written before. */

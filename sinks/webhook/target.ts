@@ -9,21 +9,34 @@ import type { Problem } from '../../core/connector/problem.ts'
 import type { Secret } from '../../core/connector/secret.ts'
 import { codes, type Code } from '../../core/errors/codes.ts'
 import { addressRefused, bareHost, isPublicAddress } from './address.ts'
+import { hostPattern, isFixed, splitAt, type Route, type UrlTemplate } from './address-template.ts'
 import type { WebhookConfig } from './config.ts'
 import { keyBytesMax, keyBytesMin, parseKey } from './sign.ts'
+import { parseTemplate, sampleOf, type Template } from './template.ts'
 
 export interface Target {
-  /** Scheme, host and port. */
-  readonly origin: string
-  /** Host as a URL writes it; for messages and for the resolver. */
+  readonly url: UrlTemplate
+  /** Where every request goes; null where the row says it. */
+  readonly fixed: Route | null
+  /** Host as a URL writes it, or as the template does; for messages and for the resolver. */
   readonly host: string
-  /** Path and query. */
-  readonly path: string
   /** Signing keys, the current one first. */
   readonly keys: readonly KeyObject[]
   /** Names and values in turn, the same for every request. */
   readonly headers: readonly string[]
+  readonly headerTemplates: readonly HeaderTemplate[]
+  /** null: the usual body. */
+  readonly body: Template | null
+  /** Whether the body is JSON. */
+  readonly isJson: boolean
+  /** Columns that the templates need. */
+  readonly columns: readonly string[]
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+}
+
+export interface HeaderTemplate {
+  readonly name: string
+  readonly template: Template
 }
 
 export type TargetResult =
@@ -34,31 +47,46 @@ export function parseTarget(config: WebhookConfig): TargetResult {
   const problems: Problem[] = []
   const url = parseUrl(config, problems)
   const keys = parseKeys(config, problems)
-  const headers = parseHeaders(config, problems)
+  const { headers, headerTemplates } = parseHeaders(config, problems)
+  const isJson = /^application\/(?:[\w.-]+\+)?json\b/.test(config.content_type)
+  const body = parseBody(config, isJson, problems)
   const tls = parseTls(config, problems)
   if (url === null || problems.length > 0) return { target: null, problems }
+  const templates = [url.authority, url.path, url.query, ...(body === null ? [] : [body])]
+  for (const { template } of headerTemplates) templates.push(template)
+  const columns = [...new Set(templates.flatMap((template) => template.columns))]
+  const fixed = fixedRoute(url)
+  const { host } = url
   return {
-    target: {
-      origin: url.origin,
-      host: bareHost(url.hostname),
-      path: `${url.pathname}${url.search}`,
-      keys,
-      headers,
-      tls,
-    },
+    target: { url, fixed, host, keys, headers, headerTemplates, body, isJson, columns, tls },
     problems: [],
   }
 }
 
-function parseUrl(config: WebhookConfig, problems: Problem[]): URL | null {
-  const text = config.url.reveal()
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
-    problems.push(problem('sink.webhook.invalid_url', '`url` is not an http or https address'))
+/** The one address that there is without placeholders. */
+function fixedRoute({ scheme, authority, path, query, host }: UrlTemplate): Route | null {
+  if (![authority, path, query].every(isFixed)) return null
+  const text = [authority, path, query].map((template) => sampleOf(template, false)).join('')
+  const { origin, pathname, search } = new URL(`${scheme}://${text}`)
+  return { name: host, origin, host, path: `${pathname}${search}` }
+}
+
+function parseUrl(config: WebhookConfig, problems: Problem[]): UrlTemplate | null {
+  const invalid = (what: string): null => {
+    problems.push(problem('sink.webhook.invalid_url', what))
     return null
   }
+  const { template, problem: flaw } = parseTemplate(config.url.reveal(), false)
+  if (template === null) return invalid(`\`url\` ${flaw}`)
+  const sample = sampleOf(template, false)
+  const url = URL.canParse(sample) ? new URL(sample) : null
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    return invalid('`url` is not an http or https address')
+  }
+  const parts = partsOf(template)
+  if (parts === null) return invalid('`url` does not begin with https:// and a host')
   if (url.username !== '' || url.password !== '') {
-    problems.push(problem('sink.webhook.invalid_url', '`url` holds a user or a password'))
+    invalid('`url` holds a user or a password')
   }
   if (url.protocol === 'http:' && !config.allow_http) {
     problems.push(
@@ -72,7 +100,69 @@ function parseUrl(config: WebhookConfig, problems: Problem[]): URL | null {
   if (!config.allow_private && isIP(host) !== 0 && !isPublicAddress(host)) {
     problems.push(problem('sink.webhook.address_refused', addressRefused(host, host).message))
   }
-  return url
+  const scheme = url.protocol.slice(0, -1)
+  const hosts = parseHosts(config, parts.authority, problems)
+  return { ...parts, scheme, hosts, host: isFixed(parts.authority) ? host : shown(parts.authority) }
+}
+
+function partsOf(template: Template): Pick<UrlTemplate, 'authority' | 'path' | 'query'> | null {
+  const [first] = template.parts
+  const scheme = typeof first === 'string' ? /^https?:\/\//i.exec(first)?.[0] : undefined
+  if (typeof first !== 'string' || scheme === undefined) return null
+  const [beforeFragment] = splitAt(template, /#/)
+  const [head = '', ...others] = beforeFragment.parts
+  const rest = typeof head === 'string' ? head.slice(scheme.length) : ''
+  const parts = rest === '' ? others : [rest, ...others]
+  const [authority, place] = splitAt({ parts, columns: [] }, /[/?]/)
+  const [path, query] = splitAt(place, /\?/)
+  return { authority, path, query }
+}
+
+function shown({ parts }: Template): string {
+  return parts.map((part) => (typeof part === 'string' ? part : `{${part.name}}`)).join('')
+}
+
+/** A host that a row has a part in needs patterns of what it may be. */
+function parseHosts(
+  { allow_hosts: patterns }: WebhookConfig,
+  authority: Template,
+  problems: Problem[],
+): readonly RegExp[] | null {
+  const fixed = isFixed(authority)
+  if (!fixed && patterns === undefined) {
+    const what =
+      'the host of `url` has a placeholder, and `allow_hosts` does not say where it may lead'
+    problems.push(problem('sink.webhook.invalid_url', what))
+  }
+  if (patterns === undefined) return null
+  const hosts: RegExp[] = []
+  for (const pattern of patterns) {
+    const host = hostPattern(pattern)
+    if (host !== null) hosts.push(host)
+    else {
+      const what = `\`allow_hosts\` has "${pattern}", which is no host with stars`
+      problems.push(problem('sink.webhook.invalid_url', what))
+    }
+  }
+  return hosts
+}
+
+function parseBody(config: WebhookConfig, isJson: boolean, problems: Problem[]): Template | null {
+  const invalid = (what: string): null => {
+    problems.push(problem('sink.webhook.invalid_body', what))
+    return null
+  }
+  const { body, batch, content_type: type } = config
+  if (body === undefined) {
+    return isJson ? null : invalid(`\`content_type\` is ${type}, and the usual body is JSON`)
+  }
+  const { template, problem: flaw } = parseTemplate(body, isJson)
+  if (template === null) return invalid(`\`body\` ${flaw}`)
+  if (!isJson && batch !== undefined) return invalid('`batch` needs a body of JSON')
+  if (isJson && !reads(() => JSON.parse(sampleOf(template, true)))) {
+    return invalid('`body` is not JSON once its placeholders are filled')
+  }
+  return template
 }
 
 function parseKeys(config: WebhookConfig, problems: Problem[]): readonly KeyObject[] {
@@ -86,7 +176,7 @@ function parseKeys(config: WebhookConfig, problems: Problem[]): readonly KeyObje
     const key = parseKey(secret)
     if (key !== null) keys.push(key)
     else {
-      const what = `\`${name}\` is not whsec_ followed by ${keyBytesMin} to ${keyBytesMax} bytes in base64`
+      const what = `\`${name}\` is not whsec_ followed by ${keyBytesMin} to ${keyBytesMax} bytes in base64, or whsk_ and an Ed25519 key`
       problems.push(problem('sink.webhook.invalid_secret', what))
     }
   }
@@ -111,8 +201,12 @@ const ownHeaders: ReadonlySet<string> = new Set([
   'webhook-timestamp',
 ])
 
-function parseHeaders(config: WebhookConfig, problems: Problem[]): readonly string[] {
-  const headers = ['content-type', 'application/json']
+function parseHeaders(
+  config: WebhookConfig,
+  problems: Problem[],
+): Pick<Target, 'headers' | 'headerTemplates'> {
+  const headers = ['content-type', config.content_type]
+  const headerTemplates: HeaderTemplate[] = []
   const seen = new Set<string>()
   for (const [name, secret] of Object.entries(config.headers)) {
     const lower = name.toLowerCase()
@@ -125,16 +219,26 @@ function parseHeaders(config: WebhookConfig, problems: Problem[]): readonly stri
       )
     } else if (ownHeaders.has(lower) || seen.has(lower)) {
       problems.push(problem('sink.webhook.invalid_header', `the header ${lower} is set already`))
-    } else if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+    } else if (!isFieldValue(value)) {
       problems.push(
         problem('sink.webhook.invalid_header', `the value of the header ${lower} cannot be sent`),
       )
     }
     seen.add(lower)
-    headers.push(lower, value)
+    const { template, problem: flaw } = parseTemplate(value, false)
+    if (template === null) {
+      const what = `the value of the header ${lower} ${flaw}`
+      problems.push(problem('sink.webhook.invalid_header', what))
+    } else if (isFixed(template)) headers.push(lower, sampleOf(template, false))
+    else headerTemplates.push({ name: lower, template })
   }
   if (!seen.has('user-agent')) headers.push('user-agent', 'Sluice')
-  return headers
+  return { headers, headerTemplates }
+}
+
+/** RFC 9110 §5.5: no line end, so that no header can be smuggled in with a value. */
+export function isFieldValue(value: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
 }
 
 function parseTls({ tls }: WebhookConfig, problems: Problem[]): Target['tls'] {

@@ -97,7 +97,8 @@ export function testContext(clock: Clock = jumpClock(), random = (): number => 0
 
 /** A configuration as a pipeline file would give it, for a receiver on this machine. */
 export function configOf(url: string, more: Record<string, unknown> = {}): WebhookConfig {
-  return webhook.config.parse({ url, secret, allow_http: true, allow_private: true, ...more })
+  const local = { allow_http: true, allow_private: true, delivery_log: 'off' }
+  return webhook.config.parse({ url, secret, ...local, ...more })
 }
 
 export function openSink(

@@ -1,0 +1,210 @@
+/**
+ * Timers of events that wait, in BullMQ: one delayed job an event, in Redis, Valkey or PostgreSQL.
+ *
+ *   queue = 'sluice.' pipeline '.' sink
+ *   job   = { endpoint: hash, topic, offset, attempt }          no row, no address
+ *   id    = hash(topic) '-' offset '-' attempt '-' due          the same for the same wait
+ *
+ * A job says only when to look again; what is due, and the event itself, stands in the log. So whatever
+ * becomes of the jobs (flushed, doubled, told twice, let go early by hand in a dashboard), no event is
+ * lost: one whose job never comes is sent `lateMs` late. Nothing here is waited for.
+ */
+import { createHash } from 'node:crypto'
+import type { Job, Processor } from 'bullmq'
+import type { Context } from '../../core/connector/context.ts'
+import { redisAddress } from '../../core/connector/redis-address.ts'
+import type { Secret } from '../../core/connector/secret.ts'
+import type { Timer, Timers } from '../../core/connector/waiting.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+
+const lateMs = 5000
+/** Timers that are not in BullMQ yet; beyond it they are left to the log. */
+const unsetMax = 50_000
+const chunk = 500
+const closeMs = 3000
+const timeoutMs = 10_000
+
+export interface TimerJob {
+  readonly endpoint: string
+  readonly topic: string
+  readonly offset: number
+  readonly attempt: number
+}
+
+interface NewJob {
+  readonly name: string
+  readonly data: TimerJob
+  readonly opts: {
+    readonly jobId: string
+    readonly delay: number
+    readonly removeOnComplete: true
+    readonly removeOnFail: true
+  }
+}
+
+/** What both of BullMQ's backends have of a queue and a worker. */
+interface Ends {
+  readonly queue: {
+    addBulk(jobs: NewJob[]): Promise<unknown>
+    on(event: 'error', listener: (error: Error) => void): unknown
+    close(): Promise<void>
+  }
+  readonly worker: {
+    on(event: 'error', listener: (error: Error) => void): unknown
+    on(event: 'ready', listener: () => void): unknown
+    close(force: boolean): Promise<void>
+  }
+}
+
+/** Throws `sink.webhook.timers`, or `redis.url`; whether the server is there shows later. */
+export async function openTimers(url: Secret, ctx: Context): Promise<Timers> {
+  const name = `sluice.${ctx.pipeline}.${ctx.name}`.replaceAll(':', '-')
+  const timers = new BullTimers(ctx)
+  const process: Processor<TimerJob> = async ({ data }: Job<TimerJob>) => timers.told(data)
+  timers.use(await connect(url, name, process))
+  return timers
+}
+
+/** Named rather than read, for `check`. */
+export function timersKind(url: Secret): 'redis' | 'postgres' | null {
+  const scheme = /^([a-z]+):\/\//.exec(url.reveal())?.[1] ?? ''
+  if (scheme === 'redis' || scheme === 'rediss') return 'redis'
+  return scheme === 'postgres' || scheme === 'postgresql' ? 'postgres' : null
+}
+
+async function connect(url: Secret, name: string, process: Processor<TimerJob>): Promise<Ends> {
+  const kind = timersKind(url)
+  const bull = await import('bullmq')
+  if (kind === 'redis') {
+    const { hosts, user, password, database, tls } = redisAddress({ url, timeoutMs })
+    const connection = {
+      ...hosts[0]!,
+      ...(user === null ? {} : { username: user }),
+      ...(password === null ? {} : { password }),
+      ...(tls ? { tls: {} } : {}),
+      db: database,
+      maxRetriesPerRequest: null,
+    }
+    // A queue that cannot reach its server says so at once, a worker waits until it can.
+    const prompt = { ...connection, enableOfflineQueue: false }
+    const common = { skipVersionCheck: true }
+    const queue = new bull.Queue<TimerJob>(name, { ...common, connection: prompt })
+    const worker = new bull.Worker<TimerJob>(name, process, { ...common, connection, concurrency })
+    return { queue, worker }
+  }
+  if (kind === 'postgres') {
+    const { Queue, Worker } = bull.withBackend(bull.createPostgresBackend)
+    const connection = { connectionString: url.reveal(), max: 4 }
+    const queue = new Queue<TimerJob>(name, { connection })
+    const worker = new Worker<TimerJob>(name, process, { connection, concurrency })
+    return { queue, worker }
+  }
+  throw new SluiceError('sink.webhook.timers', {
+    message: '`timers` is not redis://, rediss:// or postgres://',
+  })
+}
+
+/** A job takes no time: it wakes somebody. */
+const concurrency = 16
+
+class BullTimers implements Timers {
+  readonly lateMs = lateMs
+  readonly #ctx: Context
+  readonly #due = new Map<string, (offset: number) => void>()
+  #ends: Ends | null = null
+  #unset: Timer[] = []
+  #setting: Promise<void> | null = null
+  #closed = false
+  /** What was said of the server last, so that it is said once. */
+  #trouble: string | null = null
+
+  constructor(ctx: Context) {
+    this.#ctx = ctx
+  }
+
+  use(ends: Ends): void {
+    this.#ends = ends
+    ends.queue.on('error', (error) => this.#failed(error))
+    ends.worker.on('error', (error) => this.#failed(error))
+    ends.worker.on('ready', () => this.#well())
+  }
+
+  start(topic: string, due: (offset: number) => void): void {
+    this.#due.set(topic, due)
+  }
+
+  told({ topic, offset }: TimerJob): void {
+    this.#due.get(topic)?.(offset)
+  }
+
+  set(timers: readonly Timer[]): void {
+    const room = unsetMax - this.#unset.length
+    this.#unset.push(...timers.slice(0, Math.max(0, room)))
+    // Its failures are told where they happen; it never rejects.
+    this.#setting ??= this.#setAll().finally(() => {
+      this.#setting = null
+    })
+  }
+
+  async #setAll(): Promise<void> {
+    while (this.#unset.length > 0 && !this.#closed && this.#ends !== null) {
+      const timers = this.#unset.splice(0, chunk)
+      const nowMs = this.#ctx.clock.nowMs()
+      try {
+        await this.#ends.queue.addBulk(timers.map((timer) => jobOf(timer, nowMs)))
+        this.#well()
+      } catch (error) {
+        // The log has them all; what waits here is told again with the next ones.
+        this.#unset = []
+        this.#failed(error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+  }
+
+  #failed(error: Error): void {
+    if (this.#closed) return
+    const said = 'code' in error && typeof error.code === 'string' ? error.code : error.name
+    if (this.#trouble === said) return
+    this.#trouble = said
+    this.#ctx.metrics.gauge('webhook_timers_up', 0, { sink: this.#ctx.name })
+    this.#ctx.logger.warn('timers not reachable: events that wait are sent a little late', {
+      reason: said,
+    })
+  }
+
+  #well(): void {
+    this.#ctx.metrics.gauge('webhook_timers_up', 1, { sink: this.#ctx.name })
+    if (this.#trouble === null) return
+    this.#trouble = null
+    this.#ctx.logger.info('timers reachable again')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    const { worker, queue } = this.#ends ?? { worker: null, queue: null }
+    const closing = Promise.allSettled([worker?.close(true), queue?.close(), this.#setting])
+    // A server that is gone must not keep the process from ending.
+    const stop = new AbortController()
+    const late = this.#ctx.clock.sleep(closeMs, stop.signal).catch(() => {})
+    await Promise.race([closing, late])
+    stop.abort()
+  }
+}
+
+function jobOf({ topic, offset, attempt, group, dueMs }: Timer, nowMs: number): NewJob {
+  const due = Math.round(dueMs)
+  return {
+    name: 'retry',
+    data: { endpoint: hash(group), topic, offset, attempt },
+    opts: {
+      jobId: `${hash(topic)}-${offset}-${attempt}-${due.toString(36)}`,
+      delay: Math.max(0, due - nowMs),
+      removeOnComplete: true,
+      removeOnFail: true,
+    },
+  }
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16)
+}
