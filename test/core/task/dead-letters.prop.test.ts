@@ -11,7 +11,6 @@ import { sliceBatch } from '../../../core/record/batch-ops.ts'
 import type { Batch } from '../../../core/record/batch.ts'
 import { jsonRows } from '../../../core/record/json.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
-import { isScaledDecimal } from '../../../core/record/types.ts'
 import { withScale } from '../../../core/record/value-convert.ts'
 import { textAt } from '../../../core/record/value.ts'
 import { batchOfKept, keptRow, letterEntry } from '../../../core/task/dead-letter-entry.ts'
@@ -44,7 +43,9 @@ const texts = (batch: Batch, row: number): (string | null)[] =>
   batch.schema.fields.map(({ type }, i) => {
     const text = textAt(type, batch.columns[i]!, row)
     // One value has several texts where a column holds exact digits: 0 and 0.0.
-    return text !== null && isScaledDecimal(type) ? (withScale(text, 40, type.scale) ?? text) : text
+    return text !== null && type.kind === 'decimal' && type.precision !== null
+      ? (withScale(text, 100, type.scale ?? 0) ?? text)
+      : text
   })
 
 test('a row comes back from its letter as it was', () => {
