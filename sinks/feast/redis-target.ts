@@ -36,6 +36,7 @@ interface Round {
 }
 
 export class RedisTarget implements OnlineTarget {
+  readonly entitiesAtOnce = 4096
   readonly #config: FeastConfig
   readonly #ctx: SinkContext
   readonly #link: RedisLink

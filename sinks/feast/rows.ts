@@ -10,8 +10,36 @@ import { FeatureOp, type EncodedValues, type FeatureRows } from './target.ts'
 
 /** `except`: rows of the batch to leave out, 1 each. */
 export function encodeRows(accepted: Accepted, except: Uint8Array | null = null): FeatureRows {
-  const { view, sent } = accepted
   const left = newestOf(accepted, except)
+  return encodeLeft(accepted, left)
+}
+
+/** As `encodeRows`, so many entities at a time; each is encoded when it is asked for. */
+export function* encodeSlices(
+  accepted: Accepted,
+  except: Uint8Array | null,
+  entitiesMax: number,
+): Generator<FeatureRows> {
+  const left = newestOf(accepted, except)
+  for (let from = 0; from < left.count; from += entitiesMax) {
+    yield encodeLeft(accepted, slice(left, from, Math.min(left.count, from + entitiesMax)))
+  }
+}
+
+function slice(left: Left, from: number, to: number): Left {
+  return {
+    count: to - from,
+    rows: left.rows.subarray(from, to),
+    ops: left.ops.subarray(from, to),
+    offsets: left.offsets.subarray(from, to),
+    deletedAt: left.deletedAt.subarray(from, to),
+    seconds: left.seconds.subarray(from, to),
+    nanos: left.nanos.subarray(from, to),
+  }
+}
+
+function encodeLeft(accepted: Accepted, left: Left): FeatureRows {
+  const { view, sent } = accepted
   const values = view.features.map(({ index, logical, type }) => {
     const column = sent.batch.columns[index]!
     return encodeValues({ column, logical, type }, left)
@@ -76,10 +104,11 @@ function selectKeys(
   { keys: { bytes, offsets } }: Accepted,
   { rows, count }: Left,
 ): Pick<FeatureRows, 'keys' | 'keyOffsets'> {
-  const out = new BytesOut(bytes.length)
+  const out = new BytesOut(4096)
   const keyOffsets = new Int32Array(count + 1)
   for (let i = 0; i < count; i++) {
     const row = rows[i]!
+    out.ensure(offsets[row + 1]! - offsets[row]!)
     out.copy(bytes, offsets[row]!, offsets[row + 1]!)
     keyOffsets[i + 1] = out.end
   }

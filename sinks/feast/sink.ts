@@ -17,7 +17,7 @@ import { acceptRows, type Accepted } from './accept.ts'
 import { refuseCollisions } from './collisions.ts'
 import type { FeastConfig } from './config.ts'
 import { Routes } from './routes.ts'
-import { encodeRows } from './rows.ts'
+import { encodeRows, encodeSlices } from './rows.ts'
 import type { OfflineView } from './offline/layout.ts'
 import type { OfflineLog } from './offline/log.ts'
 import type { OfflineRows } from './offline/rows.ts'
@@ -77,6 +77,8 @@ export class FeastSink implements Sink {
   ): Promise<void> {
     for (const view of this.#views.get(topic) ?? []) {
       await this.#stores.online.truncate(view, offset, signal)
+      const { name, order } = view
+      await this.#stores.offline?.truncate(name, { offset, order }, signal)
     }
   }
 
@@ -87,17 +89,37 @@ export class FeastSink implements Sink {
 
   async #writeView(accepted: Accepted, signal: AbortSignal): Promise<readonly TargetProblem[]> {
     const { view, sent, refused } = accepted
-    const { offline, online } = this.#stores
+    const { offline } = this.#stores
     if (offline === null) {
-      return [...refused, ...(await online.write(encodeRows(accepted), signal))]
+      return [...refused, ...(await this.#writeOnline(accepted, null, signal))]
     }
     const unfit = offline.unfit(view.name, offlineRows(accepted, null))
     const except = unfit.length === 0 ? null : marked(sent.batch.rows, unfit)
-    const problems = [...unfit, ...(await online.write(encodeRows(accepted, except), signal))]
+    const problems = [...unfit, ...(await this.#writeOnline(accepted, except, signal))]
     failpoint('sink.feast.before_offline')
     const written = problems.length === 0 ? null : marked(sent.batch.rows, problems)
     await offline.append(view.name, offlineRows(accepted, written), signal)
     return [...refused, ...problems]
+  }
+
+  /** Encodes the next entities while those before them are written. */
+  async #writeOnline(
+    accepted: Accepted,
+    except: Uint8Array | null,
+    signal: AbortSignal,
+  ): Promise<readonly TargetProblem[]> {
+    const { online } = this.#stores
+    if (online.entitiesAtOnce === undefined)
+      return online.write(encodeRows(accepted, except), signal)
+    const slices = encodeSlices(accepted, except, online.entitiesAtOnce)
+    const problems: TargetProblem[] = []
+    // Two lanes: one encodes and sends while the other waits. Neither goes on for nobody.
+    const lane = async (): Promise<void> => {
+      for (const rows of slices) problems.push(...(await online.write(rows, signal)))
+    }
+    const ends = await Promise.allSettled([lane(), lane()])
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+    return problems
   }
 
   #viewsOf({ id, topic, batch }: SinkBatch): readonly FeatureView[] {

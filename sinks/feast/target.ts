@@ -16,6 +16,11 @@ import type { RowProblem } from '../../core/connector/sink.ts'
 import type { FeatureView } from './view.ts'
 
 export interface OnlineTarget extends AsyncDisposable {
+  /**
+   * Entities of a batch that it wants at a time; then the next are encoded while these are written, and
+   * two calls of `write` for one view, of different entities, are under way. All at once when absent.
+   */
+  readonly entitiesAtOnce?: number
   /** Preflight: every problem at once. Throws when aborted. */
   check(signal: AbortSignal): Promise<readonly Problem[]>
   /**

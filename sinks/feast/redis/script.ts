@@ -83,7 +83,7 @@ export function sweepScript(view: FeatureView): string {
       ? ''
       : `local t=call('HGET',KEYS[1],TS)
 if t then
-  local s,n=time(t)
+  local s,n=slowly(t)
   if s*1000+n/1000000+${view.ttlMs}<=now then
     ${removal(names)}
     call('HDEL',KEYS[1],MARK)
@@ -134,9 +134,11 @@ local TS,MARK=${time},${mark}`
 }
 
 /**
- * Reads a Timestamp (layout/timestamp.ts). Nearly all have five bytes of seconds (1978 to 3058) and
- * four or five of nanoseconds; a loop reads the others. Ten bytes are a negative number, whose
- * complement a double holds exactly and whose 64 bits it does not.
+ * Compares Timestamps (layout/timestamp.ts). Nearly all have five bytes of seconds (1978 to 3058) and four
+ * or five of nanoseconds. Two varints of one length have their high bits alike, so that they compare as
+ * the little-endian numbers that their bytes are, and one call reads both. (A tag of 16 behind exactly
+ * five bytes tells that these are all of the seconds.) A loop reads the others; ten bytes are a negative
+ * number, whose complement a double holds exactly and whose 64 bits it does not.
  */
 const timeFunctions = `
 local function slowly(t)
@@ -159,22 +161,19 @@ local function slowly(t)
   end
   return s,n
 end
-local function time(t)
-  local g,a,b,c,d,e,h,p,q,r,u,v,more=byte(t,1,13)
-  if g==8 and e and e<128 and a>127 and b>127 and c>127 and d>127 and not more then
-    local s=a+b*128+c*16384+d*2097152+e*268435456-270549120
-    if not h then return s,0 end
-    if h==16 and u and p>127 and q>127 and r>127 then
-      if not v then return s,p+q*128+r*16384+u*2097152-2113664 end
-      if u>127 then return s,p+q*128+r*16384+u*2097152+v*268435456-270549120 end
-    end
-  end
-  return slowly(t)
-end
+local unpack=struct.unpack
 local function before(t,T)
   if t==T then return false,true end
-  local s,n=time(t)
-  local S,N=time(T)
+  if #t==#T and #t>10 then
+    local form=#t==12 and '<BI5BI5' or '<BI5BI4'
+    local a,s,b,n=unpack(form,t)
+    local A,S,B,N=unpack(form,T)
+    if a==8 and A==8 and b==16 and B==16 and #t<13 then
+      return S<s or (S==s and N<n), S==s and N==n
+    end
+  end
+  local s,n=slowly(t)
+  local S,N=slowly(T)
   return S<s or (S==s and N<n), S==s and N==n
 end
 local function notOlder(t,T,was,n)
