@@ -107,7 +107,7 @@ function isWritable(one: Batch, name: string, value: JsonInput): boolean {
   if (type.kind === 'list' || type.kind === 'json') return false
   // Columns of exact digits may hold some that their type has no place for.
   if (type.kind === 'decimal' && type.precision !== null)
-    return withScale(String(value), type.precision, type.scale ?? 0) !== null
+    return typeof value === 'string' && withScale(value, type.precision, type.scale ?? 0) !== null
   // Sources have years that SQL's own text does not reach.
   const year = typeof value === 'string' ? /^([+-]?\d{4,})-\d\d-\d\d/.exec(value)?.[1] : undefined
   const temporal = type.kind === 'date' || type.kind.startsWith('timestamp')
