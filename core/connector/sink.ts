@@ -6,6 +6,7 @@ import type { SchemaChange } from '../record/schema-change.ts'
 import type { SinkContext } from './context.ts'
 import type { FeatureTools } from './feature-tools.ts'
 import type { Problem } from './problem.ts'
+import type { SinkResync } from './resync.ts'
 import type { RowWait, Timers, WaitedBefore, WaitingPlaces } from './waiting.ts'
 
 export interface SinkConnector<C> {
@@ -109,10 +110,15 @@ export interface Sink extends AsyncDisposable {
     at: { readonly id: string; readonly offset: number },
     signal: AbortSignal,
   ): Promise<void>
-  /** Of rows that wait: ms until one of the group may be tried; 0 = now. Now, when absent. */
-  readyMs?(group: string): number
+  /**
+   * Of rows that wait: ms until one more of the group may be tried, beside `under` of them that are under
+   * way; 0 = now. Now, when absent. Asked again as soon as one of them ends.
+   */
+  readyMs?(group: string, under: number): number
   /** Wake those that wait; without them the caller keeps timers of its own. The sink disposes of them. */
   readonly timers?: Timers
+  /** Building a topic's target anew beside the one in use; absent where the sink cannot. */
+  readonly resync?: SinkResync
 }
 
 export interface SinkBatch {
@@ -134,7 +140,7 @@ export interface SinkBatch {
    * may have been delivered before. Those two lie behind the cursor, so a sink must not conclude from
    * an offset that it has them already, nor let them take the place of newer ones.
    */
-  readonly origin?: 'live' | 'retry' | 'replay'
+  readonly origin?: 'live' | 'retry' | 'replay' | 'resync'
   /** Where rows may be set aside to wait; absent where they may not. See waiting.ts. */
   readonly waiting?: WaitingPlaces
   /** These rows waited, and are due now. */

@@ -35,6 +35,8 @@ export type RequestBody =
       /** A condition over the topic's columns (row-filter.ts). */
       readonly where: string | null
     }
+  /** Builds the sink's target of a topic anew from the log; from its beginning when `from` is null. */
+  | { readonly kind: 'resync'; readonly topic: string; readonly from: number | null }
   /** Ends a request at its next border. */
   | { readonly kind: 'cancel'; readonly request: number }
 

@@ -26,8 +26,8 @@ export type Delivery =
       readonly from: number
       readonly batch: Batch
       readonly timeMs: number
-      /** Of rows that are sent once more: they have an id of their own (redelivery.ts). */
-      readonly again?: { readonly id: string; readonly origin: 'retry' | 'replay' }
+      /** Of rows that are sent once more: they have an id of their own (redelivery.ts, resync.ts). */
+      readonly again?: { readonly id: string; readonly origin: 'retry' | 'replay' | 'resync' }
       /** Of rows that waited and are due (waiting-rows.ts). */
       readonly waited?: { readonly id: string; readonly before: WaitedBefore }
       /** What they are brought into before they are sent; as they are when absent. */

@@ -9,13 +9,15 @@
 import { SluiceError } from '../../core/errors/error.ts'
 import type { SchemaChange } from '../../core/record/schema-change.ts'
 import { sameType } from '../../core/record/types.ts'
-import { createLiveView, dropColumn, modifyColumn, renameColumn } from './ddl.ts'
+import { dropColumn, modifyColumn, renameColumn } from './ddl.ts'
 import type { ColumnDescription, TableDescription } from './describe.ts'
-import { qualified, quoteIdentifier } from './identifiers.ts'
-import { servicePrefix, type TablePlan } from './plan.ts'
+import { qualified, quoteIdentifier, quoteLiteral } from './identifiers.ts'
+import { showOnly } from './live-view.ts'
+import type { TablePlan } from './plan.ts'
 import { runDdl, type Evolution } from './run-ddl.ts'
 import { unfit } from './shape.ts'
-import { columnType, unwrap } from './types.ts'
+import { columnType } from './types.ts'
+import { isScalar, unwrap } from './widen.ts'
 
 /** Whether the table is another one than `table` says now. */
 export async function followAgreed(
@@ -57,7 +59,7 @@ async function follow(
   if (change.kind === 'drop') {
     // Without the column first: a view that names one which is gone fails for whoever reads it.
     if (plan.mode === 'upsert') await showOnly(plan, others, evolution)
-    await runDdl(evolution, plan, what, dropColumn(database, plan.table, column.name))
+    await runDdl(evolution, plan, what, dropColumn(database, plan, column.name))
     return others
   }
   const { name } = change.to
@@ -68,15 +70,8 @@ async function follow(
       `it has a column ${JSON.stringify(name)} already, to which another is renamed`,
     )
   }
-  await runDdl(evolution, plan, what, renameColumn(database, plan.table, column.name, name))
+  await runDdl(evolution, plan, what, renameColumn(database, plan, column.name, name))
   return columns.map((one) => (one === column ? { ...one, name } : one))
-}
-
-async function showOnly(plan: TablePlan, columns: Columns, evolution: Evolution): Promise<void> {
-  if (!evolution.config.create_tables) return
-  const shown = columns.map(({ name }) => name).filter((name) => !name.startsWith(servicePrefix))
-  const statement = createLiveView(evolution.server.database, plan.table, shown)
-  await runDdl(evolution, plan, `Create view of ${plan.table}`, statement)
 }
 
 async function narrow(
@@ -90,12 +85,16 @@ async function narrow(
 ): Promise<Columns> {
   const { server, config } = evolution
   if (sameType(change.from.type, change.to.type)) return columns
-  const plain = columnType({ ...change.to, nullable: false }, config).name
+  const plain = columnType({ ...change.to, nullable: false }, config).wire
   const { name: actual, nullable } = unwrap(column.type)
   if (plain === actual) return columns
   const type = nullable ? `Nullable(${plain})` : plain
   if (column.inSortingKey || column.inPartitionKey) {
     const why = `column ${JSON.stringify(column.name)} is ${column.type} and in its sorting or partition key, and ${type} is needed`
+    throw unfit(server.database, plan, why)
+  }
+  if (!isScalar(column.type) || !isScalar(plain)) {
+    const why = `column ${JSON.stringify(column.name)} is ${column.type}, and ${type} is needed, which its values cannot be compared with`
     throw unfit(server.database, plan, why)
   }
   const lost = await valuesLost(plan, column, plain, evolution)
@@ -105,12 +104,12 @@ async function narrow(
       remedy: `Correct or delete these rows, and it goes on by itself; or keep the wider column with on_schema_change: { narrow: keep }.`,
     })
   }
-  const statement = modifyColumn(server.database, plan.table, column.name, type)
+  const statement = modifyColumn(server.database, plan, column.name, type)
   await runDdl(evolution, plan, `Alter table ${plan.table}`, statement)
   return columns.map((one) => (one === column ? { ...one, type } : one))
 }
 
-/** Values that would come out of the cast, and back again, as others; of rows that a reader sees. */
+/** Values that would come out of the cast, and back again, as others (as text: NaN equals nothing); of rows that a reader sees. */
 async function valuesLost(
   plan: TablePlan,
   { name, type }: ColumnDescription,
@@ -118,12 +117,12 @@ async function valuesLost(
   { server, signal }: Evolution,
 ): Promise<number> {
   const column = quoteIdentifier(name)
-  const cast = `accurateCastOrNull(${column}, '${to}')`
-  const back = `accurateCastOrNull(${cast}, '${unwrap(type).name}')`
+  const cast = `accurateCastOrNull(${column}, ${quoteLiteral(to)})`
+  const back = `accurateCastOrNull(${cast}, ${quoteLiteral(unwrap(type).name)})`
   const [found] = await server.query<{ lost: string }>(
     `Look for values of ${plan.table} that do not fit`,
     `SELECT count() AS lost FROM ${qualified(server.database, plan.table)}${plan.mode === 'upsert' ? ' FINAL' : ''}
-     WHERE ${column} IS NOT NULL AND (${back} IS NULL OR ${back} != ${column})`,
+     WHERE ${column} IS NOT NULL AND (${back} IS NULL OR toString(${back}) != toString(${column}))`,
     { signal },
   )
   return Number(found?.lost ?? 0)

@@ -7,13 +7,18 @@ import type { Problem } from '../../core/connector/problem.ts'
 import type { Code } from '../../core/errors/codes.ts'
 import { codes } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
-import { addressOf, ClickHouseServer } from './client.ts'
+import { addressOf } from './address.ts'
+import { ClickHouseServer } from './client.ts'
 import type { ClickHouseConfig } from './config.ts'
 import { describeTable } from './describe.ts'
 import { qualified, quoteIdentifier } from './identifiers.ts'
+import { askServers, atLeast, type ServerFacts, type Version } from './servers.ts'
 
 /** Oldest server supported: the first long-term release whose ReplacingMergeTree takes is_deleted as documented. */
 const versionMin = [24, 8] as const
+/** json_type_escape_dots_in_keys. */
+const jsonVersionMin = [25, 8] as const
+const timeVersionMin = [25, 6] as const
 
 /** Never throws for what the user can cure; throws when aborted. */
 export async function checkServer(
@@ -22,13 +27,7 @@ export async function checkServer(
 ): Promise<readonly Problem[]> {
   try {
     await using server = new ClickHouseServer(config)
-    const [row] = await server.query<{ version: string }>(
-      'Ask for the version',
-      'SELECT version() AS version',
-      { signal },
-    )
-    const version = row?.version ?? ''
-    const problems = versionProblems(version)
+    const problems = versionProblems(await askServers(server, signal), config)
     const database = await databaseProblems(server, signal)
     if (database.length > 0) return [...problems, ...database]
     return [
@@ -42,11 +41,17 @@ export async function checkServer(
   }
 }
 
-function versionProblems(version: string): readonly Problem[] {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (major > versionMin[0] || (major === versionMin[0] && minor >= versionMin[1])) return []
-  const message = `The server is ClickHouse ${version}; ${versionMin.join('.')} is the oldest supported.`
-  return [problem('sink.clickhouse.version', message)]
+function versionProblems({ version }: ServerFacts, config: ClickHouseConfig): readonly Problem[] {
+  const problems: Problem[] = []
+  const needs = (what: string, oldest: Version): void => {
+    if (atLeast(version, oldest)) return
+    const message = `The server is ClickHouse ${version.join('.')}; ${oldest.join('.')} is the oldest ${what}.`
+    problems.push(problem('sink.clickhouse.version', message))
+  }
+  needs('supported', versionMin)
+  if (config.json === 'json') needs('with all that json: json needs', jsonVersionMin)
+  if (config.times === 'time64') needs('with times: time64', timeVersionMin)
+  return problems
 }
 
 async function databaseProblems(
@@ -70,6 +75,17 @@ async function databaseProblems(
   ]
 }
 
+function privilegesFor({ create_tables, cleanup, replicated }: ClickHouseConfig): string[] {
+  const privileges = ['SELECT', 'INSERT']
+  if (create_tables) {
+    privileges.push('CREATE TABLE', 'CREATE VIEW', 'DROP VIEW')
+    privileges.push('ALTER ADD COLUMN', 'ALTER MODIFY COLUMN')
+  }
+  if (cleanup !== undefined) privileges.push('OPTIMIZE', 'ALTER DELETE', 'ALTER MODIFY COMMENT')
+  if (replicated !== false) privileges.push('SYSTEM SYNC REPLICA')
+  return privileges
+}
+
 /** CHECK GRANT came with 24.11; on an older server the first statement that is refused will tell. */
 async function grantProblems(
   server: ClickHouseServer,
@@ -77,17 +93,7 @@ async function grantProblems(
   signal: AbortSignal,
 ): Promise<readonly Problem[]> {
   const on = `${quoteIdentifier(server.database)}.*`
-  const privileges = config.create_tables
-    ? [
-        'SELECT',
-        'INSERT',
-        'CREATE TABLE',
-        'CREATE VIEW',
-        'DROP VIEW',
-        'ALTER ADD COLUMN',
-        'ALTER MODIFY COLUMN',
-      ]
-    : ['SELECT', 'INSERT']
+  const privileges = privilegesFor(config)
   const missing: string[] = []
   for (const privilege of privileges) {
     try {

@@ -1,17 +1,21 @@
 /**
- * The connection to one ClickHouse server: three kinds of statement over @clickhouse/client, every
- * error turned into its outcome. Nothing is retried here: the deliver loop does that, with the same
- * batch id.
+ * The connection to ClickHouse: three kinds of statement over @clickhouse/client, every error turned
+ * into its outcome. Nothing is retried here: the deliver loop does that, with the same batch id.
+ *
+ * Of several servers one is used as long as it answers; the next attempt after it did not goes to the
+ * next one. They are one database: what that takes is checked in servers.ts.
  */
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import {
+  ClickHouseError,
   ClickHouseLogLevel,
   createClient,
   type ClickHouseClient,
   type ClickHouseSettings,
 } from '@clickhouse/client'
-import { SluiceError } from '../../core/errors/error.ts'
+import type { SluiceError } from '../../core/errors/error.ts'
+import { addressOf } from './address.ts'
 import type { ClickHouseConfig } from './config.ts'
 import { outcomeOf } from './outcome.ts'
 
@@ -30,34 +34,59 @@ const insertSettings: ClickHouseSettings = {
   input_format_defaults_for_omitted_fields: 1,
   input_format_native_allow_types_conversion: 1,
 }
+/**
+ * For documents as they are: dots in keys stay what they are, texts stay texts where they look like
+ * dates, values of several types in an array stay apart. Only where there is a column of the type:
+ * an older server knows none of them.
+ */
+const jsonSettings: ClickHouseSettings = {
+  json_type_escape_dots_in_keys: 1,
+  input_format_try_infer_dates: 0,
+  input_format_try_infer_datetimes: 0,
+  input_format_json_infer_array_of_dynamic_from_array_of_different_types: 1,
+}
+
 /** One chunk of a request body: small enough that compressing it does not hold the event loop. */
 const chunkBytes = 1 << 20
 
 export class ClickHouseServer implements AsyncDisposable {
   readonly database: string
-  readonly #client: ClickHouseClient
+  /** One a server. */
+  readonly #clients: readonly ClickHouseClient[]
   readonly #closing = new AbortController()
+  readonly #settings: ClickHouseSettings
+  /** Index of the server in use. */
+  #current = 0
 
   constructor(config: ClickHouseConfig) {
-    const { url, user, password, database } = addressOf(config)
+    const { urls, user, password, database } = addressOf(config)
     this.database = database
-    this.#client = createClient({
-      url,
-      username: user,
-      password,
-      // Each table is named with its database, and a wrong one must not make `check` fail to connect.
-      database: 'default',
-      request_timeout: config.timeout,
-      application: 'sluice',
-      log: { level: ClickHouseLogLevel.OFF },
-      compression: { request: compressionOf(config.compression, url) },
-    })
+    const quorum = config.replicated === false ? undefined : config.replicated.quorum
+    this.#settings =
+      quorum === undefined ? insertSettings : { ...insertSettings, insert_quorum: String(quorum) }
+    this.#clients = urls.map((url) =>
+      createClient({
+        url,
+        username: user,
+        password,
+        // Each table is named with its database, and a wrong one must not make `check` fail to connect.
+        database: 'default',
+        request_timeout: config.timeout,
+        application: 'sluice',
+        log: { level: ClickHouseLogLevel.OFF },
+        compression: { request: compressionOf(config.compression, url) },
+      }),
+    )
+  }
+
+  get servers(): number {
+    return this.#clients.length
   }
 
   /** Rows as objects, 64-bit integers as text. `params` fill `{name:Type}` in the statement. */
   async query<Row>(what: string, sql: string, options: StatementOptions): Promise<Row[]> {
-    return this.#attempt(what, options.signal, async (abort_signal) => {
-      const result = await this.#client.query({
+    return this.#attempt(what, options, async (client, abort_signal) => {
+      const result = await client.query({
         query: sql,
         format: 'JSONEachRow',
         query_params: { ...options.params },
@@ -70,16 +99,16 @@ export class ClickHouseServer implements AsyncDisposable {
 
   /** The one value of a statement that takes no FORMAT, such as CHECK GRANT. */
   async scalar(what: string, sql: string, signal: AbortSignal): Promise<string> {
-    return this.#attempt(what, signal, async (abort_signal) => {
-      const { stream } = await this.#client.exec({ query: sql, abort_signal })
+    return this.#attempt(what, { signal }, async (client, abort_signal) => {
+      const { stream } = await client.exec({ query: sql, abort_signal })
       return (await text(stream)).trim()
     })
   }
 
   /** DDL, or INSERT … SELECT. */
   async command(what: string, sql: string, options: StatementOptions): Promise<void> {
-    await this.#attempt(what, options.signal, (abort_signal) =>
-      this.#client.command({
+    await this.#attempt(what, options, (client, abort_signal) =>
+      client.command({
         query: sql,
         clickhouse_settings: { wait_end_of_query: 1, ...options.settings },
         abort_signal,
@@ -89,11 +118,15 @@ export class ClickHouseServer implements AsyncDisposable {
 
   /** One block in Native format. `token` makes a repetition of the same rows a no-op on the server. */
   async insert(table: string, block: Block, signal: AbortSignal): Promise<void> {
-    await this.#attempt(`Insert into ${table}`, signal, async (abort_signal) => {
-      const { stream } = await this.#client.exec({
+    await this.#attempt(`Insert into ${table}`, { signal }, async (client, abort_signal) => {
+      const { stream } = await client.exec({
         query: `INSERT INTO ${table} FORMAT Native`,
         values: Readable.from(chunks(block.bytes), { objectMode: false }),
-        clickhouse_settings: { ...insertSettings, insert_deduplication_token: block.token },
+        clickhouse_settings: {
+          ...this.#settings,
+          ...(block.json ? jsonSettings : {}),
+          insert_deduplication_token: block.token,
+        },
         abort_signal,
       })
       // The answer is there at its end (wait_end_of_query), and the socket is free only then.
@@ -103,32 +136,41 @@ export class ClickHouseServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
-    await this.#client.close()
+    for (const client of this.#clients) await client.close()
   }
 
   async #attempt<T>(
     what: string,
-    signal: AbortSignal,
-    run: (signal: AbortSignal) => Promise<T>,
+    { signal, server = this.#current }: StatementOptions,
+    run: (client: ClickHouseClient, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     signal.throwIfAborted()
     try {
-      return await run(AbortSignal.any([signal, this.#closing.signal]))
+      return await run(this.#clients[server]!, AbortSignal.any([signal, this.#closing.signal]))
     } catch (error) {
       signal.throwIfAborted()
-      throw outcomeOf(error, what)
+      const outcome = outcomeOf(error, what)
+      // Of statements side by side only the first moves on, or two failures would be one turn too many.
+      if (isOfServer(outcome, error) && this.#current === server) {
+        this.#current = (server + 1) % this.#clients.length
+      }
+      throw outcome
     }
   }
 }
 
 export interface StatementOptions {
   readonly signal: AbortSignal
+  /** Index of the server to ask; the one in use when absent. */
+  readonly server?: number
   readonly params?: Readonly<Record<string, string | number>>
   readonly settings?: ClickHouseSettings
 }
 export interface Block {
   readonly bytes: Uint8Array
   readonly token: string
+  /** Whether a column of it is of the type JSON. */
+  readonly json: boolean
 }
 
 /** Over loopback zstd costs a third of the throughput (bench P7) and saves nothing. */
@@ -142,21 +184,8 @@ function* chunks(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes)
 }
 
-/** Throws `sink.clickhouse.url`. */
-export function addressOf(config: ClickHouseConfig) {
-  const text = config.url.reveal()
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
-    // The text is not repeated: it may hold a password.
-    throw new SluiceError('sink.clickhouse.url', {
-      message: 'url is not an http:// or https:// address without query parameters.',
-    })
-  }
-  const path = decodeURIComponent(url.pathname.replace(/^\/|\/$/g, ''))
-  return {
-    url: `${url.protocol}//${url.host}`,
-    user: config.user ?? (decodeURIComponent(url.username) || 'default'),
-    password: config.password?.reveal() ?? decodeURIComponent(url.password),
-    database: config.database ?? (path === '' ? 'default' : path),
-  }
+/** Whether another server may answer: this one does not, or lost Keeper and only reads (242, TABLE_IS_READ_ONLY). */
+function isOfServer({ code }: SluiceError, error: unknown): boolean {
+  const readOnly = error instanceof ClickHouseError && error.code === '242'
+  return code === 'sink.clickhouse.unreachable' || readOnly
 }

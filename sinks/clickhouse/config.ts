@@ -34,10 +34,75 @@ const flushSchema = z.union([
     .meta({ description: 'Bounds of one insert.' }),
 ])
 
+const replicationSchema = z
+  .strictObject({
+    cluster: z.string().min(1).optional().meta({
+      description: 'Every CREATE and ALTER is run ON CLUSTER it.',
+    }),
+    path: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({
+        description:
+          "Path in Keeper, with the server's macros. It must have {uuid}, without which a table could not be built anew beside the old one. When absent: the server's default_replica_path.",
+        examples: ['/clickhouse/tables/{uuid}/{shard}'],
+      }),
+    replica: z.string().min(1).default('{replica}').meta({
+      description: 'Name of a replica; counts where `path` is set.',
+    }),
+    quorum: z
+      .union([z.literal('auto'), z.int().min(2).max(100)])
+      .optional()
+      .meta({
+        description:
+          'Replicas that have an insert before it counts as durable; auto: most of them. When absent: one, whose loss loses what it had not passed on.',
+      }),
+    deduplication_window: z.int().min(100).max(1_000_000).default(10_000).meta({
+      description: 'Inserts whose tokens a table remembers.',
+    }),
+    deduplication_time: durationText('How long a table remembers them.', {
+      minMs: 60_000,
+      maxMs: 365 * 86_400_000,
+    }).prefault('7d'),
+  })
+  .refine(({ path }) => path === undefined || path.includes('{uuid}'), {
+    path: ['path'],
+    message: 'must have {uuid}',
+  })
+  .meta({ description: 'Replicated tables.' })
+
+export type ReplicationConfig = z.output<typeof replicationSchema>
+
+const cleanupSchema = z
+  .strictObject({
+    deleted_after: durationText(
+      'Age, by the time of the change at the source, from which a tombstone may be removed. Rows that are sent once more (retries, replays) and are older than what was removed are set aside as dead letters.',
+      { minMs: 3_600_000, maxMs: 3650 * 86_400_000 },
+    ).prefault('30d'),
+    every: durationText('Time between two such rounds of a table.', {
+      minMs: 60_000,
+      maxMs: 365 * 86_400_000,
+    }).prefault('1d'),
+  })
+  .meta({
+    description:
+      'Removes tombstones, which otherwise stay for ever. Each round merges the whole table (OPTIMIZE … FINAL) and costs as much. When absent: nothing is removed.',
+  })
+
 export const clickhouseConfig = z.strictObject({
-  url: secretText(
-    'HTTP address: `https://user:password@host:8443/database`. User, password and database may stand here or in their own fields.',
-  ),
+  url: z.union([
+    secretText(
+      'HTTP address: `https://user:password@host:8443/database`, or several hosts of one database: `https://user:password@a:8443,b:8443/database`. User, password and database may stand here or in their own fields.',
+    ),
+    z
+      .array(secretText('HTTP address of one server.'))
+      .min(1)
+      .meta({
+        description:
+          'Addresses of one database; user, password and database are those of the first.',
+      }),
+  ]),
   user: z.string().min(1).optional().meta({ description: 'User name; `default` when absent.' }),
   password: secretText('Password of the user.').optional(),
   database: z
@@ -64,6 +129,15 @@ export const clickhouseConfig = z.strictObject({
     description:
       'Create and alter tables and views. When false Sluice runs no DDL and stops with the statement that is missing.',
   }),
+  replicated: z
+    .union([z.boolean(), replicationSchema])
+    .default(false)
+    .transform((value) => (value === true ? replicationSchema.parse({}) : value))
+    .meta({
+      description:
+        'true, or how: tables are created as Replicated*MergeTree. On ClickHouse Cloud and in a Replicated database the server does so by itself: leave it out.',
+    }),
+  cleanup: cleanupSchema.optional(),
   nullable: z.enum(['keep', 'default']).default('keep').meta({
     description:
       "keep: nullable columns are Nullable(T). default: NULL is stored as the type's default (0, ''), which is faster to query and cannot be told from a real 0.",
@@ -76,6 +150,29 @@ export const clickhouseConfig = z.strictObject({
     description:
       "Dates and timestamps. datetime: Date32 and DateTime64(6, 'UTC'), which hold 1900-01-01 to 2299-12-31; other values and ±infinity are set aside as dead letters. string: exact text, holds everything.",
   }),
+  times: z.enum(['int64', 'time64']).default('int64').meta({
+    description:
+      'Times of day. int64: microseconds since midnight. time64: Time64(6), which ClickHouse has since 25.6.',
+  }),
+  json: z.enum(['string', 'json']).default('string').meta({
+    description:
+      'JSON documents. string: the exact text. json: the type JSON (25.3 or newer), whose paths are columns of their own; it keeps no key whose value is null or {}, and a document that it would change otherwise (a number with more digits than it has, true beside numbers in an array, a key twice), or that is no object, is set aside as a dead letter.',
+  }),
+  arrays: z.enum(['string', 'array', 'array_or_empty']).default('string').meta({
+    description:
+      "Lists, and MySQL's sets. string: the source's text. array: Array(Nullable(T)); Array has no NULL, so that a row whose list is NULL is set aside as a dead letter, and so is a list of several dimensions. array_or_empty: the same, with [] for NULL.",
+  }),
+  hstore: z.enum(['string', 'map']).default('string').meta({
+    description:
+      "PostgreSQL's hstore. string: its text. map: Map(String, Nullable(String)), without a NULL of its own: see `arrays: array`, or set `nullable: default` for an empty map.",
+  }),
+  low_cardinality: z
+    .record(z.string().min(1), z.array(z.string().min(1)).min(1))
+    .default({})
+    .meta({
+      description:
+        "Text columns with few distinct values, by topic: LowCardinality(String) in tables that Sluice creates. MySQL's enums are so without it.",
+    }),
   compression: z.enum(['auto', 'zstd', 'gzip', 'none']).default('auto').meta({
     description: 'Compression of what is sent. auto: zstd, none to a server on this machine.',
   }),

@@ -7,6 +7,7 @@ export interface TableDescription {
   /** With its arguments and clauses. */
   readonly engineFull: string
   readonly sortingKey: string
+  readonly comment: string
   /** In the table's order. */
   readonly columns: readonly ColumnDescription[]
 }
@@ -25,9 +26,14 @@ export async function describeTable(
 ): Promise<TableDescription | null> {
   const params = { database: server.database, table }
   const what = `Look at table ${table}`
-  const [found] = await server.query<{ engine: string; engine_full: string; sorting_key: string }>(
+  const [found] = await server.query<{
+    engine: string
+    engine_full: string
+    sorting_key: string
+    comment: string
+  }>(
     what,
-    `SELECT engine, engine_full, sorting_key FROM system.tables
+    `SELECT engine, engine_full, sorting_key, comment FROM system.tables
      WHERE database = {database:String} AND name = {table:String}`,
     { params, signal },
   )
@@ -47,6 +53,7 @@ export async function describeTable(
     engine: found.engine,
     engineFull: found.engine_full,
     sortingKey: found.sorting_key,
+    comment: found.comment,
     columns: columns.map((column) => ({
       name: column.name,
       type: column.type,

@@ -2,11 +2,13 @@
  * Batch → one block of ClickHouse's Native format, straight from the columns. Hot.
  *
  *   block    = columns:varint rows:varint column*
- *   column   = name:string type:string [ nulls ] values
+ *   column   = name:string type:string [ 1:u64 ] [ nulls ] values
+ *   1        = only of JSON: the documents follow as strings (nested.ts)
  *   nulls    = rows × u8, 1 = NULL (only where the type is Nullable)
  *   string   = length:varint bytes
  *   values   = rows × value; integers, floats and scaled decimals little-endian, String as string,
- *              Date32 i32 days, DateTime64(6) i64 µs, UUID two u64, the high half first
+ *              Date32 i32 days, DateTime64(6) and Time64(6) i64 µs, UUID two u64, the high half first;
+ *              Array and Map as in nested.ts
  *
  * (ClickHouse docs, Formats, Native; revision 0, as over HTTP: no block info and no serialisation
  * flags.) Native is columnar as a Batch is, so each column is one loop and no row is touched twice;
@@ -15,6 +17,7 @@
 import type { Batch } from '../../core/record/batch.ts'
 import type { Column } from '../../core/record/column.ts'
 import { NativeWriter } from './native-writer.ts'
+import { writeJsonVersion, writeNulls } from './nested.ts'
 import type { PlannedColumn, ServiceName, TablePlan } from './plan.ts'
 import { writeValues } from './values.ts'
 
@@ -37,6 +40,7 @@ export function encodeNative(
     const column = batch.columns[i]!
     out.raw(planned.head)
     const blank = blankRows(planned, column, rows, keyOnly)
+    if (planned.type.storage.kind === 'json') writeJsonVersion(out)
     if (planned.type.nullable) writeNulls(out, rows.length, blank)
     writeValues(out, { column, rows, blank, type: plan.schema.fields[i]!.type }, planned.type)
   }
@@ -78,13 +82,6 @@ function blankRows(
     blank[i] = (validity[row >> 3]! & (1 << (row & 7))) === 0 ? 1 : marks === null ? 0 : marks[i]!
   }
   return blank
-}
-
-function writeNulls(out: NativeWriter, rows: number, blank: Uint8Array | null): void {
-  if (blank !== null) return out.raw(blank)
-  out.ensure(rows)
-  out.bytes.fill(0, out.at, out.at + rows)
-  out.at += rows
 }
 
 interface ServiceRows {

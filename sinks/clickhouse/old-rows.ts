@@ -35,6 +35,14 @@ export function oldRowsExpression({ type, oldRows }: Field, column: ColumnType):
     case 'date':
     case 'timestamp':
       return isHeld(oldRows) ? cast(oldRows.replace(/\+00$/, '')) : null
+    case 'time':
+      return cast(oldRows)
+    // An added list has nothing to be cast from that the source's text is; rows from before have [].
+    case 'array':
+    case 'map':
+      return null
+    case 'json':
+      return /^\s*\{/.test(oldRows) ? cast(oldRows) : null
     case 'string':
       return type.kind === 'bytes' ? `unhex('${oldRows.slice(2)}')` : quoteLiteral(oldRows)
   }

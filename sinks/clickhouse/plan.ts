@@ -4,9 +4,15 @@
  */
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Schema } from '../../core/record/schema.ts'
-import type { ClickHouseConfig } from './config.ts'
+import type { ClickHouseConfig, ReplicationConfig } from './config.ts'
 import { oldRowsExpression } from './old-rows.ts'
-import { columnType, timestampTypeName, type ColumnType } from './types.ts'
+import {
+  columnType,
+  mayBeNullable,
+  timestampTypeName,
+  type ColumnType,
+  type Storage,
+} from './types.ts'
 
 export type Mode = 'upsert' | 'append'
 
@@ -21,13 +27,23 @@ export interface TablePlan {
   readonly service: readonly ServiceColumn[]
   /** Sorting columns of a table that is created. */
   readonly orderBy: readonly string[]
+  /** How the tables that are created are replicated; null = not. */
+  readonly replication: ReplicationConfig | null
+  /** Whether the server's Date32 and DateTime64 hold the years 1 to 9999, and not 1900 to 2299. */
+  readonly wideTimes: boolean
+}
+
+export interface PlanOptions extends ClickHouseConfig {
+  /** As `TablePlan.wideTimes`; false when absent. */
+  readonly wideTimes?: boolean
 }
 
 export interface PlannedColumn {
   readonly name: string
   readonly type: ColumnType
+  /** In the sorting key of an upsert table: a −1 row carries it, and nothing else. */
   readonly isKey: boolean
-  /** Whether NULL may stand in the source's rows. */
+  /** Whether the column takes a row whose value is NULL. */
   readonly nullable: boolean
   /** Name and type as they stand in a Native block. */
   readonly head: Uint8Array
@@ -69,7 +85,7 @@ export function planTable(
   topic: string,
   table: string,
   schema: Schema,
-  config: ClickHouseConfig,
+  config: PlanOptions,
 ): TablePlan {
   const mode = config.mode ?? (schema.key.length > 0 ? 'upsert' : 'append')
   if (mode === 'upsert' && schema.key.length === 0) {
@@ -77,32 +93,44 @@ export function planTable(
       message: `Topic ${topic} has no key, which mode: upsert needs.`,
     })
   }
-  const columns = schema.fields.map((field, index) => {
+  const orderBy = sortingColumns(topic, mode, schema, config)
+  const low = Object.hasOwn(config.low_cardinality, topic) ? config.low_cardinality[topic]! : []
+  const columns = schema.fields.map((field, index): PlannedColumn => {
     if (field.name.startsWith(servicePrefix)) {
       throw new SluiceError('sink.clickhouse.column_name', {
         message: `Topic ${topic} has a column ${JSON.stringify(field.name)}.`,
       })
     }
-    const type = columnType(field, config)
-    const head = nativeHead(field.name, type.name)
+    const type = columnType(field, config, low.includes(field.name))
     return {
       name: field.name,
       type,
-      isKey: schema.key.includes(index),
-      nullable: field.nullable,
-      head,
-      comment: field.type.kind === 'time' ? 'microseconds since midnight' : null,
+      isKey: schema.key.includes(index) || (mode === 'upsert' && orderBy.includes(field.name)),
+      nullable: field.nullable && takesNull(type.storage, config),
+      head: nativeHead(field.name, type.wire),
+      comment: type.name === 'Int64' && field.type.kind === 'time' ? timeComment : null,
       oldRows: oldRowsExpression(field, type),
     }
   })
-  const orderBy = sortingColumns(topic, mode, schema, config)
-  return { topic, table, mode, schema, columns, service: serviceColumns(mode), orderBy }
+  const service = serviceColumns(mode)
+  const wideTimes = config.wideTimes ?? false
+  const replication = config.replicated === false ? null : config.replicated
+  return { topic, table, mode, schema, columns, service, orderBy, wideTimes, replication }
+}
+
+const timeComment = 'microseconds since midnight'
+
+/** Of a column without a NULL of its own, whether the user wants its empty value instead. */
+function takesNull(storage: Storage, { nullable, arrays }: ClickHouseConfig): boolean {
+  if (mayBeNullable(storage) || nullable === 'default') return true
+  return storage.kind === 'array' && arrays === 'array_or_empty'
 }
 
 /**
- * A tombstone carries the key only, so a sorting column beside the key would put it next to other
- * rows than the one it deletes, which then lives on; without one of the key's columns, rows of
- * different keys would replace each other.
+ * Without one of the key's columns, rows of different keys would replace each other. A sorting column
+ * beside the key has to be in every tombstone, or it would stand next to other rows than the one it
+ * deletes, which then lives on: only a retract topic's −1 rows carry it, and only a column that is
+ * never NULL does so for ever (one that the source drops would be NULL from then on).
  */
 function sortingColumns(
   topic: string,
@@ -111,23 +139,45 @@ function sortingColumns(
   config: ClickHouseConfig,
 ): readonly string[] {
   const key = schema.key.map((index) => schema.fields[index]!.name)
-  const wanted = Object.hasOwn(config.order_by, topic) ? config.order_by[topic] : undefined
-  if (mode === 'upsert') {
-    if (wanted === undefined) return key
-    if (new Set(wanted).size === key.length && key.every((name) => wanted.includes(name))) {
-      return wanted
-    }
-    throw new SluiceError('sink.clickhouse.order_by', {
-      message: `order_by of topic ${topic} is (${wanted.join(', ')}), its key is (${key.join(', ')}).`,
-    })
-  }
-  const missing = wanted?.find((name) => !schema.fields.some((field) => field.name === name))
+  const wanted = Object.hasOwn(config.order_by, topic) ? config.order_by[topic]! : null
+  if (wanted === null) return mode === 'upsert' ? key : ['_sluice_offset']
+  const list = wanted.join(', ')
+  const missing = wanted.find((name) => !schema.fields.some((field) => field.name === name))
   if (missing !== undefined) {
     throw new SluiceError('sink.clickhouse.order_by', {
       message: `order_by of topic ${topic} names ${JSON.stringify(missing)}, which it does not have.`,
     })
   }
-  return [...(wanted ?? []), '_sluice_offset']
+  if (mode === 'append') return [...wanted, '_sluice_offset']
+  if (new Set(wanted).size < wanted.length || !key.every((name) => wanted.includes(name))) {
+    throw new SluiceError('sink.clickhouse.order_by', {
+      message: `order_by of topic ${topic} is (${list}), its key is (${key.join(', ')}).`,
+    })
+  }
+  const beside = wanted.filter((name) => !key.includes(name))
+  if (beside.length > 0 && schema.changelog !== 'retract') {
+    throw new SluiceError('sink.clickhouse.order_by', {
+      message: `order_by of topic ${topic} has ${beside.join(', ')} beside the key (${key.join(', ')}), and a deletion carries the key alone: it would not find its row.`,
+      remedy:
+        `Take them out of order_by. Or have whole old rows sent: in PostgreSQL, ${replicaIdentityFull(topic)} ` +
+        '(MySQL: binlog_row_image = FULL), then have the table copied again into a new topic or log, since the rows in the log so far lack them.',
+    })
+  }
+  const open = beside.find((name) => schema.fields.find((field) => field.name === name)!.nullable)
+  if (open !== undefined) {
+    throw new SluiceError('sink.clickhouse.order_by', {
+      message: `order_by of topic ${topic} has ${JSON.stringify(open)} beside the key, which may be NULL or is gone at the source.`,
+      remedy: `Take it out of order_by, or declare the column NOT NULL at the source.`,
+    })
+  }
+  return wanted
+}
+
+/** `shop.public.orders` is the table public.orders of source shop. */
+function replicaIdentityFull(topic: string): string {
+  const names = topic.split('.').slice(1)
+  const table = names.map((name) => `"${name.replaceAll('"', '""')}"`).join('.')
+  return `ALTER TABLE ${table} REPLICA IDENTITY FULL`
 }
 
 function serviceColumns(mode: Mode): readonly ServiceColumn[] {

@@ -28,6 +28,7 @@ export async function rowsPresent(
   const beyond = upTo === undefined ? '' : ` OR ${column} >= {upTo:UInt64}`
   const until =
     origin === 'live' && upTo === undefined ? '' : `AND (${column} < {to:UInt64}${beyond})`
+  if (plan.replication !== null) await catchUp(server, plan, signal)
   const found = await server.query<{ at: string; us: string }>(
     `Look for rows in ${plan.table}`,
     `SELECT ${column} AS at, toUnixTimestamp64Micro(\`_sluice_ts\`) AS us
@@ -51,6 +52,16 @@ export async function rowsPresent(
     present[row] = 1
   }
   return present
+}
+
+/** A replica that lags would say of rows that they are not there. */
+async function catchUp(
+  server: ClickHouseServer,
+  plan: TablePlan,
+  signal: AbortSignal,
+): Promise<void> {
+  const statement = `SYSTEM SYNC REPLICA ${qualified(server.database, plan.table)} LIGHTWEIGHT`
+  await server.command(`Wait for the replica of ${plan.table}`, statement, { signal })
 }
 
 function ahead(server: ClickHouseServer, plan: TablePlan): SluiceError {

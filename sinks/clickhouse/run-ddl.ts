@@ -19,5 +19,14 @@ export async function runDdl(
   statement: string,
 ): Promise<void> {
   if (!config.create_tables) throw ddlForbidden(plan.topic, statement)
-  await server.command(what, statement, { signal })
+  const time64 = plan.columns.some(({ type }) => type.storage.kind === 'time')
+  await server.command(what, statement, {
+    signal,
+    settings: {
+      // Before 26.x the type had to be asked for.
+      ...(time64 ? { enable_time_time64_type: 1 } : {}),
+      // A row that goes to another replica next must find the column there.
+      ...(plan.replication === null ? {} : { alter_sync: '2' }),
+    },
+  })
 }

@@ -8,7 +8,7 @@ import { createTable, definitionsOf, type Change } from './ddl.ts'
 import type { TableDescription } from './describe.ts'
 import { qualified, quoteIdentifier } from './identifiers.ts'
 import type { TablePlan } from './plan.ts'
-import { widens } from './types.ts'
+import { unwrap, widens, withNull } from './widen.ts'
 
 /**
  * Columns to add and to widen. Throws `sink.clickhouse.table_shape`, with the statements that cure it,
@@ -25,7 +25,7 @@ export function changesFor(
   for (const wanted of definitionsOf(plan)) {
     const actual = table.columns.find(({ name }) => name === wanted.name)
     if (actual === undefined) changes.push({ kind: 'add', ...wanted })
-    else if (!widens(wanted.type, actual.type)) {
+    else if (!accepts(actual.type, wanted.type)) {
       const both = bothHold(actual.type, wanted.type)
       if (both === null || actual.inSortingKey || actual.inPartitionKey) {
         throw unfit(
@@ -40,14 +40,21 @@ export function changesFor(
   return changes
 }
 
+/**
+ * Whether a column takes what is written for another type. A document goes as JSON or as its text:
+ * the server would write it anew into a String.
+ */
+function accepts(actual: string, wanted: string): boolean {
+  return unwrap(wanted).name === 'JSON'
+    ? unwrap(actual).name === 'JSON' && widens(wanted, actual)
+    : widens(wanted, actual)
+}
+
 /** The type that holds the values of both, or null: Int64 and Nullable(Int32) → Nullable(Int64). */
 function bothHold(actual: string, wanted: string): string | null {
   if (widens(actual, wanted)) return wanted
-  for (const type of [`Nullable(${actual})`, `Nullable(${wanted})`]) {
-    const twice = type.startsWith('Nullable(Nullable(')
-    if (!twice && widens(actual, type) && widens(wanted, type)) return type
-  }
-  return null
+  const both = [withNull(actual), withNull(wanted)]
+  return both.find((type) => widens(actual, type) && accepts(type, wanted)) ?? null
 }
 
 function checkEngine(database: string, plan: TablePlan, { engine, engineFull }: TableDescription) {
@@ -79,7 +86,7 @@ function checkSorting(database: string, plan: TablePlan, table: TableDescription
     database,
     plan,
     missing === undefined
-      ? `it is sorted or partitioned by ${JSON.stringify(foreign!.name)}, which is not in the key (${key.join(', ')})`
+      ? `it is sorted or partitioned by ${JSON.stringify(foreign!.name)}, which is not in the key (${key.join(', ')}); with whole old rows from the source (REPLICA IDENTITY FULL), order_by may name it`
       : `it is not sorted by the key column ${JSON.stringify(missing)}`,
   )
 }

@@ -17,15 +17,23 @@ import type {
 } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { failpoint } from '../../core/errors/failpoint.ts'
+import type { SinkResync } from '../../core/connector/resync.ts'
+import { makeSchema, type Schema } from '../../core/record/schema.ts'
 import { insertInPieces, type Poisoned } from './bisect.ts'
+import { cleanedUp, planRound, runRound } from './cleanup.ts'
 import { ClickHouseServer } from './client.ts'
+import { marksOf } from './comment.ts'
 import type { ClickHouseConfig } from './config.ts'
 import { encodeNative } from './encode.ts'
 import { evolveTable } from './evolve.ts'
 import { qualified } from './identifiers.ts'
-import { planTable, type TablePlan } from './plan.ts'
+import { readLists } from './lists.ts'
+import { orderColumn, planTable, type TablePlan } from './plan.ts'
 import { rowsPresent } from './present.ts'
+import { sidePlan, TableResync } from './resync.ts'
+import type { Evolution } from './run-ddl.ts'
 import { refusedProblem, screen } from './screen.ts'
+import { askServers, checkShared, holdsWideTimes, type ServerFacts } from './servers.ts'
 import { TableNames } from './tables.ts'
 import { truncateTable, type TruncatePoint } from './truncate.ts'
 
@@ -33,42 +41,64 @@ interface TopicState {
   readonly plan: TablePlan
   /** Whether this process has looked at what the table holds. */
   looked: boolean
+  /** Tombstones up to this version may be gone. */
+  gone: number
+  /** When tombstones are looked for again; ms since 1970. */
+  cleanupMs: number
 }
 
 export class ClickHouseSink implements Sink {
+  readonly resync: SinkResync
   readonly #config: ClickHouseConfig
   readonly #ctx: Context
   readonly #server: ClickHouseServer
   readonly #names: TableNames
   readonly #topics = new Map<string, TopicState>()
+  /** What the servers are, once all of them have answered. */
+  #facts: ServerFacts | null = null
+  /** Rounds under way; each ends with this sink. */
+  readonly #rounds = new Map<string, Promise<void>>()
+  readonly #closing = new AbortController()
 
   constructor(config: ClickHouseConfig, ctx: Context) {
     this.#config = config
     this.#ctx = ctx
     this.#server = new ClickHouseServer(config)
     this.#names = new TableNames(config.tables)
+    this.resync = new TableResync({
+      planOf: (topic, schema, signal) => this.#planOf(topic, schema, signal),
+      evolution: (signal) => this.#evolution(signal),
+    })
   }
 
   async evolve(topic: string, step: SchemaStep, signal: AbortSignal): Promise<void> {
-    const plan = planTable(topic, this.#names.tableOf(topic), step.to, this.#config)
-    await evolveTable(plan, step, {
-      server: this.#server,
-      config: this.#config,
-      ctx: this.#ctx,
-      signal,
+    const plan = await this.#planOf(topic, step.to, signal)
+    const evolution = this.#evolution(signal)
+    const table = await evolveTable(plan, step, evolution)
+    if (this.#server.servers > 1) checkShared(plan.table, table, await this.#askServers(signal))
+    const before = this.#topics.get(topic)
+    this.#topics.set(topic, {
+      plan,
+      looked: before?.looked ?? false,
+      gone: Math.max(before?.gone ?? 0, marksOf(table.comment).gone),
+      cleanupMs: before?.cleanupMs ?? this.#ctx.clock.nowMs(),
     })
-    this.#topics.set(topic, { plan, looked: this.#topics.get(topic)?.looked ?? false })
   }
 
-  async write(batch: SinkBatch, signal: AbortSignal): Promise<SinkResult> {
-    const state = this.#topics.get(batch.topic)
-    if (state === undefined || state.plan.schema.id !== batch.batch.schema.id) {
+  async write(given: SinkBatch, signal: AbortSignal): Promise<SinkResult> {
+    const state = this.#topics.get(given.topic)
+    if (state === undefined || state.plan.schema.id !== given.batch.schema.id) {
       throw new SluiceError('internal.bug', {
-        message: `Batch ${batch.id} of ${batch.topic} came before its schema.`,
+        message: `Batch ${given.id} of ${given.topic} came before its schema.`,
       })
     }
-    const { plan } = state
-    const { rows, refused } = screen(plan, batch.batch)
+    const beside = given.origin === 'resync'
+    const plan = beside ? sidePlan(state.plan) : state.plan
+    const { batch: readable, unreadable } = readLists(plan, given.batch)
+    const batch = { ...given, batch: readable }
+    const screened = screen(plan, batch.batch, unreadable)
+    const { refused } = screened
+    const { rows, late } = this.#inTime(state, batch, screened.rows)
     const maybeThere = mayBeThere(state, batch)
     const present = maybeThere ? await rowsPresent(this.#server, plan, batch, signal) : null
     if (isLive(batch)) state.looked = true
@@ -79,8 +109,10 @@ export class ClickHouseSink implements Sink {
       signal,
     )
     failpoint('sink.clickhouse.after_insert')
+    if (isLive(batch)) await this.#cleanUp(state, signal)
     const rejected = [
       ...refused.map((row) => refusedProblem(plan, row, batch)),
+      ...late.map((row) => poisonedProblem(row, cleanedUp(plan, state.gone), batch.attempt)),
       ...poisoned.map(({ row, error }) => poisonedProblem(rows[row]!, error, batch.attempt)),
     ]
     return { rejected: rejected.sort((a, b) => a.row - b.row) }
@@ -91,7 +123,71 @@ export class ClickHouseSink implements Sink {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort()
+    await Promise.all(this.#rounds.values())
     await this.#server[Symbol.asyncDispose]()
+  }
+
+  #evolution(signal: AbortSignal): Evolution {
+    return { server: this.#server, config: this.#config, ctx: this.#ctx, signal }
+  }
+
+  /** Of the schema given, or of the one that the topic has. */
+  async #planOf(topic: string, schema: Schema | null, signal: AbortSignal): Promise<TablePlan> {
+    const known = this.#topics.get(topic)?.plan
+    if (known !== undefined && (schema === null || schema.id === known.schema.id)) return known
+    const wideTimes = holdsWideTimes(await this.#askServers(signal))
+    const table = this.#names.tableOf(topic)
+    const config = { ...this.#config, wideTimes }
+    if (schema !== null) return planTable(topic, table, schema, config)
+    // Its name and its cluster are all that is asked for.
+    const nothing = makeSchema([], [], 'append')
+    return planTable(topic, table, nothing, { ...config, mode: 'append', order_by: {} })
+  }
+
+  async #askServers(signal: AbortSignal): Promise<ServerFacts> {
+    if (this.#facts !== null) return this.#facts
+    const facts = await askServers(this.#server, signal)
+    if (facts.same !== null) this.#facts = facts
+    return facts
+  }
+
+  /** Of rows that are sent once more: those that could live again although they were deleted. */
+  #inTime(
+    { plan, gone }: TopicState,
+    { batch, offset, origin = 'live' }: SinkBatch,
+    rows: Int32Array,
+  ): { readonly rows: Int32Array; readonly late: readonly number[] } {
+    const again = origin === 'retry' || origin === 'replay'
+    if (!again || plan.mode !== 'upsert' || offset + orderColumn('upsert').base > gone) {
+      return { rows, late: [] }
+    }
+    const isLate = (row: number): boolean =>
+      batch.weights[row]! > 0 && offset + row + orderColumn('upsert').base <= gone
+    return { rows: rows.filter((row) => !isLate(row)), late: [...rows.filter(isLate)] }
+  }
+
+  /** Begins a round where one is due. No row of the topic is under way meanwhile; see cleanup.ts. */
+  async #cleanUp(state: TopicState, signal: AbortSignal): Promise<void> {
+    const { cleanup } = this.#config
+    const { plan } = state
+    const nowMs = this.#ctx.clock.nowMs()
+    if (cleanup === undefined || plan.mode !== 'upsert' || nowMs < state.cleanupMs) return
+    if (this.#rounds.has(plan.topic)) return
+    state.cleanupMs = nowMs + cleanup.every
+    const round = await planRound(plan, cleanup, this.#evolution(signal))
+    if (round === null) return
+    state.gone = Math.max(state.gone, round.version)
+    const running = runRound(round, this.#evolution(this.#closing.signal))
+      .catch((error: unknown) => {
+        if (this.#closing.signal.aborted) return
+        this.#ctx.logger.error('tombstones not removed', {
+          table: plan.table,
+          error: String(error),
+        })
+      })
+      .finally(() => this.#rounds.delete(plan.topic))
+    this.#rounds.set(plan.topic, running)
   }
 
   #insert(
@@ -104,6 +200,7 @@ export class ClickHouseSink implements Sink {
     // The times tell apart two logs that count the same ids: one that was deleted and begun anew
     // would find its first batches remembered, and the server would drop them.
     const token = `sluice:${this.#ctx.pipeline}.${this.#ctx.name}:${topic}:${id}:${batch.timesUs[0]}-${batch.timesUs.at(-1)}`
+    const json = plan.columns.some(({ type }) => type.storage.kind === 'json')
     return insertInPieces({
       rows: rows.length,
       present: (from, to) =>
@@ -111,7 +208,7 @@ export class ClickHouseSink implements Sink {
       insert: async (from, to) => {
         const whole = from === 0 && to === rows.length
         const bytes = encodeNative(plan, batch, rows.subarray(from, to), offset)
-        const piece = { bytes, token: whole ? token : `${token}/${from}-${to}` }
+        const piece = { bytes, json, token: whole ? token : `${token}/${from}-${to}` }
         await this.#server.insert(table, piece, signal)
       },
     })

@@ -1,7 +1,7 @@
 /**
  * Logical types as ClickHouse columns. A column type is chosen so that it holds every value of the
- * logical type exactly; where no type does (dates before 1900, NaN in a decimal), screen.ts sets the
- * row aside instead of letting the server clamp it.
+ * logical type exactly; where no type does (NaN in a decimal, a list without a dimension), screen.ts
+ * sets the row aside instead of letting the server clamp it.
  *
  *   bool, int16…int64, uint64     Bool, Int16, Int32, Int64, UInt64
  *   float32, float64              Float32, Float64
@@ -9,10 +9,11 @@
  *   text, json, bytes, other      String; list and interval: String, PostgreSQL's text
  *   uuid                          UUID
  *   date, timestamp(tz)           Date32, DateTime64(6, 'UTC'), or String
- *   time                          Int64, µs since midnight (Time64 is newer than the oldest server
- *                                 supported, and does not hold 24:00:00)
- *
- * Arrays stay text because Array(T) can hold neither NULL in place of the list nor two dimensions.
+ *   time                          Int64, µs since midnight, or Time64(6)
+ *   other(enum)                   LowCardinality(String)
+ *   by option: json               JSON
+ *              list<t>            Array(Nullable(T)), other(set) Array(String)
+ *              other(hstore)      Map(String, Nullable(String))
  */
 import type { LogicalType } from '../../core/record/types.ts'
 import type { Field } from '../../core/record/schema.ts'
@@ -20,27 +21,53 @@ import type { ClickHouseConfig } from './config.ts'
 
 export type Storage =
   | { readonly kind: 'bool' | 'int16' | 'int32' | 'int64' | 'uint64' | 'float32' | 'float64' }
-  | { readonly kind: 'uuid' | 'date' | 'timestamp' }
+  | { readonly kind: 'uuid' | 'date' | 'timestamp' | 'time' }
   /** The column's own bytes, or the value's exact text. */
   | { readonly kind: 'string' }
   | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number }
+  /** A document as its text; the server takes it apart. */
+  | { readonly kind: 'json' }
+  | { readonly kind: 'array'; readonly element: ColumnType; readonly of: LogicalType }
+  /** hstore's text as pairs. */
+  | { readonly kind: 'map' }
 
 export interface ColumnType {
   /** As `system.columns.type` spells it, Nullable included. */
   readonly name: string
+  /** As a Native block spells it: the server makes a LowCardinality of plain values itself. */
+  readonly wire: string
   readonly nullable: boolean
   readonly storage: Storage
 }
 
-type TypeOptions = Pick<ClickHouseConfig, 'nullable' | 'unbounded_numeric' | 'timestamps'>
+export type TypeOptions = Pick<
+  ClickHouseConfig,
+  'nullable' | 'unbounded_numeric' | 'timestamps' | 'times' | 'json' | 'arrays' | 'hstore'
+>
 
 /** Precision of ClickHouse's widest Decimal. */
 const decimalPrecisionMax = 76
 
-export function columnType(field: Field, options: TypeOptions): ColumnType {
+/** `lowCardinality`: the user says that a text has few distinct values. */
+export function columnType(
+  field: Field,
+  options: TypeOptions,
+  lowCardinality: boolean = false,
+): ColumnType {
   const [name, storage] = plainType(field.type, options)
-  const nullable = field.nullable && options.nullable === 'keep'
-  return { name: nullable ? `Nullable(${name})` : name, nullable, storage }
+  const nullable = field.nullable && options.nullable === 'keep' && mayBeNullable(storage)
+  const wire = nullable ? `Nullable(${name})` : name
+  const few = storage.kind === 'string' && (lowCardinality || isNamed(field.type, 'enum'))
+  return { name: few ? `LowCardinality(${wire})` : wire, wire, nullable, storage }
+}
+
+/** Array and Map have no NULL of their own (ClickHouse docs, Nullable). */
+export function mayBeNullable({ kind }: Storage): boolean {
+  return kind !== 'array' && kind !== 'map'
+}
+
+function isNamed(type: LogicalType, name: string): boolean {
+  return type.kind === 'other' && type.name === name
 }
 
 const simple = {
@@ -66,7 +93,9 @@ function plainType(type: LogicalType, options: TypeOptions): [string, Storage] {
     case 'float64':
       return [simple[type.kind], { kind: type.kind }]
     case 'time':
-      return ['Int64', { kind: 'int64' }]
+      return options.times === 'time64'
+        ? [timeTypeName, { kind: 'time' }]
+        : ['Int64', { kind: 'int64' }]
     case 'uuid':
       return ['UUID', { kind: 'uuid' }]
     case 'date':
@@ -76,16 +105,42 @@ function plainType(type: LogicalType, options: TypeOptions): [string, Storage] {
       return options.timestamps === 'string' ? string : [timestampTypeName, { kind: 'timestamp' }]
     case 'decimal':
       return decimalType(type.precision, type.scale ?? 0, options)
-    case 'text':
-    case 'json':
-    case 'bytes':
-    case 'other':
-    case 'interval':
     case 'list':
+      return options.arrays === 'string' ? string : arrayType(type.element, options)
+    case 'json':
+      return options.json === 'string' ? string : ['JSON', { kind: 'json' }]
+    case 'other':
+      if (type.name === 'hstore' && options.hstore === 'map') return [mapTypeName, { kind: 'map' }]
+      return type.name === 'set' && options.arrays !== 'string'
+        ? arrayType({ kind: 'text' }, options, false)
+        : string
+    case 'text':
+    case 'bytes':
+    case 'interval':
       return string
   }
 }
 
+/**
+ * Elements may be NULL in PostgreSQL whatever the column says; MySQL's sets have none that is. A
+ * document inside stays text: of JSON there is one column, not one of elements.
+ */
+function arrayType(
+  of: LogicalType,
+  options: TypeOptions,
+  nullable: boolean = true,
+): [string, Storage] {
+  const inner = { ...options, nullable: 'keep', json: 'string', hstore: 'string' } as const
+  const element = columnType({ name: '', type: of, nullable }, inner)
+  // LowCardinality inside an array would need another form on the wire.
+  return [
+    `Array(${element.wire})`,
+    { kind: 'array', element: { ...element, name: element.wire }, of },
+  ]
+}
+
+export const timeTypeName = 'Time64(6)'
+export const mapTypeName = 'Map(String, Nullable(String))'
 export const timestampTypeName = "DateTime64(6, 'UTC')"
 
 /** PostgreSQL allows scales below zero and above the precision; ClickHouse wants 0 ≤ s ≤ p. */
@@ -108,39 +163,4 @@ function decimal(precision: number, scale: number): [string, Storage] {
 /** Bytes of one value of Decimal(precision, …): Decimal32, 64, 128, 256. */
 export function decimalBytes(precision: number): 4 | 8 | 16 | 32 {
   return precision <= 9 ? 4 : precision <= 18 ? 8 : precision <= 38 ? 16 : 32
-}
-
-/** Whether every value of a column type can be held, unchanged, by another: then the server converts. */
-export function widens(from: string, to: string): boolean {
-  const source = unwrap(from)
-  const target = unwrap(to)
-  if (source.nullable && !target.nullable) return false
-  return source.name === target.name || widensPlain(source.name, target.name)
-}
-
-const wider: Readonly<Record<string, readonly string[]>> = {
-  Bool: [],
-  Int16: ['Int32', 'Int64', 'String'],
-  Int32: ['Int64', 'String'],
-  Int64: ['String'],
-  UInt64: ['String'],
-  Float32: ['Float64'],
-  UUID: ['String'],
-}
-
-function widensPlain(from: string, to: string): boolean {
-  if (wider[from]?.includes(to) === true) return true
-  if (from === timestampTypeName) return /^DateTime64\(6(, '[^']*')?\)$/.test(to)
-  const source = /^Decimal\((\d+), (\d+)\)$/.exec(from)
-  const target = /^Decimal\((\d+), (\d+)\)$/.exec(to)
-  if (source === null || target === null) return false
-  const whole = Number(source[1]) - Number(source[2])
-  return whole <= Number(target[1]) - Number(target[2]) && Number(source[2]) <= Number(target[2])
-}
-
-/** LowCardinality only changes how a column is stored. */
-export function unwrap(type: string): { readonly name: string; readonly nullable: boolean } {
-  const name = /^LowCardinality\((.*)\)$/.exec(type)?.[1] ?? type
-  const inner = /^Nullable\((.*)\)$/.exec(name)?.[1]
-  return { name: inner ?? name, nullable: inner !== undefined }
 }

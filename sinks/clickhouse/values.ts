@@ -4,6 +4,7 @@ import type { LogicalType } from '../../core/record/types.ts'
 import { textAt } from '../../core/record/value.ts'
 import { DecimalReader } from './decimal.ts'
 import type { NativeWriter } from './native-writer.ts'
+import { writeArrays, writeJson, writeMaps } from './nested.ts'
 import { decimalBytes, type ColumnType } from './types.ts'
 
 export interface Cells {
@@ -26,6 +27,7 @@ export function writeValues(out: NativeWriter, cells: Cells, { storage }: Column
     case 'int64':
     case 'uint64':
     case 'timestamp':
+    case 'time':
       return writeInts(out, cells, 8)
     case 'float32':
     case 'float64':
@@ -38,6 +40,12 @@ export function writeValues(out: NativeWriter, cells: Cells, { storage }: Column
       return cells.column.encoding === 'bytes' || cells.column.encoding === 'dictionary'
         ? writeDecimals(out, cells, storage.precision, storage.scale)
         : writeInts(out, cells, decimalBytes(storage.precision))
+    case 'json':
+      return writeJson(out, cells)
+    case 'array':
+      return writeArrays(out, cells, storage)
+    case 'map':
+      return writeMaps(out, cells)
   }
 }
 

@@ -22,7 +22,7 @@ export interface Attempt {
   /** null = truncate. */
   readonly numbers: readonly number[] | null
   /** Of rows that are sent once more. */
-  readonly origin?: 'live' | 'retry' | 'replay'
+  readonly origin?: 'live' | 'retry' | 'replay' | 'resync'
 }
 
 export interface SinkScript {

@@ -4,14 +4,14 @@ import { test } from 'node:test'
 import { ClickHouseError } from '@clickhouse/client'
 import { dayNumber } from '../../../core/record/calendar.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
-import { addressOf } from '../../../sinks/clickhouse/client.ts'
+import { addressOf } from '../../../sinks/clickhouse/address.ts'
 import { batchingOf, clickhouseConfig } from '../../../sinks/clickhouse/config.ts'
 import { quoteIdentifier, quoteLiteral } from '../../../sinks/clickhouse/identifiers.ts'
 import { outcomeOf } from '../../../sinks/clickhouse/outcome.ts'
 import { planTable } from '../../../sinks/clickhouse/plan.ts'
 import { screen } from '../../../sinks/clickhouse/screen.ts'
 import { defaultTable } from '../../../sinks/clickhouse/tables.ts'
-import { widens } from '../../../sinks/clickhouse/types.ts'
+import { widens } from '../../../sinks/clickhouse/widen.ts'
 import { batchOf, type Row } from '../../conformance/rows.ts'
 
 const url = 'http://127.0.0.1:8123'
@@ -55,11 +55,12 @@ test('flush fixes the batching, whole or in part', () => {
 
 test('user, password and database may stand in the address or in their own fields', () => {
   const of = (config: object) => addressOf(clickhouseConfig.parse(config))
-  const plain = { url: 'https://h:8443', user: 'u', password: 'p@:/', database: 'd' }
+  const account = { user: 'u', password: 'p@:/', database: 'd' }
+  const plain = { urls: ['https://h:8443'], ...account }
   assert.deepEqual(of({ url: 'https://u:p%40%3A%2F@h:8443/d' }), plain)
-  assert.deepEqual(of({ ...plain }), plain)
+  assert.deepEqual(of({ url: 'https://h:8443', ...account }), plain)
   assert.deepEqual(of({ url: 'http://h' }), {
-    url: 'http://h',
+    urls: ['http://h'],
     user: 'default',
     password: '',
     database: 'default',

@@ -66,9 +66,9 @@ function expectedValue(type: LogicalType, column: Column, row: number): Expected
   }
 }
 
-/** 1900-01-01 to 2299-12-31, as ISO text sorts. */
+/** The years 1 to 9999, which the engine of the tests holds. */
 function inRange(text: string): boolean {
-  return /^\d{4}-/.test(text) && !text.endsWith('BC') && text >= '1900' && text < '2300'
+  return /^\d{4}-/.test(text) && !text.endsWith('BC')
 }
 
 function decimalText(text: string, precision: number, scale: number): Expected {

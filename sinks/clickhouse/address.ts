@@ -1,0 +1,63 @@
+/**
+ * Where ClickHouse is: pure.
+ *
+ *   url  = scheme "://" [ user [ ":" password ] "@" ] host { "," host } [ "/" database ]
+ *   host = name [ ":" port ]
+ */
+import { SluiceError } from '../../core/errors/error.ts'
+import type { ClickHouseConfig } from './config.ts'
+
+export interface Address {
+  /** One a server, in the order given, without credentials. */
+  readonly urls: readonly string[]
+  readonly user: string
+  readonly password: string
+  readonly database: string
+}
+
+/** Throws `sink.clickhouse.url`. */
+export function addressOf(config: ClickHouseConfig): Address {
+  const texts = (Array.isArray(config.url) ? config.url : [config.url]).map((url) => url.reveal())
+  const urls = texts.flatMap(eachHost)
+  const first = urls[0]!
+  // Passwords are compared and never shown.
+  if (texts.length > 1 && urls.some((url) => !sameAccount(url, first))) {
+    throw new SluiceError('sink.clickhouse.url', {
+      message: 'The addresses under url have different users, passwords or databases.',
+      remedy:
+        'They are servers of one database: put user, password and database into the first, or into their own fields.',
+    })
+  }
+  const path = databaseIn(first)
+  return {
+    urls: urls.map((url) => `${url.protocol}//${url.host}`),
+    user: config.user ?? (decodeURIComponent(first.username) || 'default'),
+    password: config.password?.reveal() ?? decodeURIComponent(first.password),
+    database: config.database ?? (path === '' ? 'default' : path),
+  }
+}
+
+function eachHost(text: string): URL[] {
+  const parts = /^(https?:\/\/)((?:[^/?#]*@)?)([^@/?#]+)(\/[^?#]*)?$/i.exec(text)
+  const [, scheme = '', account = '', hosts = '', path = ''] = parts ?? []
+  const urls = hosts.split(',').map((host) => `${scheme}${account}${host.trim()}${path}`)
+  if (parts === null || urls.some((url) => !URL.canParse(url))) {
+    // The text is not repeated: it may hold a password.
+    throw new SluiceError('sink.clickhouse.url', {
+      message: 'url is not an http:// or https:// address without query parameters.',
+    })
+  }
+  return urls.map((url) => new URL(url))
+}
+
+/** The first one counts; what another says must be the same. */
+function sameAccount(url: URL, first: URL): boolean {
+  const account = url.username === '' && url.password === ''
+  const sameUser = url.username === first.username && url.password === first.password
+  const sameDatabase = databaseIn(url) === '' || databaseIn(url) === databaseIn(first)
+  return (account || sameUser) && sameDatabase
+}
+
+function databaseIn(url: URL): string {
+  return decodeURIComponent(url.pathname.replace(/^\/|\/$/g, ''))
+}

@@ -1,0 +1,37 @@
+/**
+ * What Sluice remembers of a table, in the table's own comment, because that goes with the table through
+ * EXCHANGE TABLES and is there after any crash:
+ *
+ *   comment = text { "; " mark }
+ *   mark    = "resync " id                      the table was, or is being, built by that request
+ *           | "tombstones gone up to " version  deletions up to there may have been removed (cleanup.ts)
+ */
+const marks = { resync: 'resync ', gone: 'tombstones gone up to ' } as const
+
+export interface TableMarks {
+  readonly resync: string | null
+  /** A version of `_sluice_version`; 0 = none was removed. */
+  readonly gone: number
+}
+
+export function tableComment(topic: string): string {
+  // A topic with the separator in its name would be read as a mark.
+  return `Written by Sluice from ${topic.replaceAll(';', ',')}`
+}
+
+export function withMark(
+  comment: string,
+  mark: keyof typeof marks,
+  value: string | number,
+): string {
+  const others = comment.split('; ').filter((part) => !part.startsWith(marks[mark]))
+  return [...others, `${marks[mark]}${value}`].join('; ')
+}
+
+export function marksOf(comment: string): TableMarks {
+  const parts = comment.split('; ')
+  const found = (mark: keyof typeof marks): string | null =>
+    parts.find((part) => part.startsWith(marks[mark]))?.slice(marks[mark].length) ?? null
+  const gone = Number(found('gone') ?? 0)
+  return { resync: found('resync'), gone: Number.isSafeInteger(gone) ? gone : 0 }
+}
