@@ -72,6 +72,7 @@ export class SchemaGate {
   ): Promise<Passage> {
     const { schema } = arrival
     if (schema === null) return this.#truncate(arrival, shape)
+    if (this.isOpen(schema.id, shape)) return open(shape)
     const before = shape === undefined ? null : await this.#topicSchema(shape, schema, signal)
     this.#asked = true
     this.#known = schema
