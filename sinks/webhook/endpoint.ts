@@ -167,6 +167,8 @@ export class Endpoint {
     const startMs = this.#out.ctx.clock.nowMs()
     let lent = false
     try {
+      // Who was before may have found out that it is gone.
+      if (this.#disabled !== null) return { kind: 'disabled', reason: this.#disabled }
       const waitMs = await this.#pass(patience.waiting, mode !== 'hold')
       if (waitMs > 0) return this.#later(waitMs)
       const sending = this.#try(message, patience.signal)

@@ -1,0 +1,61 @@
+/** The webhook sink behind the real deliver loop, over a log in memory, for tests of what waits. */
+import type { LogEntry } from '../../../core/log/types.ts'
+import type { Log } from '../../../core/log/log.ts'
+import { ChainReader } from '../../../core/log/reader.ts'
+import { runDeliver } from '../../../core/task/deliver.ts'
+import { jsonRows } from '../../../core/record/json.ts'
+import { webhook } from '../../../sinks/webhook/connector.ts'
+import { sinkChain } from '../../support/letters.ts'
+import { sourceChain } from '../../support/scripted-sink.ts'
+import { taskContext, type TestContext } from '../../support/task-context.ts'
+import { batchOf, configOf, type Change } from './support.ts'
+
+export interface Delivering extends AsyncDisposable {
+  readonly ctx: TestContext
+}
+
+/** Delivers topic `s.t` of the source's chain until it is disposed of; a failure of the task shows then. */
+export function deliverHooks(
+  log: Log,
+  url: string,
+  more: Record<string, unknown> = {},
+): Delivering {
+  const stop = new AbortController()
+  const ctx = taskContext(log, 'k')
+  const config = configOf(url, more)
+  const task = { connector: webhook, config, from: ['s.*'], chains: [sourceChain] }
+  const stopped = runDeliver(task as Parameters<typeof runDeliver>[0], ctx, stop.signal)
+  stopped.catch(() => {})
+  return {
+    ctx,
+    [Symbol.asyncDispose]: async () => {
+      stop.abort()
+      await stopped
+    },
+  }
+}
+
+/** Rows with these ids, keyed by them, of tenants `t0`, `t1`, … */
+export function tenantRows(ids: readonly number[], tenantOf: (id: number) => string): LogEntry {
+  const changes = ids.map((id): Change => ['+', 'insert', id, tenantOf(id)])
+  return { kind: 'rows', topic: 's.t', batch: batchOf(changes) }
+}
+
+/** The rows of `k.deliveries` so far, as JSON. */
+export async function deliveriesOf(log: Log): Promise<Record<string, unknown>[]> {
+  const { signal } = new AbortController()
+  const rows: Record<string, unknown>[] = []
+  await using reader = ChainReader.open(log, sinkChain, 1)
+  for (;;) {
+    const commit = await reader.tryNext(signal)
+    if (commit === null) return rows
+    for (const [index, block] of commit.blocks.entries()) {
+      if (block.topic !== 'k.deliveries') continue
+      const batch = await reader.readBlock(commit, index, signal)
+      if (batch === null) continue
+      const json = jsonRows(batch)
+      for (let row = 0; row < batch.rows; row++)
+        rows.push(JSON.parse(json(row)) as Record<string, unknown>)
+    }
+  }
+}
