@@ -35,6 +35,8 @@ export type PostgresTargetConfig = Extract<TargetConfig, { readonly type: 'postg
 const valuesAtOnce = 50_000
 const bytesAtOnce = 8 << 20
 const connectionsMax = 4
+/** Statements of one batch at a time: they have no entity in common, and a server has several cores. */
+const statementsAtOnce = 3
 
 interface KnownView {
   readonly table: ViewTable
@@ -117,8 +119,10 @@ export class PostgresTarget implements OnlineTarget {
       if (rows.ops[i] === FeatureOp.delete) deletes.push(i)
       else sets.push(i)
     }
-    for (const chunk of chunks(rows, sorted(rows, sets))) await this.#set(rows, chunk, signal)
-    for (const chunk of chunks(rows, sorted(rows, deletes))) await this.#delete(rows, chunk, signal)
+    await sideBySide(chunks(rows, sorted(rows, sets)), (chunk) => this.#set(rows, chunk, signal))
+    await sideBySide(chunks(rows, sorted(rows, deletes)), (chunk) =>
+      this.#delete(rows, chunk, signal),
+    )
     return []
   }
 
@@ -275,6 +279,19 @@ function abortable<T>(
     }
     promise.then(settle(resolve), settle(reject))
   })
+}
+
+/** Ends when all have ended, also those beside one that failed. */
+async function sideBySide<T>(items: Iterator<T>, run: (item: T) => Promise<void>): Promise<void> {
+  const failures: unknown[] = []
+  const lane = async (): Promise<void> => {
+    for (let next = items.next(); next.done !== true; next = items.next()) {
+      await run(next.value).catch((error: unknown) => failures.push(error))
+      if (failures.length > 0) return
+    }
+  }
+  await Promise.all(Array.from({ length: statementsAtOnce }, lane))
+  if (failures.length > 0) throw failures[0]
 }
 
 /** By entity key, as the server compares bytes. */
