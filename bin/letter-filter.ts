@@ -154,7 +154,7 @@ function filtersOf(options: LetterOptions, nowMs: number): Passes[] {
 }
 
 /** A time, or how long ago: `2026-01-31T12:00:00Z`, `2h`. */
-function timeOf(text: string, nowMs: number): number {
+export function timeOf(text: string, nowMs: number): number {
   const ago = parseDuration(text)
   const timeMs = ago === null ? Date.parse(text) : nowMs - ago
   if (Number.isNaN(timeMs))

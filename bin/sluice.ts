@@ -7,6 +7,7 @@ import { enableCompileCache } from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { addFeatureCommands } from './feature-commands.ts'
 import { addLetterCommands } from './letter-commands.ts'
 import { codeOfThrown, exitCode, printThrown, type ExitCode } from './output.ts'
 import type { DoctorOptions } from './commands/doctor.ts'
@@ -29,7 +30,9 @@ function program(): Command {
     .showSuggestionAfterError()
     .exitOverride()
   addPipelineCommands(sluice)
-  addLetterCommands(sluice, { file: fileArgument, format, wholeNumber, finish })
+  const kit = { file: fileArgument, format, wholeNumber, finish }
+  addLetterCommands(sluice, kit)
+  addFeatureCommands(sluice, kit)
   addHelpCommands(sluice)
   return sluice
 }

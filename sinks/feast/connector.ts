@@ -31,6 +31,12 @@ export const feast: SinkConnector<FeastConfig> = {
     const online = await openTarget(config, ctx)
     return new FeastSink(config, topics, { online, offline: await openOffline(config, ctx) })
   },
+  features: {
+    verify: async (config, options, ctx) =>
+      (await import('./verify/verify.ts')).verifyFeatures(config, options, ctx),
+    export: async (config, topics, ctx) =>
+      (await import('./export/export.ts')).exportFeatures(config, topics, ctx),
+  },
 }
 
 async function openOffline({ offline }: FeastConfig, ctx: SinkContext): Promise<OfflineLog | null> {
