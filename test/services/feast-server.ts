@@ -65,7 +65,11 @@ export async function startFeastServer(
       // Written by hand: integers beyond 2^53 are numbers here.
       const asked = names.map((name) => `"users:${name}"`).join(',')
       const body = `{"features":[${asked}],"entities":{"user_id":[${users.join(',')}]}}`
-      const answer = await fetch(`${url}/get-online-features`, { method: 'POST', body })
+      const answer = await fetch(`${url}/get-online-features`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      })
       if (!answer.ok)
         throw new Error(`get-online-features: ${answer.status} ${await answer.text()}`)
       // As text: JSON.parse would round them.
