@@ -16,7 +16,13 @@ import { dayUs } from './calendar.ts'
 import { allSet, clearBit } from './bitmap.ts'
 import { builderFor, Fixed16Builder, type AnyBuilder } from './builder.ts'
 import { BytesBuilder } from './bytes-builder.ts'
-import { isNull, type Column, type ListColumn } from './column.ts'
+import {
+  isNull,
+  type Column,
+  type Float64Column,
+  type Int32Column,
+  type ListColumn,
+} from './column.ts'
 import { DecimalBuilder } from './decimal-builder.ts'
 import {
   dateInfinity,
@@ -48,6 +54,10 @@ export function convertColumn(from: LogicalType, column: Column, to: LogicalType
     const values = Float64Array.from(column.values)
     return { column: { ...column, encoding: 'float64', values }, refused: [] }
   }
+  const small = column.encoding === 'int32' || column.encoding === 'float64'
+  if (small && from.kind in integerRanges && to.kind in integerRanges) {
+    return convertIntegers(column, to)
+  }
   const builder = builderFor(to)
   const refused: number[] = []
   for (let row = 0; row < column.length; row++) {
@@ -73,6 +83,30 @@ function samePacking(from: LogicalType, column: Column, to: LogicalType): boolea
     from.scale === to.scale &&
     from.precision <= to.precision
   )
+}
+
+/** Integers that are numbers: one loop over them. */
+function convertIntegers(column: Int32Column | Float64Column, to: LogicalType): ConvertedColumn {
+  const { length, values: given } = column
+  const [least, most] = integerRanges[to.kind]!.map(Number) as [number, number]
+  const narrow = to.kind === 'int16' || to.kind === 'int32'
+  const values = narrow ? new Int32Array(length) : new Float64Array(length)
+  const refused: number[] = []
+  for (let row = 0; row < length; row++) {
+    const value = given[row]!
+    if (value >= least && value <= most) values[row] = value
+    else if (!isNull(column, row)) refused.push(row)
+  }
+  let { validity } = column
+  if (refused.length > 0) {
+    validity = validity === null ? allSet(length) : validity.slice()
+    for (const row of refused) clearBit(validity, row)
+  }
+  const packed =
+    values instanceof Int32Array
+      ? ({ encoding: 'int32', length, validity, values } as const)
+      : ({ encoding: 'float64', length, validity, values } as const)
+  return { column: packed, refused }
 }
 
 function convertLists(from: LogicalType, lists: ListColumn, to: LogicalType): ConvertedColumn {
