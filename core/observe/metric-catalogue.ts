@@ -24,6 +24,7 @@ export const metricCatalogue: Readonly<Record<string, MetricEntry>> = {
   retries_total: { help: 'Attempts after a failed one.' },
   schema_changes_total: { help: 'Changes of topics’ shapes by kind and what was done about them.' },
   dead_letters_total: { help: 'Rows set aside with a reason.' },
+  dead_letters_open: { help: 'Dead letters of a topic that wait for somebody.' },
   commits_total: { help: 'Commits written to the log.' },
   commit_seconds: { help: 'Time to write one commit.', buckets: secondsBuckets },
   commit_rows: { help: 'Rows of one commit.', buckets: rowsBuckets },

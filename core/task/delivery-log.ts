@@ -288,7 +288,12 @@ export class DeliveryLog {
     this.#journal = []
     const draft = { entries, cursors: { ...cursors, ...lowest }, notes }
     const commit = await this.#writer.commit(draft, new AbortController().signal)
-    if (sealed !== null) this.book.committed(commit, sealed.rows)
+    if (sealed === null) return
+    this.book.committed(commit, sealed.rows)
+    for (const name of new Set(sealed.rows.map((row) => row.topic))) {
+      const labels = { task: this.#ctx.name, topic: name }
+      this.#ctx.metrics.gauge('dead_letters_open', this.book.open(name), labels)
+    }
   }
 }
 

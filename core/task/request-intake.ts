@@ -7,7 +7,6 @@ import type { DeliveryLog } from './delivery-log.ts'
 import type { LetterBook } from './letter-book.ts'
 import type { RequestDesk } from './request-desk.ts'
 import { editedIn, requestChain, requestsIn, type Request } from './requests.ts'
-import { aborted, timeoutOr } from './wait.ts'
 
 export interface AcceptedRequest {
   readonly request: Request
@@ -34,11 +33,11 @@ export async function followRequests(
   const chain = requestChain(commits.chain)
   const pauseMs = ctx.log.store.url.startsWith('s3:') ? pollMs : folderPollMs
   await using reader = ChainReader.open(ctx.log, chain, commits.desk.next)
-  const stopped = aborted(signal)
   while (!signal.aborted) {
     const commit = await reader.tryNext(signal)
     if (commit === null) {
-      await timeoutOr(ctx.clock, pauseMs, [stopped])
+      // Not raced against a promise that lives as long as the task, which would remember each pause.
+      await ctx.clock.sleep(pauseMs, signal).catch(() => {})
       continue
     }
     const edited = await editedIn(reader, commit, signal)

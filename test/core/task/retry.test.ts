@@ -3,7 +3,12 @@
  * from outside. Attacks invariants 2, 5, 6 and 8.
  */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { test } from 'node:test'
+import { withHalves } from '../../../bin/letter-filter.ts'
+import type { LetterEntry } from '../../../core/task/dead-letter-entry.ts'
+import type { ListedLetter } from '../../../core/task/letter-list.ts'
 import type { Log } from '../../../core/log/log.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import type { LetterBudget } from '../../../core/connector/letter-budget.ts'
@@ -11,7 +16,7 @@ import { runDeliver } from '../../../core/task/deliver.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
 import type { Batch } from '../../../core/record/batch.ts'
 import { batchOf } from '../../conformance/rows.ts'
-import { waitFor } from '../../support/env.ts'
+import { tempDir, waitFor } from '../../support/env.ts'
 import { ask, byTopic, lettersOf, notesOf, over, retryOf } from '../../support/letters.ts'
 import { numberRows, numberSchema } from '../../support/number-rows.ts'
 import {
@@ -303,13 +308,16 @@ test('a request is cancelled while it is being sent, and the topic goes on', asy
   assert.equal((await over(log, none.number)).how, 'failed')
 })
 
-test('two that ask at once both get what they asked for', async () => {
-  const log = await testLog()
+test('processes that ask at once all get what they asked for', async () => {
+  using folder = tempDir('ask')
+  const url = `file://${folder.path}`
+  const log = await testLog(url)
   const bodies = Array.from(
     { length: 8 },
     (_, i) => ({ kind: 'cancel', request: 100 + i }) as const,
   )
-  const asked = await Promise.all(bodies.map((body) => ask(log, body)))
+  // Each with a log of its own, as processes have it.
+  const asked = await Promise.all(bodies.map(async (body) => ask(await testLog(url), body)))
   assert.deepEqual(new Set(asked.map(({ number }) => number)).size, 8)
   await using _running = deliver(log, sinkScript())
   for (const { number } of asked) await over(log, number)
@@ -336,6 +344,53 @@ function keyed(versions: readonly (readonly [number, number])[]): LogEntry {
   )
   return { kind: 'rows', topic: 's.t', batch }
 }
+
+test('a process that dies after its request is written loses nothing, and its user may ask again', async () => {
+  using folder = tempDir('ask')
+  const url = `file://${folder.path}`
+  const log = await testLog(url)
+  const script = `
+    const { ask } = await import(${JSON.stringify(new URL('../../support/letters.ts', import.meta.url).href)})
+    const { testLog } = await import(${JSON.stringify(new URL('../../support/task-context.ts', import.meta.url).href)})
+    await ask(await testLog(${JSON.stringify(url)}), { kind: 'drop', letters: [7] })`
+  for (const failpoint of ['request.after_commit=1', 'log.commit.before_create=1', '']) {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      env: { ...process.env, SLUICE_FAILPOINTS: failpoint },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    const [, killed] = (await once(child, 'exit')) as [unknown, NodeJS.Signals | null]
+    assert.equal(killed, failpoint === '' ? null : 'SIGKILL')
+  }
+  await using _running = deliver(log, sinkScript())
+  await over(log, 1)
+  // Nothing of the one that died before its commit.
+  assert.deepEqual(
+    (await notesOf(log))?.requests?.over.map(({ number }) => number),
+    [0, 1],
+  )
+})
+
+test('of an update both halves are chosen together', () => {
+  const letter = (offset: number, op: string, weight: number): ListedLetter => {
+    const entry = { topic: 's.t', letter: offset, offset, op, weight } as unknown as LetterEntry
+    return { task: { kind: 'deliver', name: 'k' }, entry, batch: numberRows([1]), row: 0 }
+  }
+  const all = [
+    letter(1, 'update', -1),
+    letter(2, 'update', 1),
+    letter(3, 'insert', 1),
+    letter(4, 'delete', -1),
+    letter(5, 'update', 1),
+  ]
+  const chosen = (...offsets: readonly number[]): number[] =>
+    withHalves({ chosen: all.filter(({ entry }) => offsets.includes(entry.letter)), all })
+      .map(({ entry }) => entry.letter)
+      .toSorted((a, b) => a - b)
+  assert.deepEqual(chosen(1), [1, 2])
+  assert.deepEqual(chosen(2, 3), [1, 2, 3])
+  assert.deepEqual(chosen(4), [4])
+  assert.deepEqual(chosen(5), [5], 'its old row was taken')
+})
 
 async function counts(log: Log, number: number): Promise<unknown[]> {
   const { how, sent, refused } = await over(log, number)
