@@ -8,8 +8,6 @@ import { startRedis, type RedisServer, type RedisVersion } from '../../services/
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
 import { testContext } from '../feast/context.ts'
 
-export type RedisInput = Parameters<typeof redis.config.parse>[0]
-
 export function openSink(
   url: string,
   more: Record<string, unknown> = {},

@@ -8,7 +8,6 @@ import type { OfflineRows } from '../../../../sinks/feast/offline/rows.ts'
 import { batchOf } from '../../../conformance/rows.ts'
 
 export const signal = new AbortController().signal
-export const dayMs = 86_400_000
 /** 2026-01-01, in µs. */
 export const newYearUs = 1_767_225_600_000_000
 
