@@ -22,6 +22,8 @@ export class RedisLink implements AsyncDisposable {
   /** What the client said of its last failure: its promise says only that the connection is closed. */
   #trouble: Error | null = null
   #connecting: Promise<void> | null = null
+  /** A connection that was cut and is not quite gone: the client takes it for ready until then. */
+  #ending: Promise<void> | null = null
   #disposed = false
 
   /** Connects to nothing yet. Throws `redis.url`. */
@@ -55,7 +57,7 @@ export class RedisLink implements AsyncDisposable {
   /** Connects unless it is connected. Throws what keeps it from that. */
   async ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    if (this.#client.status === 'ready') return
+    if (this.#client.status === 'ready' && this.#ending === null) return
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = null
     })
@@ -106,23 +108,30 @@ export class RedisLink implements AsyncDisposable {
 
   /** Cuts the connection: whatever waits for an answer is rejected, and `ready` connects anew. */
   drop(): void {
-    if (this.#client.status !== 'end' && this.#client.status !== 'wait') this.#client.disconnect()
+    const { status } = this.#client
+    if (status === 'end' || status === 'wait' || this.#ending !== null) return
+    this.#ending = this.#ended()
+    const nodes = this.masters
+    this.#client.disconnect()
+    // The client says good-bye and waits for the other side, which may be what does not answer.
+    for (const { stream } of nodes) stream?.destroy()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true
-    const { status } = this.#client
-    if (status === 'end' || status === 'wait') return
-    const ended = new Promise<void>((resolve) => this.#client.once('end', () => resolve()))
-    this.#client.disconnect()
-    await ended
+    this.drop()
+    await this.#ending
+  }
+
+  async #ended(): Promise<void> {
+    await new Promise<void>((resolve) => this.#client.once('end', () => resolve()))
+    this.#ending = null
   }
 
   async #connect(): Promise<void> {
-    // A connection that is ending is not there yet to be made again.
-    if (['disconnecting', 'close', 'connecting', 'connect'].includes(this.#client.status)) {
-      await new Promise<void>((resolve) => this.#client.once('end', () => resolve()))
-    }
+    await this.#ending
+    // The server closed it, and the client has not said so yet.
+    if (this.#client.status === 'close') await this.#ended()
     if (this.#disposed) throw new SluiceError('internal.bug', { message: 'A closed link is used.' })
     this.#trouble = null
     try {

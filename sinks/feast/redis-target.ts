@@ -140,7 +140,10 @@ export class RedisTarget implements OnlineTarget {
       await window.empty()
     } catch (error) {
       if (signal.aborted) throw signal.reason
-      throw redisError(this.#link.where, error)
+      const failed = redisError(this.#link.where, error)
+      // The name may lead to the new master by now.
+      if (failed.code === 'redis.read_only') this.#link.drop()
+      throw failed
     }
     failpoint('sink.feast.redis.after_write')
     return this.#withCare(round, window.again, signal)

@@ -1,8 +1,11 @@
 /** The feast sink with a real Redis, for tests: topics of rows in, hashes out. */
+import type { Redis } from 'ioredis'
 import { systemClock, type SinkContext } from '../../../../core/connector/context.ts'
 import type { Sink, SinkBatch } from '../../../../core/connector/sink.ts'
 import { makeSchema, type Field, type Schema } from '../../../../core/record/schema.ts'
 import { openStore } from '../../../../core/store/open.ts'
+import { entityKeyPrefix } from '../../../../sinks/feast/layout/entity-key.ts'
+import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
 import { feast } from '../../../../sinks/feast/connector.ts'
 import { batchOf, type Row } from '../../../conformance/rows.ts'
 import { step } from '../../../support/schema-step.ts'
@@ -85,4 +88,25 @@ export function sinkBatch(
 
 export async function evolve(sink: Sink, topic: string, schema: Schema): Promise<void> {
   await sink.evolve(topic, step(null, schema), signal)
+}
+
+/** What stands in Redis for one entity `id` (int64) of project `shop`: by name, in hex; empty when nothing does. */
+export async function hashOf(redis: Redis, id: number): Promise<Readonly<Record<string, string>>> {
+  const flat = (await redis.callBuffer('HGETALL', keyOf(id))) as Buffer[]
+  const found: Record<string, string> = {}
+  for (let i = 0; i < flat.length; i += 2)
+    found[flat[i]!.toString('hex')] = flat[i + 1]!.toString('hex')
+  return found
+}
+
+export function keyOf(id: number): Buffer {
+  const value = Buffer.alloc(16)
+  value.writeUInt32LE(4, 0)
+  value.writeUInt32LE(8, 4)
+  value.writeBigInt64LE(BigInt(id), 8)
+  return Buffer.concat([entityKeyPrefix(['id']), value, Buffer.from('shop')])
+}
+
+export function fieldOf(view: string, feature: string): string {
+  return Buffer.from(featureField(view, feature)).toString('hex')
 }

@@ -1,0 +1,149 @@
+/**
+ * Deletions, time to live and truncates, with several views under one key (invariant 5): what goes, goes
+ * from its own view alone, stays gone, and nothing is left behind.
+ */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { Redis } from 'ioredis'
+import { redisVersions, startRedis, type RedisServer } from '../../../services/redis.ts'
+import { missingService, waitFor } from '../../../support/env.ts'
+import {
+  evolve,
+  fieldOf,
+  hashOf,
+  keyOf,
+  openFeast,
+  schemaOf,
+  signal,
+  sinkBatch,
+} from './support.ts'
+
+const schema = schemaOf({ id: 'int64', n: 'int64', m: 'int64' }, ['id'])
+const topic = 'src.rows'
+const nowUs = (): number => Date.now() * 1000
+
+for (const version of redisVersions) {
+  const run = (what: string, body: (server: RedisServer, redis: Redis) => Promise<void>): void => {
+    test(`${version}: ${what}`, (t: TestContext) => withServer(t, body))
+  }
+  const withServer = async (
+    t: TestContext,
+    body: (server: RedisServer, redis: Redis) => Promise<void>,
+  ): Promise<void> => {
+    let server: RedisServer
+    try {
+      server = await startRedis({ version, settings: { appendonly: 'no' } })
+    } catch (error) {
+      return missingService(t, version, error)
+    }
+    await using _server = server
+    const redis = new Redis(server.port, server.host)
+    try {
+      await body(server, redis)
+    } finally {
+      redis.disconnect()
+    }
+  }
+  const row = (id: number, n: number, timeUs = nowUs()) => ({
+    timeUs,
+    values: { id: BigInt(id), n: BigInt(n), m: 7n },
+  })
+  const gone = (id: number) => ({ weight: -1, timeUs: nowUs(), values: { id: BigInt(id) } })
+
+  run(
+    'a deletion takes the features of its views, and leaves the others',
+    async (server, redis) => {
+      await using sink = await openFeast(server.url, {
+        goes: { features: ['n'] },
+        nulls: { features: ['n'], on_delete: 'null' },
+        keeps: { features: ['n'], on_delete: 'keep' },
+      })
+      await evolve(sink, topic, schema)
+      await sink.write(sinkBatch(topic, schema, [row(1, 5)]), signal)
+      await sink.write(sinkBatch(topic, schema, [gone(1)], { offset: 1 }), signal)
+      const left = await hashOf(redis, 1)
+      assert.equal(left[fieldOf('goes', 'n')], undefined)
+      assert.equal(left[Buffer.from('_ts:goes').toString('hex')], undefined)
+      assert.equal(left[fieldOf('nulls', 'n')], '')
+      assert.equal(left[fieldOf('keeps', 'n')], '2005')
+    },
+  )
+
+  run('an older deletion that comes again does not weaken a newer one', async (server, redis) => {
+    await using sink = await openFeast(server.url, { v: { features: ['n'] } })
+    await evolve(sink, topic, schema)
+    const history = [gone(1), row(1, 1), gone(1)]
+    await sink.write(sinkBatch(topic, schema, history), signal)
+    for (const offset of [0, 1]) {
+      const again = sinkBatch(topic, schema, [history[offset]!], { offset, origin: 'replay' })
+      await sink.write(again, signal)
+    }
+    assert.equal((await hashOf(redis, 1))[fieldOf('v', 'n')], undefined)
+  })
+
+  run('a tombstone is forgotten in its time, and its key with it', async (server, redis) => {
+    const sink = { tombstones: '1s' }
+    await using feats = await openFeast(server.url, { v: { features: ['n'] } }, { sink })
+    await evolve(feats, topic, schema)
+    await feats.write(sinkBatch(topic, schema, [row(1, 1)]), signal)
+    await feats.write(sinkBatch(topic, schema, [gone(1)], { offset: 1 }), signal)
+    assert.equal(await redis.exists(keyOf(1)), 1)
+    await waitFor('the tombstone to go', async () => (await redis.exists(keyOf(1))) === 0)
+  })
+
+  run('features live as long as their view says, side by side', async (server, redis) => {
+    await using sink = await openFeast(server.url, {
+      short: { features: ['n'], ttl: '2s' },
+      long: { features: ['n'], ttl: '1h' },
+      ever: { features: ['m'] },
+    })
+    await evolve(sink, topic, schema)
+    const old = row(2, 1, nowUs() - 7_200_000_000)
+    await sink.write(sinkBatch(topic, schema, [row(1, 5), old]), signal)
+    const seen = async (id: number, view: string, feature: string) => {
+      return (await hashOf(redis, id))[fieldOf(view, feature)]
+    }
+    assert.equal(await seen(1, 'short', 'n'), '2005')
+    await waitFor('the short one to go', async () => (await seen(1, 'short', 'n')) === undefined)
+    assert.equal(await seen(1, 'long', 'n'), '2005')
+    assert.equal(await seen(1, 'ever', 'm'), '2007')
+    assert.equal(await redis.pttl(keyOf(1)), -1)
+    // Its time was over before it came.
+    assert.equal(await seen(2, 'long', 'n'), undefined)
+    assert.equal(await seen(2, 'ever', 'm'), '2007')
+  })
+
+  run('a key whose views all have a time to live goes with the last', async (server, redis) => {
+    await using sink = await openFeast(server.url, {
+      short: { features: ['n'], ttl: '1s' },
+      longer: { features: ['m'], ttl: '2s' },
+    })
+    await evolve(sink, topic, schema)
+    await sink.write(sinkBatch(topic, schema, [row(1, 5)]), signal)
+    assert.equal((await hashOf(redis, 1))[fieldOf('longer', 'm')], '2007')
+    await waitFor('the key to go', async () => (await redis.exists(keyOf(1))) === 0)
+  })
+
+  run(
+    'a truncate takes what was before it, once, and a replay does not bring it back',
+    async (server, redis) => {
+      const views = { v: { features: ['n'] } }
+      await using sink = await openFeast(server.url, views)
+      await evolve(sink, topic, schema)
+      const before = Array.from({ length: 2500 }, (_, id) => row(id, 1))
+      await sink.write(sinkBatch(topic, schema, before), signal)
+      await sink.truncate(topic, { id: 't', offset: 2500 }, signal)
+      assert.equal(await redis.dbsize(), 1, 'only the floor is left')
+      await sink.write(sinkBatch(topic, schema, [row(1, 9)], { offset: 2501 }), signal)
+      await sink.truncate(topic, { id: 't', offset: 2500 }, signal)
+      await using other = await openFeast(server.url, views)
+      await evolve(other, topic, schema)
+      await other.write(sinkBatch(topic, schema, before, { origin: 'replay' }), signal)
+      assert.equal(await redis.dbsize(), 2)
+      assert.equal((await hashOf(redis, 1))[fieldOf('v', 'n')], '2009')
+      // A log begun anew counts from 0 again.
+      await other.write(sinkBatch(topic, schema, [row(3, 4)]), signal)
+      assert.equal((await hashOf(redis, 3))[fieldOf('v', 'n')], '2004')
+    },
+  )
+}
