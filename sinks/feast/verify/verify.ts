@@ -36,7 +36,7 @@ const readsAtOnce = 2000
 /** Later than any event time. */
 const everUs = 1n << 62n
 /** Between a look that found a difference and the next one: longer than a batch takes to be in both. */
-const pausesMs = [500, 1500, 3000]
+const pausesMs = [500, 1000, 2000]
 /** More than this on one page are no rows on their way. */
 const suspectsMax = 100_000
 
