@@ -44,7 +44,7 @@ const afterTable = `*Stops*: delivery of that topic waits in front of the first 
 
 A sink whose target has no columns of its own (a webhook’s JSON) loses nothing by any change: \`evolve\` and \`lenient\` send rows as they are. \`ignore\` keeps its bodies as they were.
 
-A truncate removes nothing for good in ClickHouse (tombstones: the rows stay beneath, the \`_live\` view hides them) and is one more event for a webhook, so that both are told. In a target that keeps no history it takes a yes.
+A truncate removes nothing for good in ClickHouse (tombstones: the rows stay beneath, the \`_live\` view hides them) and is one more event for a webhook, so that both are told. In a target that keeps no history (Redis, a feature store) it takes a yes, and is not passed over in silence either: rows that are nowhere else would stay there for ever. Truncates also come from a transform whose query was changed, which begins anew, and from a table without a key whose first copy begins again.
 
 ## Words for single kinds of change`
 
@@ -70,7 +70,7 @@ Another sink may read it too: \`from: warehouse.schema_changes\` in a webhook te
 - *\`ignore\` → \`lenient\`*: columns that were left out come with new rows, and held types widen. Old rows are not filled: have the table copied again (the source’s \`resnapshot\`) where that matters. The source’s default of such a column is not given to old rows either, for they may have had other values.
 - *\`lenient\` → \`evolve\`*: the next rename is followed; one that was kept before stays two columns.
 - *\`drop: apply\`, \`narrow: apply\`*: from now on, and for the change that a topic waits at. A column that was kept before is let go: Sluice writes it no more and never drops it; do so by hand.
-- *\`truncate: apply\`*: from the next truncate on.
+- *\`truncate: apply\`*: from the next truncate on, and for the one that a topic waits at.
 
 Pipelines from before these policies go on as \`lenient\`; what their targets have is taken as it is at the first row.`
 

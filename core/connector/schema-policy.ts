@@ -73,9 +73,13 @@ export function judge(
   const ruled = (action: SchemaAction): Verdict => ({ action, why: `on_schema_change is ${name}` })
   if (name === 'stop') return ruled('stop')
   if (kind === 'truncate') {
-    return abilities.truncate === 'applies'
-      ? { action: 'ignore', why: 'it would remove rows for good, which needs truncate: apply' }
-      : { action: 'apply', why: 'nothing is lost by it: the target keeps what was there' }
+    if (abilities.truncate !== 'applies') {
+      return { action: 'apply', why: 'nothing is lost by it: the target keeps what was there' }
+    }
+    // Passed over in silence, rows that are nowhere else would stay in the target for ever.
+    return name === 'ignore'
+      ? ruled('ignore')
+      : { action: 'stop', why: 'it would remove rows for good, which needs truncate: apply' }
   }
   if (name === 'ignore') return ruled(ignored[kind])
   // A target without a shape of its own has nothing that could be lost.
