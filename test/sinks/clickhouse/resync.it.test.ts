@@ -1,0 +1,178 @@
+/**
+ * A table built anew beside the one in use, with kill −9 at each of its steps: at the end the table is
+ * what the log says, in the new shape, live rows that came meanwhile are in it once, and a materialized
+ * view on it has seen each of them once and none of the old rows. Attacks invariants 2, 5, 6 and 9.
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Log } from '../../../core/log/log.ts'
+import { readHead } from '../../../core/log/head.ts'
+import type { LogEntry } from '../../../core/log/types.ts'
+import { makeSchema } from '../../../core/record/schema.ts'
+import type { DeliveryNotes } from '../../../core/task/delivery-log.ts'
+import { requestChain } from '../../../core/task/requests.ts'
+import { writeRequest } from '../../../core/task/request-writer.ts'
+import { batchOf, type Row } from '../../conformance/rows.ts'
+import { tempDir } from '../../support/env.ts'
+import { writeTopics } from '../../support/scripted-sink.ts'
+import { testLog } from '../../support/task-context.ts'
+import { clickhouseSuite } from './harness.ts'
+import type { ResyncChild } from './resync-child.ts'
+
+const suite = clickhouseSuite()
+const { test } = suite
+
+const schema = makeSchema(
+  [
+    { name: 'k', type: { kind: 'int32' }, nullable: false },
+    { name: 'v', type: { kind: 'text' }, nullable: true },
+    { name: 'tags', type: { kind: 'list', element: { kind: 'int32' } }, nullable: false },
+  ],
+  [0],
+  'upsert',
+)
+type Entry = Row | 'truncate'
+const set = (k: number, v: string): Row => ({ values: { k, v, tags: [k, k + 1] } })
+const gone = (k: number): Row => ({ weight: -1, values: { k } })
+
+/** A truncate, updates and deletions before; as many live rows after that they have turns of their own. */
+const before: readonly Entry[] = [
+  ...[1, 2, 3, 4, 5].map((k) => set(k, 'lost')),
+  'truncate',
+  ...[1, 2, 3, 6, 7, 8, 9].map((k) => set(k, 'old')),
+  gone(2),
+  set(2, 'again'),
+  gone(7),
+]
+const after: readonly Entry[] = [
+  ...[10, 11, 12, 13, 14, 15, 16, 17].map((k) => set(k, 'live')),
+  gone(3),
+  set(1, 'live'),
+]
+const all = [...before, ...after]
+
+function entriesOf(topic: string, entries: readonly Entry[]): LogEntry[] {
+  return entries.map((entry) =>
+    entry === 'truncate'
+      ? { kind: 'truncate', topic }
+      : { kind: 'rows', topic, batch: batchOf(schema, [entry]) },
+  )
+}
+
+async function child(options: Omit<ResyncChild, 'url'>, failpoints = ''): Promise<unknown> {
+  const url = suite.server.url
+  const program = join(import.meta.dirname, 'resync-child.ts')
+  const started = spawn(process.execPath, [program, JSON.stringify({ ...options, url })], {
+    env: { ...process.env, SLUICE_FAILPOINTS: failpoints },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const [code, signal] = (await once(started, 'exit')) as [number | null, string | null]
+  return signal ?? code
+}
+
+async function askResync(log: Log, topic: string): Promise<void> {
+  const body = { kind: 'resync', topic, from: null } as const
+  const asked = { chain: requestChain('p.sink.k'), body, edited: [], by: 'test' }
+  await writeRequest(log, asked, AbortSignal.timeout(10_000))
+}
+
+async function check(table: string, mode: 'upsert' | 'append'): Promise<void> {
+  const live = new Map<number, string>()
+  for (const entry of all) {
+    if (entry === 'truncate') live.clear()
+    else if ((entry.weight ?? 1) < 0) live.delete(Number(entry.values['k']))
+    else live.set(Number(entry.values['k']), String(entry.values['v']))
+  }
+  if (mode === 'upsert') {
+    const wanted = [...live].map(([k, v]) => ({ k, v, tags: `{${k},${k + 1}}` }))
+    assert.deepEqual(
+      await suite.server.query(`SELECT * FROM ${table}_live ORDER BY k`),
+      wanted.sort((a, b) => a.k - b.k),
+    )
+  } else {
+    const found = await suite.server.query(
+      `SELECT toInt32(_sluice_offset) AS o, v FROM ${table} ORDER BY o`,
+    )
+    const wanted = all.map((entry, o) => ({
+      o,
+      v: entry === 'truncate' ? null : (entry.values['v'] ?? null),
+    }))
+    assert.deepEqual(found, wanted)
+  }
+  const seen = await suite.server.query(
+    `SELECT k, toInt32(count()) AS c FROM ${table}_seen GROUP BY k ORDER BY k`,
+  )
+  const keys = after
+    .filter((entry) => entry !== 'truncate')
+    .map(({ values }) => Number(values['k']))
+  assert.deepEqual(
+    seen,
+    keys.sort((a, b) => a - b).map((k) => ({ k, c: 1 })),
+    'the materialized view goes on, and sees no row of the log again',
+  )
+  const tables = await suite.server.query(
+    `SELECT name FROM system.tables WHERE name LIKE '${table}%' ORDER BY name`,
+  )
+  const names = [
+    table,
+    ...(mode === 'upsert' ? [`${table}_live`] : []),
+    `${table}_mv`,
+    `${table}_seen`,
+  ]
+  assert.deepEqual(
+    tables.map(({ name }) => name),
+    names,
+  )
+}
+
+/** The pass of a failpoint that kills, and how often it is passed until it does not any more. */
+const steps = [
+  ['sink.clickhouse.resync_created', 1],
+  ['sink.clickhouse.after_insert', 2],
+  ['resync.after_send', 2],
+  ['resync.after_step', 2],
+  ['sink.clickhouse.resync_exchanged', 1],
+  ['sink.clickhouse.resync_viewed', 1],
+  ['sink.clickhouse.resync_dropped', 1],
+  ['resync.after_finish', 1],
+] as const
+
+for (const mode of ['upsert', 'append'] as const) {
+  test(`${mode}: kill -9 at each step of a resync`, async () => {
+    using folder = tempDir('resync')
+    const logUrl = `file://${folder.path}/log`
+    const log = await testLog(logUrl)
+    const table = `again_${mode}`
+    const topic = `s.${table}`
+    await writeTopics(log, ...entriesOf(topic, before))
+    const options = { logUrl, topic, mode, requests: 0 } as const
+    assert.equal(await child({ ...options, end: before.length }), 0)
+    await suite.server.command(
+      `CREATE TABLE ${table}_seen (k Int32) ENGINE = MergeTree ORDER BY k SETTINGS non_replicated_deduplication_window = 1000`,
+    )
+    await suite.server.command(
+      `CREATE MATERIALIZED VIEW ${table}_mv TO ${table}_seen AS SELECT k FROM ${table}`,
+    )
+    // Rows that somebody deleted in the table alone come back with it.
+    await suite.server.command(
+      `ALTER TABLE ${table} DELETE WHERE k = 6 SETTINGS mutations_sync = 1`,
+    )
+    await writeTopics(log, ...entriesOf(topic, after))
+    await askResync(log, topic)
+    const anew = { ...options, end: all.length, requests: 1 }
+    let kills = 0
+    for (const [failpoint, pass] of steps) {
+      const how = await child(anew, `${failpoint}=${pass}`)
+      assert.ok(how === 'SIGKILL' || how === 0, `${failpoint}: ${String(how)}`)
+      if (how === 'SIGKILL') kills++
+    }
+    assert.ok(kills >= 6, `${kills} kills`)
+    assert.equal(await child(anew), 0)
+    await check(table, mode)
+    const head = await readHead(log, 'p.sink.k', AbortSignal.timeout(5000))
+    const [over] = (head!.notes as unknown as DeliveryNotes).requests!.over
+    assert.equal(over!.how, 'done', over!.problem ?? '')
+  })
+}
