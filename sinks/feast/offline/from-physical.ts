@@ -1,4 +1,8 @@
-/** Values as a file has them, back to columns: what physical.ts did, the other way. */
+/**
+ * Values as a file has them, back to columns: what physical.ts did, the other way. A file from before a
+ * column was widened has values of another type; they are brought into the new one.
+ */
+import type { SchemaElement } from 'hyparquet'
 import { builderFor, Int32Builder, type AnyBuilder } from '../../../core/record/builder.ts'
 import { BoolBuilder, NumberBuilder } from '../../../core/record/builder.ts'
 import { BytesBuilder } from '../../../core/record/bytes-builder.ts'
@@ -7,7 +11,7 @@ import type { Column } from '../../../core/record/column.ts'
 import { ListBuilder } from '../../../core/record/list-builder.ts'
 import type { LogicalType } from '../../../core/record/types.ts'
 import type { ParquetType } from './parquet-types.ts'
-import type { PhysicalValue } from './physical.ts'
+import { bigEndian16, type PhysicalValue } from './physical.ts'
 
 /** What the values of a file mean: a uuid, a date as text and the like are the text that stands there. */
 export function logicalOf(type: ParquetType): LogicalType {
@@ -36,6 +40,42 @@ export function columnOf(type: ParquetType, values: readonly PhysicalValue[]): C
   const builder = builderFor(logicalOf(type))
   for (const value of values) append(builder, type, value)
   return builder.finish()
+}
+
+/**
+ * A value of a file's column as the type that the column has now: integers and decimals to decimals of no
+ * smaller scale, numbers to texts, small numbers to large ones. null for what has no such form: the type
+ * was narrowed, or is another one. `from`: the innermost element of the column in the file.
+ */
+export function widened(value: PhysicalValue, from: SchemaElement, to: ParquetType): PhysicalValue {
+  if (value === null) return null
+  if (to.physical === 'list') {
+    if (!Array.isArray(value)) return null
+    const items = value as readonly (PhysicalValue | undefined)[]
+    return items.map((item) => widened(item ?? null, from, to.element))
+  }
+  if (Array.isArray(value)) return null
+  const isDecimal = from.converted_type === 'DECIMAL'
+  const scale = isDecimal ? (from.scale ?? 0) : 0
+  const isInteger = !isDecimal && (from.type === 'INT32' || from.type === 'INT64')
+  if (to.annotation.converted_type === 'DECIMAL') {
+    if (!isDecimal && !isInteger) return null
+    const more = (to.annotation.scale ?? 0) - scale
+    if (more < 0) return null
+    const unscaled = integerOf(value) * 10n ** BigInt(more)
+    return to.physical === 'fixed16' ? bigEndian16(unscaled) : unscaled
+  }
+  if (to.physical === 'text' && from.type !== 'BYTE_ARRAY') {
+    return Buffer.from(isDecimal ? scaledText(integerOf(value), scale) : String(value))
+  }
+  if (isDecimal) return null
+  const isText = value instanceof Uint8Array
+  return isText === (to.physical === 'text' || to.physical === 'bytes') ? value : null
+}
+
+function integerOf(value: PhysicalValue): bigint {
+  if (value instanceof Uint8Array) return bigOf(value)
+  return typeof value === 'bigint' ? value : BigInt(Number(value))
 }
 
 function append(builder: AnyBuilder, type: ParquetType, value: PhysicalValue | undefined): void {

@@ -167,3 +167,11 @@ function afterElement(elements: readonly SchemaElement[], index: number): number
   }
   return next
 }
+
+/** The innermost element of a column: that of its values; null when there is no such column. */
+export function leafOf(elements: readonly SchemaElement[], name: string): SchemaElement | null {
+  for (let i = 1; i < elements.length; i = afterElement(elements, i)) {
+    if (elements[i]!.name === name) return elements[afterElement(elements, i) - 1]!
+  }
+  return null
+}

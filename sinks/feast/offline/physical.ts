@@ -87,7 +87,7 @@ export function unscaled(text: string, scale: number): bigint | null {
   return BigInt(`${sign}${whole}${fraction.padEnd(scale, '0')}`)
 }
 
-function bigEndian16(value: bigint): Uint8Array {
+export function bigEndian16(value: bigint): Uint8Array {
   const bytes = new Uint8Array(16)
   const view = new DataView(bytes.buffer)
   view.setBigInt64(0, value >> 64n)

@@ -14,7 +14,7 @@ import type { LogicalType } from '../../../core/record/types.ts'
 import { murmur3 } from '../layout/murmur3.ts'
 import type { FeastType } from '../types.ts'
 import { listFiles } from './day-files.ts'
-import { columnOf, logicalOf } from './from-physical.ts'
+import { columnOf, logicalOf, widened } from './from-physical.ts'
 import { openFile, unsteady } from './identity.ts'
 import {
   createdTimestamp,
@@ -22,10 +22,12 @@ import {
   eventTimestamp,
   offlineLayout,
   offsetColumn,
+  type OfflineLayout,
   type OfflineView,
 } from './layout.ts'
 import { topicTag, viewFolder } from './names.ts'
 import type { ParquetIn } from './parquet-file.ts'
+import { leafOf } from './parquet-types.ts'
 import type { PhysicalValue } from './physical.ts'
 
 export interface AsOf {
@@ -99,6 +101,7 @@ export async function latestAsOf(
 class Scan {
   readonly #files: FileStore
   readonly #view: OfflineView
+  readonly #layout: OfflineLayout
   readonly #asOf: AsOf
   readonly #entities = new Map<string, Entity>()
   /** Keys from here on are not of this page. */
@@ -107,6 +110,7 @@ class Scan {
   constructor(files: FileStore, view: OfflineView, asOf: AsOf) {
     this.#files = files
     this.#view = view
+    this.#layout = offlineLayout(view)
     this.#asOf = asOf
   }
 
@@ -196,18 +200,34 @@ class Scan {
     const rows = [...taken.values()]
     const known = new Set(file.names)
     const to = from + Math.max(...rows) + 1
-    const columns: PhysicalValue[][] = []
+    const columns: (readonly PhysicalValue[])[] = []
     for (const { name } of this.#view.features) {
-      columns.push(known.has(name) ? await file.column(name, from, to) : [])
+      columns.push(known.has(name) ? await this.#values(file, name, from, to) : [])
     }
     for (const [entity, row] of taken) {
       entity.features = columns.map((column) => column[row] ?? null)
     }
   }
 
+  /** As the type that the column has now. */
+  async #values(
+    file: ParquetIn,
+    name: string,
+    from: number,
+    to: number,
+  ): Promise<readonly PhysicalValue[]> {
+    const values = await file.column(name, from, to)
+    const leaf = leafOf(file.elements, name)
+    if (file.schemaId === this.#layout.schemaId || leaf === null) return values
+    const { type } = this.#layout.fields.find((field) => field.name === name)!
+    return values.map((value) => widened(value, leaf, type))
+  }
+
   async #keys(file: ParquetIn, from: number, to: number): Promise<readonly RowKey[]> {
-    const columns: PhysicalValue[][] = []
-    for (const { name } of this.#view.entities) columns.push(await file.column(name, from, to))
+    const columns: (readonly PhysicalValue[])[] = []
+    for (const { name } of this.#view.entities) {
+      columns.push(await this.#values(file, name, from, to))
+    }
     return Array.from({ length: to - from }, (_, i) => {
       const values = columns.map((column) => column[i]!)
       return { values, text: entityText(values) }
@@ -248,7 +268,7 @@ class Scan {
 
   #page(whole: boolean): OfflinePage {
     const { entities, features } = this.#view
-    const { fields } = offlineLayout(this.#view)
+    const { fields } = this.#layout
     const found = [...this.#entities.values()].sort(comparePlaces)
     const columns = (
       of: OfflineView['features'],

@@ -8,6 +8,10 @@ import { Compactor, mergeGroups } from '../../../../sinks/feast/offline/compacto
 import { DayFiles, listFiles } from '../../../../sinks/feast/offline/day-files.ts'
 import { DayLocks } from '../../../../sinks/feast/offline/day-locks.ts'
 import { OfflineLog } from '../../../../sinks/feast/offline/log.ts'
+import { latestAsOf } from '../../../../sinks/feast/offline/read.ts'
+import type { ScalarName } from '../../../../sinks/feast/types.ts'
+import type { LogicalType } from '../../../../core/record/types.ts'
+import { textAt } from '../../../../core/record/value.ts'
 import { mergeFiles } from '../../../../sinks/feast/offline/merge.ts'
 import { waitFor } from '../../../support/env.ts'
 import { testContext } from '../context.ts'
@@ -248,6 +252,30 @@ test('files of other columns are not put together, and stay readable', async () 
   await log.append('users', userRows(3, rowsOf(3, 6)), signal)
   await mergeAll(files)
   assert.equal((await names(files)).length, 6)
+})
+
+test('values from before a column was widened are the same values in its new type', async () => {
+  const files = newStore()
+  const log = await openLog(files)
+  await log.append('users', userRows(0, [{ id: 1, at: newYearUs, score: 7 }]), signal)
+  const types: readonly (readonly [LogicalType, ScalarName, string])[] = [
+    [{ kind: 'decimal', precision: 12, scale: 2 }, 'decimal', '7.00'],
+    [{ kind: 'decimal', precision: 30, scale: 3 }, 'decimal', '7.000'],
+    [{ kind: 'decimal', precision: null, scale: null }, 'decimal', '7'],
+    [{ kind: 'text' }, 'string', '7'],
+    [{ kind: 'int64' }, 'int64', '7'],
+  ]
+  for (const [logical, name, text] of types) {
+    const feature = { name: 'score', index: 1, logical, type: { kind: 'scalar', name } as const }
+    const page = await latestAsOf(
+      files,
+      { ...userView, features: [feature] },
+      { asOfUs: 1n << 62n, order: 'time', seed: 0, limit: 5, after: null },
+      signal,
+    )
+    const [score] = page.features
+    assert.equal(textAt(score!.logical, score!.column, 0), text, name)
+  }
 })
 
 test('what stands in a file is not believed: a damaged one is named', async () => {
