@@ -56,6 +56,10 @@ const postgresTarget = z
     type: z.literal('postgres'),
     url: secretText('Address: `postgres://user:password@host:5432/database`.'),
     schema: z.string().min(1).default('public').meta({ description: 'Schema of the tables.' }),
+    timeout: durationText('Longest wait for an answer.', {
+      minMs: 100,
+      maxMs: 3_600_000,
+    }).prefault('60s'),
   })
   .meta({ description: 'Feast’s Postgres online store.' })
 

@@ -61,7 +61,14 @@ export class PostgresTarget implements OnlineTarget {
 
   constructor(target: PostgresTargetConfig, tombstonesMs: number, ctx: Context) {
     const config = poolConfig(target.url, `sluice ${ctx.pipeline}.${ctx.name}`)
-    this.#pool = new Pool({ ...config, max: connectionsMax, idleTimeoutMillis: 60_000 })
+    this.#pool = new Pool({
+      ...config,
+      max: connectionsMax,
+      idleTimeoutMillis: 60_000,
+      // Ours: a peer that says nothing. The server's: what it would go on with for nobody.
+      query_timeout: target.timeout,
+      statement_timeout: target.timeout,
+    })
     // An idle connection that breaks is replaced at the next use; unheard, it would end the process.
     this.#pool.on('error', () => {})
     this.#schema = target.schema

@@ -85,9 +85,9 @@ export function featureRows(view: FeatureView, changes: readonly Change[]): Feat
 export function openTarget(
   url: string,
   ctx: SinkContext = testContext(),
-  tombstones = 7 * 86_400_000,
+  { tombstones = 7 * 86_400_000, timeout = 30_000 } = {},
 ): PostgresTarget {
-  const config = { type: 'postgres', url: new Secret(url), schema: 'public' } as const
+  const config = { type: 'postgres', url: new Secret(url), schema: 'public', timeout } as const
   return openPostgresTarget(config, { tombstones }, ctx)
 }
 

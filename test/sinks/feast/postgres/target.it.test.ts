@@ -224,6 +224,14 @@ it('a server that restarts, a cut and a silent peer are waited for, and nothing 
   setTimeout(() => abort.abort(new Error('stopping')), 50)
   await assert.rejects(stuck, /stopping/)
   proxy.resume()
+  await using hasty = openTarget(url.href, testContext(), { timeout: 300 })
+  await hasty.evolve(view, signal)
+  proxy.stall()
+  await assert.rejects(
+    hasty.write(rows, signal),
+    isFault('sink.feast.postgres_connection', 'transient'),
+  )
+  proxy.resume()
   await server.kill()
   await assert.rejects(
     target.write(rows, signal),
