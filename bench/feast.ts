@@ -10,7 +10,7 @@
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { systemClock, type SinkContext } from '../core/connector/context.ts'
@@ -30,6 +30,7 @@ import { startRedis, type RedisServer } from '../test/services/redis.ts'
 import { postgresDatabase } from './support/postgres-database.ts'
 import { schema as schemaName, type DatabaseServer } from './support/database.ts'
 import { inTurns, rate, rated } from './support/rates.ts'
+import { BareClient, respOf, type Piece } from './support/redis-pipeline.ts'
 import { Sluice } from './support/sluice.ts'
 import type { BenchRow } from './types.ts'
 
@@ -37,7 +38,6 @@ const rowsPerBatch = 20_000
 const batchesPerRound = 3
 /** Entities that the rounds go over again and again. */
 const entities = 60_000
-const windowBytes = 1024 * 1024
 const signal = new AbortController().signal
 const topic = 'shop.order_features'
 
@@ -102,55 +102,6 @@ function benchContext(): SinkContext {
   }
 }
 
-interface Piece {
-  readonly bytes: Buffer
-  readonly replies: number
-}
-
-/** A pipelined client that counts replies and looks at nothing but errors. */
-class BareClient {
-  readonly #socket: Socket
-  #owed = 0
-  #bytes = 0
-  readonly #sizes: { replies: number; bytes: number }[] = []
-  #error: Error | null = null
-  #wake: () => void = () => {}
-
-  constructor(socket: Socket) {
-    this.#socket = socket.setNoDelay(true)
-    socket.on('data', (chunk) => this.#read(chunk))
-  }
-
-  async send(pieces: readonly Piece[]): Promise<void> {
-    for (const { bytes, replies } of pieces) {
-      this.#sizes.push({ replies, bytes: bytes.length })
-      this.#owed += replies
-      this.#bytes += bytes.length
-      this.#socket.write(bytes)
-      while (this.#bytes > windowBytes && this.#error === null) await this.#woken()
-    }
-    while (this.#owed > 0 && this.#error === null) await this.#woken()
-    if (this.#error !== null) throw this.#error
-  }
-
-  #read(chunk: Buffer): void {
-    if (chunk[0] === 0x2d || chunk.includes('\n-'))
-      this.#error = new Error(chunk.toString('latin1', 0, 200))
-    for (let at = chunk.indexOf(0x0a); at >= 0; at = chunk.indexOf(0x0a, at + 1)) {
-      this.#owed--
-      const first = this.#sizes[0]!
-      if (--first.replies === 0) this.#bytes -= this.#sizes.shift()!.bytes
-    }
-    this.#wake()
-  }
-
-  #woken(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve
-    })
-  }
-}
-
 /** The rows as HSETs of what Feast itself writes, in pieces of 64 KiB. */
 function hsets(view: FeatureView, batch: Batch): Piece[] {
   const sent = { id: '', topic, batch, offset: 0, attempt: 1 }
@@ -186,15 +137,6 @@ function hsets(view: FeatureView, batch: Batch): Piece[] {
   }
   flush()
   return pieces
-}
-
-function respOf(words: readonly (string | Uint8Array)[]): Buffer {
-  const parts: Uint8Array[] = [Buffer.from(`*${words.length}\r\n`)]
-  for (const word of words) {
-    const bytes = typeof word === 'string' ? Buffer.from(word) : word
-    parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n'))
-  }
-  return Buffer.concat(parts)
 }
 
 async function throughput(quick: boolean, byTime: boolean): Promise<readonly BenchRow[]> {

@@ -17,7 +17,7 @@ import { encodeCall, expiresMs } from './redis/encode.ts'
 import { Floors } from './redis/floors.ts'
 import { planCalls, type PlannedCalls } from './redis/plan-calls.ts'
 import { scanView } from './redis/scan.ts'
-import { truncateScript, writeScript, type FieldExpiry } from './redis/script.ts'
+import { forgetScript, truncateScript, writeScript, type FieldExpiry } from './redis/script.ts'
 import { Sweeper } from './redis/sweep.ts'
 import type { FeatureRows, OnlineTarget, TargetProblem } from './target.ts'
 import { Window } from './redis/window.ts'
@@ -101,6 +101,12 @@ export class RedisTarget implements OnlineTarget {
     await this.#floors.raise(view, offset, signal)
     failpoint('sink.feast.truncate')
     const script = { text: truncateScript(view), args: [String(offset)] }
+    await scanView(this.#link, view, script, signal)
+  }
+
+  async forget(view: FeatureView, features: readonly string[], signal: AbortSignal): Promise<void> {
+    await this.#link.ready(signal)
+    const script = { text: forgetScript(view, features), args: [] }
     await scanView(this.#link, view, script, signal)
   }
 

@@ -46,7 +46,7 @@ export class FeastSink implements Sink {
     )
   }
 
-  async evolve(topic: string, { to }: SchemaStep, signal: AbortSignal): Promise<void> {
+  async evolve(topic: string, { to, agreed }: SchemaStep, signal: AbortSignal): Promise<void> {
     const names = this.#routes.viewsOf(topic)
     const views = names.map((name) => planView(this.#config, name, topic, to))
     const others = [...this.#views].filter(([other]) => other !== topic).flatMap(([, all]) => all)
@@ -54,6 +54,7 @@ export class FeastSink implements Sink {
     for (const view of views) {
       await this.#stores.offline?.evolve(offlineView(view), signal)
       await this.#stores.online.evolve(view, signal)
+      await this.#forget(view, agreed, signal)
     }
     this.#views.set(topic, views)
   }
@@ -85,6 +86,19 @@ export class FeastSink implements Sink {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stores.offline?.[Symbol.asyncDispose]()
     await this.#stores.online[Symbol.asyncDispose]()
+  }
+
+  /** Columns that somebody agreed to drop or rename: what is served under their names would never change again. */
+  async #forget(
+    view: FeatureView,
+    agreed: SchemaStep['agreed'],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const gone = agreed.flatMap((change) =>
+      change.kind === 'drop' || change.kind === 'rename' ? [change.from.name] : [],
+    )
+    const names = gone.filter((name) => view.features.every((feature) => feature.name !== name))
+    if (names.length > 0) await this.#stores.online.forget?.(view, names, signal)
   }
 
   async #writeView(accepted: Accepted, signal: AbortSignal): Promise<readonly TargetProblem[]> {

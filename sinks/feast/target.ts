@@ -34,6 +34,11 @@ export interface OnlineTarget extends AsyncDisposable {
    * entities it returns, by their row in the batch.
    */
   write(rows: FeatureRows, signal: AbortSignal): Promise<readonly TargetProblem[]>
+  /**
+   * Removes the values of features that the view has no more. Idempotent. Absent where a store keeps
+   * them; they are no longer written then.
+   */
+  forget?(view: FeatureView, features: readonly string[], signal: AbortSignal): Promise<void>
   /** Takes away what rows of the view before this offset have left. Idempotent. */
   truncate(view: FeatureView, offset: number, signal: AbortSignal): Promise<void>
 }

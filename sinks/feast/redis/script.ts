@@ -75,6 +75,13 @@ call('HDEL',KEYS[1],MARK)
 return 1`
 }
 
+/** Removes the values of features that the view has no more. */
+export function forgetScript({ stored }: FeatureView, features: readonly string[]): string {
+  return features
+    .map((name) => `redis.call('HDEL',KEYS[1],${literal(featureField(stored, name))})`)
+    .join('\n')
+}
+
 /** For servers whose fields do not expire: takes away what expired before ARGV[1], ms since 1970. */
 export function sweepScript(view: FeatureView): string {
   const names = namesOf(view)

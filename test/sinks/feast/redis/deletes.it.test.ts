@@ -146,4 +146,15 @@ for (const version of redisVersions) {
       assert.equal((await hashOf(redis, 3))[fieldOf('v', 'n')], '2004')
     },
   )
+
+  run('the values of a dropped column go, and the others stay', async (server, redis) => {
+    await using sink = await openFeast(server.url, { v: {} })
+    await evolve(sink, topic, schema)
+    await sink.write(sinkBatch(topic, schema, [row(1, 5)]), signal)
+    const to = schemaOf({ id: 'int64', n: 'int64' }, ['id'])
+    const from = schema.fields[2]!
+    await sink.evolve(topic, { from: schema, to, agreed: [{ kind: 'drop', from }] }, signal)
+    const left = await hashOf(redis, 1)
+    assert.deepEqual([left[fieldOf('v', 'n')], left[fieldOf('v', 'm')]], ['2005', undefined])
+  })
 }
