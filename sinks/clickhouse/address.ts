@@ -41,7 +41,8 @@ function eachHost(text: string): URL[] {
   const parts = /^(https?:\/\/)((?:[^/?#]*@)?)([^@/?#]+)(\/[^?#]*)?$/i.exec(text)
   const [, scheme = '', account = '', hosts = '', path = ''] = parts ?? []
   const urls = hosts.split(',').map((host) => `${scheme}${account}${host.trim()}${path}`)
-  if (parts === null || urls.some((url) => !URL.canParse(url))) {
+  const empty = hosts.split(',').some((host) => host.trim() === '')
+  if (parts === null || empty || urls.some((url) => !URL.canParse(url))) {
     // The text is not repeated: it may hold a password.
     throw new SluiceError('sink.clickhouse.url', {
       message: 'url is not an http:// or https:// address without query parameters.',

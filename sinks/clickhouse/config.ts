@@ -95,13 +95,9 @@ export const clickhouseConfig = z.strictObject({
     secretText(
       'HTTP address: `https://user:password@host:8443/database`, or several hosts of one database: `https://user:password@a:8443,b:8443/database`. User, password and database may stand here or in their own fields.',
     ),
-    z
-      .array(secretText('HTTP address of one server.'))
-      .min(1)
-      .meta({
-        description:
-          'Addresses of one database; user, password and database are those of the first.',
-      }),
+    z.array(secretText('HTTP address of one server.')).min(1).meta({
+      description: 'Addresses of one database; user, password and database are those of the first.',
+    }),
   ]),
   user: z.string().min(1).optional().meta({ description: 'User name; `default` when absent.' }),
   password: secretText('Password of the user.').optional(),

@@ -5,14 +5,14 @@
  * table (the token's memory is the table's, in Keeper). On tables of their own it would split the rows.
  */
 import { SluiceError } from '../../core/errors/error.ts'
-import type { ClickHouseServer } from './client.ts'
+import type { ClickHouseServer, StatementOptions } from './client.ts'
 import type { TableDescription } from './describe.ts'
 
 export interface ServerFacts {
   /** The oldest among those that answered. */
   readonly version: Version
-  /** Whether all addresses lead to one process; null while one of them does not answer. */
-  readonly same: boolean | null
+  /** Whether all of them did. */
+  readonly complete: boolean
 }
 
 export type Version = readonly [major: number, minor: number]
@@ -25,33 +25,39 @@ export async function askServers(
   server: ClickHouseServer,
   signal: AbortSignal,
 ): Promise<ServerFacts> {
-  const versions: Version[] = []
-  const processes = new Set<string>()
-  // serverUUID() is only asked for where it matters: not every build has it.
-  const uuid = server.servers > 1 ? 'toString(serverUUID())' : "''"
+  const sql = 'SELECT version() AS version'
+  const { rows, lost } = await askEach<{ version: string }>(server, 'Ask for the version', sql, {
+    signal,
+  })
+  if (rows.length === 0 && lost !== null) throw lost
+  const versions = rows.map(({ version }) => versionOf(version))
+  versions.sort((a, b) => a[0] - b[0] || a[1] - b[1])
+  return { version: versions[0] ?? [0, 0], complete: lost === null }
+}
+
+interface Answers<Row> {
+  readonly rows: readonly Row[]
+  /** Why one of them did not answer. */
+  readonly lost: SluiceError | null
+}
+
+async function askEach<Row>(
+  server: ClickHouseServer,
+  what: string,
+  sql: string,
+  options: StatementOptions,
+): Promise<Answers<Row>> {
+  const found: Row[] = []
   let lost: SluiceError | null = null
   for (let i = 0; i < server.servers; i++) {
     try {
-      const sql = `SELECT version() AS version, ${uuid} AS uuid`
-      const options = { signal, server: i }
-      const rows = await server.query<{ version: string; uuid: string }>(
-        'Ask for the version',
-        sql,
-        options,
-      )
-      for (const row of rows) {
-        versions.push(versionOf(row.version))
-        processes.add(row.uuid)
-      }
+      found.push(...(await server.query<Row>(what, sql, { ...options, server: i })))
     } catch (error) {
       if (!(error instanceof SluiceError) || error.fault !== 'transient') throw error
       lost = error
     }
   }
-  if (versions.length === 0 && lost !== null) throw lost
-  versions.sort((a, b) => a[0] - b[0] || a[1] - b[1])
-  const same = lost !== null ? null : processes.size <= 1
-  return { version: versions[0] ?? [0, 0], same }
+  return { rows: found, lost }
 }
 
 export function versionOf(text: string): Version {
@@ -67,19 +73,29 @@ export function holdsWideTimes({ version }: ServerFacts): boolean {
   return atLeast(version, wideTimes)
 }
 
-/** Throws where a table is on one of several servers alone. */
-export function checkShared(
+/**
+ * Throws where a table is on one of several servers alone. Addresses of one server (two proxies, say)
+ * show one table: servers and tables have ids of their own.
+ */
+export async function checkShared(
+  server: ClickHouseServer,
   table: string,
   { engine }: TableDescription,
-  { same }: ServerFacts,
-): void {
-  if (same === true || /^(Replicated|Shared)/.test(engine)) return
-  if (same === null) {
-    throw new SluiceError('sink.clickhouse.unreachable', {
-      message: `One of the servers under url does not answer, and table ${table} (${engine}) is not replicated among them.`,
+  signal: AbortSignal,
+): Promise<void> {
+  if (server.servers === 1 || /^(Replicated|Shared)/.test(engine)) return
+  const { rows, lost } = await askEach<{ server: string; uuid: string }>(
+    server,
+    `Look for table ${table} on each server`,
+    `SELECT toString(serverUUID()) AS server, (SELECT toString(any(uuid)) FROM system.tables
+       WHERE database = {database:String} AND name = {table:String}) AS uuid`,
+    { params: { database: server.database, table }, signal },
+  )
+  if (new Set(rows.map((row) => `${row.server} ${row.uuid}`)).size > 1) {
+    throw new SluiceError('sink.clickhouse.not_shared', {
+      message: `url names several servers, and table ${table} (${engine}) is not replicated among them.`,
     })
   }
-  throw new SluiceError('sink.clickhouse.not_shared', {
-    message: `url names several servers, and table ${table} (${engine}) is not replicated among them.`,
-  })
+  // It may be another one: rows that went to it would be lost to whoever reads the first.
+  if (lost !== null) throw lost
 }

@@ -75,8 +75,9 @@ export class ClickHouseSink implements Sink {
     const plan = await this.#planOf(topic, step.to, signal)
     const evolution = this.#evolution(signal)
     const table = await evolveTable(plan, step, evolution)
-    if (this.#server.servers > 1) checkShared(plan.table, table, await this.#askServers(signal))
     const before = this.#topics.get(topic)
+    // Once a process: a server that is down since then is what the others are for.
+    if (before === undefined) await checkShared(this.#server, plan.table, table, signal)
     this.#topics.set(topic, {
       plan,
       looked: before?.looked ?? false,
@@ -148,7 +149,7 @@ export class ClickHouseSink implements Sink {
   async #askServers(signal: AbortSignal): Promise<ServerFacts> {
     if (this.#facts !== null) return this.#facts
     const facts = await askServers(this.#server, signal)
-    if (facts.same !== null) this.#facts = facts
+    if (facts.complete) this.#facts = facts
     return facts
   }
 

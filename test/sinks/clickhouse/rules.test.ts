@@ -4,8 +4,23 @@ import { test } from 'node:test'
 import { ClickHouseError } from '@clickhouse/client'
 import { dayNumber } from '../../../core/record/calendar.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
+import { SluiceError } from '../../../core/errors/error.ts'
 import { addressOf } from '../../../sinks/clickhouse/address.ts'
 import { batchingOf, clickhouseConfig } from '../../../sinks/clickhouse/config.ts'
+import { marksOf, tableComment, withMark } from '../../../sinks/clickhouse/comment.ts'
+import {
+  alterTable,
+  createLiveView,
+  createTable,
+  deleteTombstones,
+  dropColumn,
+  dropTable,
+  exchangeTables,
+  modifyColumn,
+  modifyComment,
+  optimizeTable,
+  renameColumn,
+} from '../../../sinks/clickhouse/ddl.ts'
 import { quoteIdentifier, quoteLiteral } from '../../../sinks/clickhouse/identifiers.ts'
 import { outcomeOf } from '../../../sinks/clickhouse/outcome.ts'
 import { planTable } from '../../../sinks/clickhouse/plan.ts'
@@ -112,12 +127,17 @@ test('only a type that holds every value of the other takes its place', () => {
     ['Float32', 'Float64'], ['String', 'LowCardinality(String)'], ['UUID', 'String'],
     ['Nullable(String)', 'LowCardinality(Nullable(String))'], ['Decimal(5, 1)', 'Decimal(12, 3)'],
     ["DateTime64(6, 'UTC')", "DateTime64(6, 'Asia/Tokyo')"], ['Bool', 'Bool'],
+    ['Int16', 'Float32'], ['Int32', 'Nullable(Float64)'], ['Int64', 'Decimal(19, 0)'], ['UInt64', 'Decimal(22, 2)'],
+    ['Decimal(10, 2)', 'String'], ['JSON', 'Nullable(String)'],
+    ['Array(Nullable(Int32))', 'Array(Nullable(Int64))'], ['Array(Int32)', 'Array(Nullable(Decimal(12, 2)))'],
   ] // prettier-ignore
   const no = [
     ['Int64', 'Int32'], ['Nullable(Int32)', 'Int32'], ['String', 'Int64'], ['Int64', 'Float64'],
     ['UInt64', 'Int64'], ['Decimal(12, 3)', 'Decimal(12, 2)'], ['Decimal(5, 1)', 'Decimal(6, 3)'],
     ["DateTime64(6, 'UTC')", "DateTime64(3, 'UTC')"], ["DateTime64(6, 'UTC')", 'DateTime64(9)'],
-    ['Date32', 'Date'], ['Bool', 'String'], ['String', 'FixedString(4)'], ['Nullable(String)', 'LowCardinality(String)'],
+    ['Date32', 'Date'], ['Bool', 'String'],
+    ['Int32', 'Float32'], ['Int64', 'Decimal(18, 0)'], ['Int64', 'Decimal(20, 2)'], ['String', 'JSON'],
+    ['Array(Nullable(Int32))', 'Array(Int32)'], ['Array(String)', 'String'], ['Float64', 'Decimal(76, 38)'], ['String', 'FixedString(4)'], ['Nullable(String)', 'LowCardinality(String)'],
   ] // prettier-ignore
   for (const [from, to] of yes) assert.equal(widens(from!, to!), true, `${from} → ${to}`)
   for (const [from, to] of no) assert.equal(widens(from!, to!), false, `${from} → ${to}`)
@@ -168,4 +188,92 @@ test('dates are refused from the first day that ClickHouse clamps (invariant 9)'
   // Of a −1 row only the key is written, so nothing else of it can be refused.
   const gone: Row[] = rows.map((row) => ({ ...row, weight: -1 }))
   assert.deepEqual(sent(gone), { kept: [0, 1, 2, 3], refused: [] })
+})
+
+const keyed = (changelog: 'upsert' | 'retract', regionNullable = false) =>
+  makeSchema(
+    [
+      { name: 'k', type: { kind: 'text' }, nullable: false },
+      { name: 'region', type: { kind: 'text' }, nullable: regionNullable },
+    ],
+    [0],
+    changelog,
+  )
+
+test('sorting columns beside the key need whole old rows, and the error has the statement', () => {
+  const topic = 'shop.public.orders'
+  const sorted = { ...config, order_by: { [topic]: ['region', 'k'] } }
+  const plan = planTable(topic, 'orders', keyed('retract'), sorted)
+  assert.deepEqual(plan.orderBy, ['region', 'k'])
+  const refused = (schema: ReturnType<typeof keyed>, words: RegExp) =>
+    assert.throws(
+      () => planTable(topic, 'orders', schema, sorted),
+      (error) => {
+        assert.ok(error instanceof SluiceError)
+        assert.equal(error.code, 'sink.clickhouse.order_by')
+        assert.match(`${error.message} ${error.remedy}`, words)
+        return true
+      },
+    )
+  refused(keyed('upsert'), /region.*ALTER TABLE "public"."orders" REPLICA IDENTITY FULL/)
+  refused(keyed('retract', true), /region.*NOT NULL/)
+  // An update that moves the row among them leaves a tombstone at the old place.
+  const rows: Row[] = [
+    { weight: -1, op: 'update', values: { k: 'a', region: 'eu' } },
+    { op: 'update', values: { k: 'a', region: 'us' } },
+    { weight: -1, op: 'update', values: { k: 'a', region: 'us' } },
+    { op: 'update', values: { k: 'a', region: 'us' } },
+  ]
+  assert.deepEqual([...screen(plan, batchOf(plan.schema, rows)).rows], [0, 1, 3])
+})
+
+test('replicated tables: the statements, on every server of the cluster', () => {
+  const of = (replicated: unknown, mode: 'upsert' | 'append' = 'upsert') =>
+    planTable('s.t', 't', keyed('upsert'), clickhouseConfig.parse({ url, mode, replicated }))
+  const made = createTable('d', of({ cluster: 'c`1' }))
+  assert.match(made, /^CREATE TABLE IF NOT EXISTS `d`.`t` ON CLUSTER `c\\`1` \(/)
+  assert.match(
+    made,
+    /ENGINE = ReplicatedReplacingMergeTree\(`_sluice_version`, `_sluice_deleted`\)/,
+  )
+  assert.match(
+    made,
+    /replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800/,
+  )
+  const path = '/tables/{uuid}/{shard}'
+  assert.match(
+    createTable('d', of({ path, replica: '{host}' })),
+    /ReplicatedReplacingMergeTree\('\/tables\/\{uuid\}\/\{shard\}', '\{host\}', `_sluice_version`, `_sluice_deleted`\)/,
+  )
+  assert.match(createTable('d', of(true, 'append')), /ENGINE = ReplicatedMergeTree\nORDER BY/)
+  assert.equal(
+    clickhouseConfig.safeParse({ url, replicated: { path: '/t/{shard}' } }).success,
+    false,
+  )
+  const plan = of({ cluster: 'c' })
+  for (const statement of [
+    alterTable('d', plan, [{ kind: 'add', name: 'x', type: 'Int8', comment: null, oldRows: null }]),
+    createLiveView('d', plan, ['k']),
+    dropColumn('d', plan, 'x'),
+    renameColumn('d', plan, 'x', 'y'),
+    modifyColumn('d', plan, 'x', 'Int16'),
+    exchangeTables('d', plan, 't__resync'),
+    dropTable('d', plan, 't__resync'),
+    modifyComment('d', plan, 'c'),
+    optimizeTable('d', plan),
+    deleteTombstones('d', plan, 5, 7),
+  ]) {
+    assert.match(statement, / ON CLUSTER `c`/)
+  }
+  assert.doesNotMatch(createTable('d', of(false)), /CLUSTER|Replicated|\breplicated_/)
+})
+
+test('what is remembered in a comment is read again, whatever topic and text stand before it', () => {
+  for (const comment of [tableComment('a; resync b'), '', 'mine; yours', "it's"]) {
+    assert.deepEqual(marksOf(comment), { resync: null, gone: 0 })
+    const once = withMark(withMark(comment, 'gone', 7), 'resync', 'x1')
+    assert.deepEqual(marksOf(once), { resync: 'x1', gone: 7 })
+    assert.deepEqual(marksOf(withMark(once, 'gone', 9)), { resync: 'x1', gone: 9 })
+    assert.ok(once.startsWith(comment))
+  }
 })
