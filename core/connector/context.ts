@@ -2,6 +2,7 @@
  * Context: everything a connector or task may not take from the world by itself, so that a
  * simulation can own it. One Context per source or sink instance.
  */
+import type { SluiceError } from '../errors/error.ts'
 import type { FileStore, FileStoreOptions } from './file-store.ts'
 
 export interface Context {
@@ -24,6 +25,13 @@ export interface SinkContext extends Context {
    * `s3://bucket/prefix`. Connects to nothing yet; the caller disposes of it.
    */
   readonly files: (url: string, options?: FileStoreOptions) => FileStore
+  /**
+   * Commit time in the log of the topic's oldest row that was not delivered, ms since 1970; null = all
+   * were, undefined = not known yet. Absent outside of a delivery.
+   */
+  readonly waitsSinceMs?: (topic: string) => number | null | undefined
+  /** An error on show, and the part of the sink that it is about; null when that is well again. */
+  readonly trouble?: (error: SluiceError | null, about?: string) => void
 }
 
 export interface Clock {

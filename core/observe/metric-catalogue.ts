@@ -36,6 +36,16 @@ export const metricCatalogue: Readonly<Record<string, MetricEntry>> = {
     help: 'Time for an endpoint to answer one request.',
     buckets: secondsBuckets,
   },
+  feature_freshness_seconds: {
+    help: 'Age of the newest event time that was written to a view. It grows while nothing happens.',
+  },
+  feature_freshness_slo_met: {
+    help: '1 while the store has everything that the log held longer ago than freshness_slo, else 0.',
+  },
+  feature_write_delay_seconds: {
+    help: 'From the event time to the answer of the stores, of up to 32 rows of each batch; not of first copies.',
+    buckets: [...secondsBuckets, 300, 3600, 86_400],
+  },
   state_bytes: { help: 'State that a transform keeps.' },
   e2e_latency_seconds: {
     help: 'From the commit at the source to the answer of the sink.',

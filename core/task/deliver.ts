@@ -39,7 +39,10 @@ export async function runDeliver(
   const chain = chainName(ctx.pipeline, 'deliver', ctx.name)
   await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
   const known = await knownTopics(task, ctx, signal)
-  await using sink = await task.connector.open(task.config, [...known.values()], ctx)
+  const deliveries = new Map<string, TopicDelivery>()
+  const waitsSinceMs = (topic: string) => deliveries.get(topic)?.waitsSinceMs
+  const sinkContext = { ...ctx, waitsSinceMs }
+  await using sink = await task.connector.open(task.config, [...known.values()], sinkContext)
   const commits = await DeliveryLog.open(writer, ctx, task.deadLetters ?? usualBudget, signal)
   ctx.report({ state: 'running', detail: '' })
   const status = new DeliveryStatus(ctx)
@@ -64,6 +67,7 @@ export async function runDeliver(
       ctx,
       status,
     })
+    deliveries.set(topic, delivery)
     running.set(
       topic,
       delivery.run(stop).catch((error: unknown) => {

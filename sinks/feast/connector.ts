@@ -4,6 +4,7 @@ import type { SinkConnector } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { SinkContext } from '../../core/connector/context.ts'
 import { feastConfig, type FeastConfig } from './config.ts'
+import { Freshness } from './freshness.ts'
 import type { OfflineLog } from './offline/log.ts'
 import { FeastSink } from './sink.ts'
 import { openTarget } from './targets.ts'
@@ -29,7 +30,12 @@ export const feast: SinkConnector<FeastConfig> = {
   check,
   open: async (config, topics, ctx) => {
     const online = await openTarget(config, ctx)
-    return new FeastSink(config, topics, { online, offline: await openOffline(config, ctx) })
+    const freshness = new Freshness(config.freshness_slo ?? null, ctx)
+    return new FeastSink(config, topics, {
+      online,
+      offline: await openOffline(config, ctx),
+      freshness,
+    })
   },
   features: {
     verify: async (config, options, ctx) =>

@@ -16,10 +16,11 @@ import { failpoint } from '../../core/errors/failpoint.ts'
 import { acceptRows, type Accepted } from './accept.ts'
 import { refuseCollisions } from './collisions.ts'
 import type { FeastConfig } from './config.ts'
+import type { Freshness } from './freshness.ts'
 import { Routes } from './routes.ts'
 import { encodeRows, encodeSlices } from './rows.ts'
-import type { OfflineView } from './offline/layout.ts'
 import type { OfflineLog } from './offline/log.ts'
+import { offlineView } from './offline/of-view.ts'
 import type { OfflineRows } from './offline/rows.ts'
 import type { OnlineTarget, TargetProblem } from './target.ts'
 import { planView, type FeatureView } from './view.ts'
@@ -27,6 +28,7 @@ import { planView, type FeatureView } from './view.ts'
 export interface Stores {
   readonly online: OnlineTarget
   readonly offline: OfflineLog | null
+  readonly freshness: Freshness
 }
 
 export class FeastSink implements Sink {
@@ -62,7 +64,9 @@ export class FeastSink implements Sink {
   async write(sent: SinkBatch, signal: AbortSignal): Promise<SinkResult> {
     const rejected = new Map<number, RowProblem>()
     for (const view of this.#viewsOf(sent)) {
-      const problems = await this.#writeView(acceptRows(view, sent), signal)
+      const accepted = acceptRows(view, sent)
+      const problems = await this.#writeView(accepted, signal)
+      this.#stores.freshness.written(accepted)
       for (const problem of problems) {
         if (rejected.has(problem.row)) continue
         rejected.set(problem.row, { ...problem, attempts: sent.attempt })
@@ -84,6 +88,7 @@ export class FeastSink implements Sink {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stores.freshness[Symbol.asyncDispose]()
     await this.#stores.offline?.[Symbol.asyncDispose]()
     await this.#stores.online[Symbol.asyncDispose]()
   }
@@ -165,12 +170,4 @@ function offlineRows(accepted: Accepted, except: Uint8Array | null): OfflineRows
     seconds: Float64Array.from(kept, (i) => seconds[i]!),
     nanos: kept.map((i) => nanos[i]!),
   }
-}
-
-function offlineView(view: FeatureView): OfflineView {
-  const entities = view.entities.map((entity) => ({
-    ...entity,
-    type: { kind: 'scalar' as const, name: entity.type },
-  }))
-  return { ...view, entities }
 }
