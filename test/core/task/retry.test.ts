@@ -174,6 +174,28 @@ test('stopped between plan and answer, a retry comes again as it was planned (in
   assert.deepEqual(await lettersOf(log), [])
 })
 
+test('batches go side by side where the sink takes several, in the order of their offsets', async () => {
+  const log = await testLog()
+  const odd = new Set([1, 3, 5, 7, 9])
+  const batching = { rowsMax: 100, bytesMax: 1 << 20, pauseMsMin: 0, pauseMsMax: 0, ahead: 2 }
+  const script = sinkScript({ batching, answer: refusing(odd) })
+  await using _running = deliver(log, script)
+  await writeTopics(log, rows([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
+  await doneAt(log, 10)
+  odd.clear()
+  odd.add(5)
+  const { number } = await ask(log, retryOf(await lettersOf(log)))
+  assert.deepEqual(await counts(log, number), ['done', 4, 1])
+  assert.deepEqual(
+    again(script).map(({ id, offset }) => [id.split(':').at(-1), offset]),
+    [1, 3, 5, 7, 9].map((offset, batch) => [String(batch), offset]),
+  )
+  assert.deepEqual(
+    (await lettersOf(log)).map(({ offset, attempts }) => [offset, attempts]),
+    [[5, 2]],
+  )
+})
+
 test('rows are brought into the shape that the target has by now', async () => {
   const log = await testLog()
   const bad = new Set([1])
