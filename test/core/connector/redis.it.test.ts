@@ -1,0 +1,98 @@
+/** A link to a real Redis: TLS with an authority of one's own, sentinels, and addresses that are none. */
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { RedisLink } from '../../../core/connector/redis.ts'
+import { Secret } from '../../../core/connector/secret.ts'
+import { SluiceError } from '../../../core/errors/error.ts'
+import { startRedis, type RedisServer } from '../../services/redis.ts'
+import { makeAuthority, makeCertificate } from '../../support/certificates.ts'
+import { freePort, missingService, tempDir } from '../../support/env.ts'
+
+const signal = new AbortController().signal
+
+function link(url: string, more: { ca?: string; sentinel?: string } = {}): RedisLink {
+  return new RedisLink({ url: new Secret(url), timeoutMs: 3000, ...more })
+}
+
+function code(wanted: string) {
+  return (error: unknown): boolean => error instanceof SluiceError && error.code === wanted
+}
+
+test('TLS is verified, against an authority of one’s own where `ca` names it', async (t) => {
+  using folder = tempDir('redis-tls')
+  const authority = makeAuthority('test authority')
+  const { cert, key } = makeCertificate(['127.0.0.1', 'localhost'], authority)
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder.path, name), text)
+    return join(folder.path, name)
+  }
+  const port = await freePort()
+  let server: RedisServer
+  try {
+    server = await startRedis({
+      settings: {
+        appendonly: 'no',
+        'tls-port': String(port),
+        'tls-cert-file': file('cert.pem', cert),
+        'tls-key-file': file('key.pem', key),
+        'tls-ca-cert-file': file('ca.pem', authority.cert),
+        'tls-auth-clients': 'no',
+      },
+    })
+  } catch (error) {
+    return missingService(t, 'redis', error)
+  }
+  await using _server = server
+  await using trusted = link(`rediss://localhost:${port}`, { ca: authority.cert })
+  await trusted.ready(signal)
+  assert.equal(await trusted.client.ping(), 'PONG')
+  await using unknown = link(`rediss://localhost:${port}`)
+  await assert.rejects(unknown.ready(signal), code('redis.certificate'))
+  await using plain = link(`rediss://localhost:${server.port}`)
+  // It takes the greeting for the beginning of a command, and waits for the rest.
+  await assert.rejects(plain.ready(signal), code('redis.unreachable'))
+})
+
+test('it connects anew after each loss, and is quiet about what nobody waits for', async (t) => {
+  let server: RedisServer
+  try {
+    server = await startRedis()
+  } catch (error) {
+    return missingService(t, 'redis', error)
+  }
+  await using _server = server
+  await using redis = link(server.url)
+  for (let round = 0; round < 3; round++) {
+    await redis.ready(signal)
+    await redis.client.set('k', round)
+    if (round === 1) redis.drop()
+    else {
+      await server.kill()
+      await assert.rejects(redis.settled(redis.client.get('k'), signal), code('redis.unreachable'))
+      await assert.rejects(redis.ready(signal), code('redis.unreachable'))
+      await server.start()
+    }
+  }
+  await redis.ready(signal)
+  assert.equal(await redis.client.get('k'), '2')
+})
+
+test('an address that is none is refused without being shown', () => {
+  for (const url of [
+    'http://x',
+    'redis:///1',
+    'redis://a,b',
+    'redis://u:p%@h',
+    'redis://h:0',
+    'redis://h/x',
+  ]) {
+    assert.throws(
+      () => link(url),
+      (error) => code('redis.url')(error) && !String(error).includes(url),
+      url,
+    )
+  }
+  assert.equal(link('redis://user:p%40ss@[::1]:7000/2').where, '::1:7000')
+})
