@@ -10,6 +10,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { addFeatureCommands } from './feature-commands.ts'
 import { addLetterCommands } from './letter-commands.ts'
 import { codeOfThrown, exitCode, printThrown, type ExitCode } from './output.ts'
+import type { DeliveriesOptions } from './commands/deliveries.ts'
 import type { DoctorOptions } from './commands/doctor.ts'
 import type { RunOptions } from './commands/run.ts'
 import type { TapOptions } from './commands/tap.ts'
@@ -87,6 +88,22 @@ function addPipelineCommands(sluice: Command): void {
     .addOption(format(['table', 'json', 'jsonl']))
     .action(async (path: string, topic: string | undefined, options: TapOptions) =>
       finish((await import('./commands/tap.ts')).tap(path, topic ?? null, options)),
+    )
+  sluice
+    .command('deliveries')
+    .description('search what came of each attempt to deliver, the newest first')
+    .addArgument(file)
+    .option('--sink <name>', 'attempts of this sink')
+    .option('--endpoint <text>', 'endpoints whose name has this in it')
+    .option('--status <status>', '500, 5xx, or none for attempts without an answer')
+    .option('--outcome <word>', 'delivered, rejected, retry or stop')
+    .option('--topic <topic>', 'events of this topic, by its full name')
+    .option('--since <time>', 'made at or after this time, or so long ago (2h)')
+    .option('--id <id>', 'the event with this webhook-id')
+    .option('--limit <attempts>', 'the newest so many', wholeNumber, 100)
+    .addOption(format(['table', 'json', 'jsonl']))
+    .action(async (path: string, options: DeliveriesOptions) =>
+      finish((await import('./commands/deliveries.ts')).deliveries(path, options)),
     )
 }
 

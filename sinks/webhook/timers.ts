@@ -23,6 +23,7 @@ const unsetMax = 50_000
 const chunk = 500
 const closeMs = 3000
 const timeoutMs = 10_000
+const connectAgainMs = 30_000
 
 export interface TimerJob {
   readonly endpoint: string
@@ -59,9 +60,16 @@ interface Ends {
 /** Throws `sink.webhook.timers`, or `redis.url`; whether the server is there shows later. */
 export async function openTimers(url: Secret, ctx: Context): Promise<Timers> {
   const name = `sluice.${ctx.pipeline}.${ctx.name}`.replaceAll(':', '-')
-  const timers = new BullTimers(ctx)
-  const process: Processor<TimerJob> = async ({ data }: Job<TimerJob>) => timers.told(data)
-  timers.use(await connect(url, name, process))
+  if (timersKind(url) === null) {
+    throw new SluiceError('sink.webhook.timers', {
+      message: '`timers` is not redis://, rediss:// or postgres://',
+    })
+  }
+  const timers = new BullTimers(ctx, () => {
+    const process: Processor<TimerJob> = async ({ data }: Job<TimerJob>) => timers.told(data)
+    return connect(url, name, process)
+  })
+  await timers.connect()
   return timers
 }
 
@@ -73,9 +81,8 @@ export function timersKind(url: Secret): 'redis' | 'postgres' | null {
 }
 
 async function connect(url: Secret, name: string, process: Processor<TimerJob>): Promise<Ends> {
-  const kind = timersKind(url)
   const bull = await import('bullmq')
-  if (kind === 'redis') {
+  if (timersKind(url) === 'redis') {
     const { hosts, user, password, database, tls } = redisAddress({ url, timeoutMs })
     const connection = {
       ...hosts[0]!,
@@ -92,16 +99,20 @@ async function connect(url: Secret, name: string, process: Processor<TimerJob>):
     const worker = new bull.Worker<TimerJob>(name, process, { ...common, connection, concurrency })
     return { queue, worker }
   }
-  if (kind === 'postgres') {
-    const { Queue, Worker } = bull.withBackend(bull.createPostgresBackend)
-    const connection = { connectionString: url.reveal(), max: 4 }
-    const queue = new Queue<TimerJob>(name, { connection })
+  const { Queue, Worker } = bull.withBackend(bull.createPostgresBackend)
+  // Tables of its own, in the schema `bullmq`.
+  const connection = { connectionString: url.reveal(), max: 4, migrate: true }
+  const queue = new Queue<TimerJob>(name, { connection })
+  queue.on('error', () => {})
+  try {
+    // A worker on a server that is not ready asks it again without a pause (BullMQ 6.7).
+    await queue.waitUntilReady()
     const worker = new Worker<TimerJob>(name, process, { connection, concurrency })
     return { queue, worker }
+  } catch (error) {
+    await queue.close()
+    throw error
   }
-  throw new SluiceError('sink.webhook.timers', {
-    message: '`timers` is not redis://, rediss:// or postgres://',
-  })
 }
 
 /** A job takes no time: it wakes somebody. */
@@ -111,22 +122,34 @@ class BullTimers implements Timers {
   readonly lateMs = lateMs
   readonly #ctx: Context
   readonly #due = new Map<string, (offset: number) => void>()
+  readonly #connect: () => Promise<Ends>
   #ends: Ends | null = null
+  /** When a server that was not there is tried again. */
+  #connectMs = 0
   #unset: Timer[] = []
   #setting: Promise<void> | null = null
   #closed = false
   /** What was said of the server last, so that it is said once. */
   #trouble: string | null = null
 
-  constructor(ctx: Context) {
+  constructor(ctx: Context, connect: () => Promise<Ends>) {
     this.#ctx = ctx
+    this.#connect = connect
   }
 
-  use(ends: Ends): void {
-    this.#ends = ends
-    ends.queue.on('error', (error) => this.#failed(error))
-    ends.worker.on('error', (error) => this.#failed(error))
-    ends.worker.on('ready', () => this.#well())
+  /** Throws only what is wrong with the address. */
+  async connect(): Promise<void> {
+    try {
+      const ends = await this.#connect()
+      this.#ends = ends
+      ends.queue.on('error', (error) => this.#failed(error))
+      ends.worker.on('error', (error) => this.#failed(error))
+      ends.worker.on('ready', () => this.#well())
+    } catch (error) {
+      if (error instanceof SluiceError) throw error
+      this.#connectMs = this.#ctx.clock.nowMs() + connectAgainMs
+      this.#failed(error instanceof Error ? error : new Error(String(error)))
+    }
   }
 
   start(topic: string, due: (offset: number) => void): void {
@@ -147,6 +170,10 @@ class BullTimers implements Timers {
   }
 
   async #setAll(): Promise<void> {
+    if (this.#ends === null) {
+      if (this.#ctx.clock.nowMs() >= this.#connectMs) await this.connect()
+      if (this.#ends === null) this.#unset = []
+    }
     while (this.#unset.length > 0 && !this.#closed && this.#ends !== null) {
       const timers = this.#unset.splice(0, chunk)
       const nowMs = this.#ctx.clock.nowMs()

@@ -49,10 +49,7 @@ test('10,000 endpoints, one in a hundred bad: the good ones get all while the ba
   const good = endpoints - endpoints / 100
   await waitFor('the good ones', async () => receiver.taken.length >= good, 50_000)
   assert.equal(new Set(receiver.taken.map(({ path }) => path)).size, good)
-  await waitFor(
-    'the cursor',
-    async () => (await notesOf(log))?.topics['s.t']?.done === endpoints,
-  )
+  await waitFor('the cursor', async () => (await notesOf(log))?.topics['s.t']?.done === endpoints)
   const waiting = await lettersOf(log)
   assert.equal(waiting.length, endpoints / 100)
   assert.deepEqual([...new Set(waiting.map(({ state }) => state))], ['waiting'])
@@ -88,7 +85,11 @@ test('a bad endpoint that is mended gets what waited, in the order of each key (
   }
   assert.equal(offsets.size, 10)
   for (const [key, seen] of offsets) {
-    assert.deepEqual(seen, seen.toSorted((a, b) => a - b), `key ${String(key)}`)
+    assert.deepEqual(
+      seen,
+      seen.toSorted((a, b) => a - b),
+      `key ${String(key)}`,
+    )
     assert.equal(seen.length, 3)
   }
   const rows = await deliveriesOf(log)
@@ -110,7 +111,10 @@ test('an endpoint that is gone gets nothing more, and stops nobody else (invaria
     tenantRows([0, 1, 2, 3], (id) => `t${id % 2}`),
   )
   await waitFor('the cursor', async () => (await notesOf(log))?.topics['s.t']?.done === 4)
-  assert.deepEqual(receiver.taken.map(({ event }) => event.offset).toSorted(), [0, 2])
+  assert.deepEqual(
+    receiver.taken.map(({ event }) => event.offset),
+    [0, 2],
+  )
   assert.equal(receiver.requests.length, 3)
   const letters = await lettersOf(log)
   assert.deepEqual(

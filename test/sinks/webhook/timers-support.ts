@@ -1,0 +1,56 @@
+/** Events that fail twice before they are taken, for tests of timers on real servers. */
+import assert from 'node:assert/strict'
+import type { Log } from '../../../core/log/log.ts'
+import { startReceiver, type Receiver } from '../../services/webhook-receiver.ts'
+import { waitFor } from '../../support/env.ts'
+import { lettersOf, notesOf } from '../../support/letters.ts'
+import { deliverHooks } from './deliver-support.ts'
+import { secret } from './support.ts'
+
+export const events = 60
+export const ids = Array.from({ length: events }, (_, id) => id % 20)
+// Each key has an endpoint of its own, so that none fails three times in a row, which would pause it.
+export const tenant = (id: number): string => `t${id}`
+
+/** Fails each event's first two attempts. */
+export function twiceFailing(): Promise<Receiver> {
+  return startReceiver({
+    secret,
+    behaviour: ({ attempt }) => (attempt <= 2 ? { status: 500 } : undefined),
+  })
+}
+
+export function hooks(log: Log, receiver: Receiver, timers: string): AsyncDisposable {
+  return deliverHooks(log, `${receiver.url}/{name}`, {
+    timers,
+    concurrency: 8,
+    retry: { schedule: Array.from({ length: 20 }, () => '700ms') },
+  })
+}
+
+/** Every event was taken, once, each key's in their order, and nothing waits. */
+export async function allTaken(log: Log, receiver: Receiver): Promise<void> {
+  await waitFor(
+    'all events',
+    async () => receiver.taken.length >= events && (await lettersOf(log)).length === 0,
+    25_000,
+  )
+  const keys = new Map<unknown, number[]>()
+  for (const { event } of receiver.taken) {
+    const key = event.key?.['id']
+    keys.set(key, [...(keys.get(key) ?? []), event.offset])
+  }
+  assert.equal(new Set(receiver.taken.map(({ id }) => id)).size, events)
+  for (const [key, offsets] of keys) {
+    const first = [...new Set(offsets)]
+    assert.deepEqual(
+      first,
+      first.toSorted((a, b) => a - b),
+      `key ${String(key)}`,
+    )
+  }
+}
+
+export async function passed(log: Log): Promise<void> {
+  await waitFor('the cursor', async () => (await notesOf(log))?.topics['s.t']?.done === events)
+}
