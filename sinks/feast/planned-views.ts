@@ -30,7 +30,7 @@ export function plannedViews(
   return (names ?? known).map((name) => {
     if (!known.includes(name)) {
       throw new SluiceError('sink.feast.no_view', {
-        message: `There is no view ${JSON.stringify(name)}; ${didYouMean(name, known) ?? `there are: ${known.join(', ')}`}.`,
+        message: `There is no view ${JSON.stringify(name)}; ${didYouMean(name, known) ?? `there are: ${known.join(', ')}.`}`,
       })
     }
     const view = views.get(name)

@@ -54,6 +54,8 @@ export class FeastSink implements Sink {
     const others = [...this.#views].filter(([other]) => other !== topic).flatMap(([, all]) => all)
     refuseCollisions([...others, ...views])
     for (const view of views) {
+      // First: its rows wait also while a store that is away keeps it from what follows.
+      this.#stores.freshness.watch(view)
       await this.#stores.offline?.evolve(offlineView(view), signal)
       await this.#stores.online.evolve(view, signal)
       await this.#forget(view, agreed, signal)
