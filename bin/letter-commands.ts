@@ -1,8 +1,9 @@
-/** Declares `sluice dlq …` and `sluice replay`; bin/sluice.ts declares the others. */
+/** Declares `sluice dlq …`, `sluice replay` and `sluice resync`; bin/sluice.ts declares the others. */
 import type { Argument, Command, Option } from 'commander'
 import type { AskOptions, DropOptions, EditOptions } from './commands/dlq-ask.ts'
 import type { ListOptions, RequestsOptions } from './commands/dlq.ts'
 import type { ReplayOptions } from './commands/replay.ts'
+import type { ResyncOptions } from './commands/resync.ts'
 import type { ExitCode } from './output.ts'
 
 export interface CommandKit {
@@ -22,6 +23,7 @@ export function addLetterCommands(sluice: Command, kit: CommandKit): void {
   addLooking(dlq, kit)
   addAsking(dlq, kit)
   addReplay(sluice, kit)
+  addResync(sluice, kit)
 }
 
 function filters(command: Command, { wholeNumber }: CommandKit): Command {
@@ -119,6 +121,21 @@ function addReplay(sluice: Command, { file, wholeNumber, finish }: CommandKit): 
     .option('--cancel <request>', 'end a request that is under way', wholeNumber)
     .action(async (path: string, options: ReplayOptions) =>
       finish((await import('./commands/replay.ts')).replay(path, options)),
+    )
+}
+
+function addResync(sluice: Command, { file, wholeNumber, finish }: CommandKit): void {
+  sluice
+    .command('resync')
+    .description("build a sink's table of a topic anew from the log, beside the one in use")
+    .addArgument(file())
+    .requiredOption('--sink <name>', 'the sink')
+    .option('--topic <topic>', 'the topic, in full or its last part')
+    .option('--from <place>', 'first row, as for replay; the beginning of the topic when absent')
+    .option('--follow', 'wait until it is done', false)
+    .option('--cancel <request>', 'end a request that is under way', wholeNumber)
+    .action(async (path: string, options: ResyncOptions) =>
+      finish((await import('./commands/resync.ts')).resync(path, options)),
     )
 }
 

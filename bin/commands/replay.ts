@@ -57,9 +57,9 @@ export function replay(file: string, options: ReplayOptions): Promise<ExitCode> 
   })
 }
 
-async function cancel(
+export async function cancel(
   opened: OpenedLog,
-  { sink, follow }: ReplayOptions,
+  { sink, follow }: Pick<ReplayOptions, 'sink' | 'follow'>,
   request: number,
 ): Promise<ExitCode> {
   const one = await ask(opened, { kind: 'deliver', name: sink }, { kind: 'cancel', request })
@@ -96,7 +96,7 @@ async function rangesOf(opened: OpenedLog, options: ReplayOptions): Promise<Rang
   return ranges
 }
 
-async function offsetOf(
+export async function offsetOf(
   { log, signal }: OpenedLog,
   topic: string,
   chain: string,
@@ -111,9 +111,9 @@ async function offsetOf(
 }
 
 /** The topics that the sink has been given, or the one named. */
-async function delivered(
+export async function delivered(
   { log, name, signal }: OpenedLog,
-  { sink, topic }: ReplayOptions,
+  { sink, topic }: Pick<ReplayOptions, 'sink' | 'topic'>,
   topics: ReadonlyMap<string, FoundTopic>,
 ): Promise<readonly string[]> {
   const head = await readHead(log, chainName(name, 'deliver', sink), signal)
@@ -126,7 +126,7 @@ async function delivered(
   throw new WrongArgument(`sink ${sink} gets ${known.join(', ')}, and not "${topic}"`)
 }
 
-function placeOf(text: string | undefined, option: string): LocateAt {
+export function placeOf(text: string | undefined, option: string): LocateAt {
   if (text === undefined) throw new WrongArgument(`${option} is missing: ${placeForms}`)
   const place = parsePlace(text)
   if (place === null) throw new WrongArgument(`"${text}" is no place: ${placeForms}`)

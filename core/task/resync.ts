@@ -91,7 +91,7 @@ export class Resync implements AsyncDisposable {
     const { job, resync, state, signal } = turn
     const { name } = this.#topic
     const target = await this.#parts.target(state, signal)
-    const point = { id: `${job.request.token}`, schema: target.schema }
+    const point = { id: job.request.token, schema: target.schema }
     // A sink that was never told of the topic in this process is told of it by the first rows alone.
     const begun = await this.#attempt(() => resync.begin(name, point, signal), signal)
     if (begun === 'over') return this.#finish(turn, point)

@@ -70,8 +70,41 @@ async function follow(
       `it has a column ${JSON.stringify(name)} already, to which another is renamed`,
     )
   }
+  await checkReaders(plan, column.name, evolution)
   await runDdl(evolution, plan, what, renameColumn(database, plan, column.name, name))
   return columns.map((one) => (one === column ? { ...one, name } : one))
+}
+
+/**
+ * The server refuses to drop a column that a materialized view reads, and renames one without a word;
+ * from then on every INSERT fails with 47, UNKNOWN_IDENTIFIER.
+ */
+async function checkReaders(
+  plan: TablePlan,
+  column: string,
+  { server, signal }: Evolution,
+): Promise<void> {
+  const { database } = server
+  const views = await server.query<{ name: string; as_select: string }>(
+    `Look for views that read ${plan.table}`,
+    `SELECT name, as_select FROM system.tables
+     WHERE engine = 'MaterializedView' AND (database, name) IN (
+       SELECT tupleElement(one, 1), tupleElement(one, 2) FROM (
+         SELECT arrayJoin(arrayZip(dependencies_database, dependencies_table)) AS one
+         FROM system.tables WHERE database = {database:String} AND name = {table:String}))`,
+    { params: { database, table: plan.table }, signal },
+  )
+  const reader = views.find(({ as_select }) => mentions(as_select, column))
+  if (reader === undefined) return
+  throw new SluiceError('sink.clickhouse.column_read', {
+    message: `Column ${JSON.stringify(column)} of table ${plan.table} is read by the materialized view ${reader.name}, which would fail once it has another name.`,
+    remedy: `ALTER TABLE ${qualified(database, reader.name)} MODIFY QUERY without the column, or drop the view, and it goes on by itself; or keep the column with on_schema_change: { rename: keep }.`,
+  })
+}
+
+function mentions(query: string, column: string): boolean {
+  if (query.includes(quoteIdentifier(column))) return true
+  return query.split(/[^\p{L}\p{N}_]+/u).includes(column)
 }
 
 async function narrow(

@@ -1,5 +1,5 @@
 /**
- * Inserts a batch of which the server refuses some row: in halves, until each refused row stands
+ * Inserts a batch of which the server refuses some row, or for which it has no memory: in halves, until each refused row stands
  * alone. The halves are cut at the same places on every attempt, so each keeps its token, and a piece
  * that went in before a crash is not inserted twice.
  */
@@ -12,6 +12,8 @@ export interface Pieces {
   insert(from: number, to: number): Promise<void>
   /** What an earlier attempt left of [from, to): only `all` and `none` come from a whole piece. */
   present(from: number, to: number): 'all' | 'some' | 'none'
+  /** Whether fewer rows may go in where these did not. */
+  tooLarge(error: SluiceError): boolean
 }
 
 export interface Poisoned {
@@ -39,6 +41,7 @@ export async function insertInPieces(pieces: Pieces): Promise<readonly Poisoned[
       if (++inserts > insertsMax) throw tooMany(poisoned)
       const error = await refusal(() => pieces.insert(from, to))
       if (error === null) continue
+      if (error.fault !== 'row' && (to - from === 1 || !pieces.tooLarge(error))) throw error
       if (to - from === 1) {
         poisoned.push({ row: from, error })
         continue
@@ -55,7 +58,7 @@ async function refusal(insert: () => Promise<void>): Promise<SluiceError | null>
     await insert()
     return null
   } catch (error) {
-    if (error instanceof SluiceError && error.fault === 'row') return error
+    if (error instanceof SluiceError) return error
     throw error
   }
 }

@@ -8,9 +8,9 @@
  */
 import type { NativeWriter } from './native-writer.ts'
 import { bytesAt } from '../../core/record/value.ts'
+import type { Cells, WriteValues } from './cells.ts'
 import { HstoreReader } from './hstore.ts'
 import type { Storage } from './types.ts'
-import { writeValues, type Cells } from './values.ts'
 
 export function writeNulls(out: NativeWriter, rows: number, blank: Uint8Array | null): void {
   if (blank !== null) return out.raw(blank)
@@ -40,6 +40,7 @@ export function writeArrays(
   out: NativeWriter,
   { column, rows, blank }: Cells,
   { element, of }: Storage & { readonly kind: 'array' },
+  writeElements: WriteValues,
 ): void {
   // Lists that a batch holds as text are taken apart before (lists.ts).
   if (column.encoding !== 'list') throw new TypeError(`no lists in a ${column.encoding} column`)
@@ -60,7 +61,7 @@ export function writeArrays(
   }
   const nulls = nullElements(child.validity, elements)
   if (element.nullable) writeNulls(out, count, nulls)
-  writeValues(out, { column: child, type: of, rows: elements, blank: nulls }, element)
+  writeElements(out, { column: child, type: of, rows: elements, blank: nulls }, element)
 }
 
 function nullElements(validity: Uint8Array | null, elements: Int32Array): Uint8Array | null {

@@ -104,7 +104,8 @@ function serverOutcome(error: ClickHouseError, what: string): SluiceError {
   const retryAfterMs = busyMs[code]
   if (retryAfterMs !== undefined) {
     const message = `${what}: the server is busy (${name}).`
-    return new SluiceError('sink.clickhouse.busy', { message, retryAfterMs, cause: hidden(error) })
+    const ours = code === 241 ? 'sink.clickhouse.memory' : 'sink.clickhouse.busy'
+    return new SluiceError(ours, { message, retryAfterMs, cause: hidden(error) })
   }
   if (rowCodes.has(code)) {
     // The server's own words quote the row's values, so they are left out.

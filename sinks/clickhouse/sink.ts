@@ -37,6 +37,9 @@ import { askServers, checkShared, holdsWideTimes, type ServerFacts } from './ser
 import { TableNames } from './tables.ts'
 import { truncateTable, type TruncatePoint } from './truncate.ts'
 
+/** The attempt from which an insert that the server has no memory for goes in halves. */
+const halvedFrom = 3
+
 interface TopicState {
   readonly plan: TablePlan
   /** Whether this process has looked at what the table holds. */
@@ -165,7 +168,7 @@ export class ClickHouseSink implements Sink {
     }
     const isLate = (row: number): boolean =>
       batch.weights[row]! > 0 && offset + row + orderColumn('upsert').base <= gone
-    return { rows: rows.filter((row) => !isLate(row)), late: [...rows.filter(isLate)] }
+    return { rows: rows.filter((row) => !isLate(row)), late: Array.from(rows.filter(isLate)) }
   }
 
   /** Begins a round where one is due. No row of the topic is under way meanwhile; see cleanup.ts. */
@@ -193,7 +196,7 @@ export class ClickHouseSink implements Sink {
 
   #insert(
     plan: TablePlan,
-    { id, topic, batch, offset }: SinkBatch,
+    { id, topic, batch, offset, attempt }: SinkBatch,
     { rows, present }: { readonly rows: Int32Array; readonly present: Uint8Array | null },
     signal: AbortSignal,
   ): Promise<readonly Poisoned[]> {
@@ -206,6 +209,8 @@ export class ClickHouseSink implements Sink {
       rows: rows.length,
       present: (from, to) =>
         present === null ? 'none' : presence(present, rows.subarray(from, to)),
+      // Memory may be short for a moment; what fails three times is too much at once.
+      tooLarge: ({ code }) => code === 'sink.clickhouse.memory' && attempt >= halvedFrom,
       insert: async (from, to) => {
         const whole = from === 0 && to === rows.length
         const bytes = encodeNative(plan, batch, rows.subarray(from, to), offset)

@@ -1,19 +1,11 @@
 /** The values of one column, as encode.ts's grammar says. One loop a storage and encoding. Hot. */
-import type { BytesColumn, Column, DictionaryColumn } from '../../core/record/column.ts'
-import type { LogicalType } from '../../core/record/types.ts'
+import type { BytesColumn, DictionaryColumn } from '../../core/record/column.ts'
 import { textAt } from '../../core/record/value.ts'
+import type { Cells } from './cells.ts'
 import { DecimalReader } from './decimal.ts'
 import type { NativeWriter } from './native-writer.ts'
 import { writeArrays, writeJson, writeMaps } from './nested.ts'
 import { decimalBytes, type ColumnType } from './types.ts'
-
-export interface Cells {
-  readonly column: Column
-  readonly type: LogicalType
-  readonly rows: Int32Array
-  /** 1 where the type's default is written instead of the value; null when nowhere. */
-  readonly blank: Uint8Array | null
-}
 
 export function writeValues(out: NativeWriter, cells: Cells, { storage }: ColumnType): void {
   switch (storage.kind) {
@@ -43,7 +35,7 @@ export function writeValues(out: NativeWriter, cells: Cells, { storage }: Column
     case 'json':
       return writeJson(out, cells)
     case 'array':
-      return writeArrays(out, cells, storage)
+      return writeArrays(out, cells, storage, writeValues)
     case 'map':
       return writeMaps(out, cells)
   }

@@ -193,3 +193,93 @@ test('parts of one delivery, sent again after a crash, are there once (invariant
     { n: 4 },
   ])
 })
+
+test('a column that a materialized view reads is not renamed under it', async () => {
+  const [before, after] = [schema({ id: int64, note: text }), schema({ id: int64, remark: text })]
+  const topic = 's.read'
+  await using sink = await openSink({ url: suite.server.url })
+  await sink.evolve(topic, { from: null, to: before, agreed: [] }, never)
+  await suite.server.command(
+    'CREATE TABLE read_out (n Nullable(String)) ENGINE = MergeTree ORDER BY tuple()',
+  )
+  await suite.server.command(
+    'CREATE MATERIALIZED VIEW read_mv TO read_out AS SELECT upper(note) AS n FROM read',
+  )
+  await assert.rejects(tell(sink, { topic, from: before, to: after }), (error) => {
+    assert.ok(error instanceof SluiceError)
+    assert.equal(error.code, 'sink.clickhouse.column_read')
+    assert.match(error.message, /"note".*read_mv/)
+    return true
+  })
+  await suite.server.command('DROP VIEW read_mv')
+  await tell(sink, { topic, from: before, to: after })
+  assert.deepEqual(await columnsOf('read'), ['id Int64', 'remark Nullable(String)'])
+})
+
+test('every widening of a column but a sorting one, with its values as they were', async () => {
+  const decimal = (precision: number | null, scale: number | null): LogicalType => ({
+    kind: 'decimal',
+    precision,
+    scale,
+  })
+  const list = (element: LogicalType): LogicalType => ({ kind: 'list', element })
+  const cases: readonly (readonly [LogicalType, LogicalType, Value, unknown])[] = [
+    [{ kind: 'int16' }, int64, -5, '-5'],
+    [{ kind: 'int16' }, { kind: 'float32' }, -32768, -32768],
+    [int32, { kind: 'float64' }, 2 ** 31 - 1, 2 ** 31 - 1],
+    [int64, text, -9007199254740991, '-9007199254740991'],
+    [int64, decimal(20, 1), 9007199254740991, '9007199254740991'],
+    [{ kind: 'uint64' }, decimal(20, 0), 18446744073709551615n, '18446744073709551615'],
+    [int32, decimal(null, null), 7, '7'],
+    [decimal(10, 2), decimal(30, 5), '12345678.25', '12345678.25'],
+    [decimal(10, 2), decimal(null, null), '1.25', '1.25'],
+    [{ kind: 'float32' }, { kind: 'float64' }, 0.5, 0.5],
+    [
+      { kind: 'uuid' },
+      text,
+      '00112233-4455-6677-8899-aabbccddeeff',
+      '00112233-4455-6677-8899-aabbccddeeff',
+    ],
+    [list(int32), list(decimal(12, 0)), [1, null], ['1', null]],
+  ]
+  for (const [index, [from, to, value, shown]] of cases.entries()) {
+    const topic = `s.wide${index}`
+    await using sink = await openSink({ url: suite.server.url, arrays: 'array_or_empty' })
+    const [before, after] = [schema({ id: int64, v: from }), schema({ id: int64, v: to })]
+    await sink.evolve(topic, { from: null, to: before, agreed: [] }, never)
+    await write(sink, topic, { schema: before, offset: 0 }, { id: 1, v: value })
+    for (let told = 0; told < 2; told++) await tell(sink, { topic, from: before, to: after })
+    assert.deepEqual(
+      await suite.server.query(`SELECT v FROM wide${index}_live`),
+      [{ v: shown }],
+      `${from.kind} → ${to.kind}`,
+    )
+  }
+})
+
+test('rows that are sorted by more than their key: whole old rows find them', async () => {
+  const fields = [
+    { name: 'k', type: int32, nullable: false },
+    { name: 'region', type: text, nullable: false },
+  ]
+  const whole = makeSchema(fields, [0], 'retract')
+  const topic = 's.regional'
+  await using sink = await openSink({
+    url: suite.server.url,
+    order_by: { [topic]: ['region', 'k'] },
+  })
+  await sink.evolve(topic, { from: null, to: whole, agreed: [] }, never)
+  const batch = batchOf(whole, [
+    { values: { k: 1, region: 'eu' } },
+    { values: { k: 2, region: 'eu' } },
+    { weight: -1, op: 'update', values: { k: 1, region: 'eu' } },
+    { op: 'update', values: { k: 1, region: 'us' } },
+    { weight: -1, values: { k: 2, region: 'eu' } },
+  ])
+  await sink.write({ id: 'a', topic, batch, offset: 0, attempt: 1 }, never)
+  assert.deepEqual(await suite.server.query('SELECT * FROM regional_live'), [
+    { k: 1, region: 'us' },
+  ])
+  await sink.truncate(topic, { id: 't', offset: 5 }, never)
+  assert.deepEqual(await suite.server.query('SELECT * FROM regional_live'), [])
+})

@@ -19,6 +19,7 @@ class Target {
     let inserts = 0
     return insertInPieces({
       rows,
+      tooLarge: () => false,
       present: (from, to) => {
         const count = this.rows.filter((row) => row >= from && row < to).length
         return count === 0 ? 'none' : count === to - from ? 'all' : 'some'
@@ -68,6 +69,7 @@ test('a table that refuses everything stops the topic instead of trying for ever
     insertInPieces({
       rows: 50_000,
       present: () => 'none',
+      tooLarge: () => false,
       insert: () => {
         inserts++
         return Promise.reject(refusal)

@@ -112,7 +112,7 @@ test('append: a batch that went in piece by piece is completed, not doubled', as
   ])
   await assert.rejects(
     send(first, 'src.pieces', batch, rows),
-    fault('sink.clickhouse.busy', 'transient'),
+    fault('sink.clickhouse.memory', 'transient'),
   )
   const [some] = await counts('pieces')
   assert.ok(some! > 1 && some! < 100, `${some} rows`)
@@ -261,4 +261,34 @@ test('upsert: an old batch sent again late never wins over a newer one', async (
   assert.deepEqual(await suite.server.query('SELECT n, v FROM late_live'), [])
   await suite.server.command('OPTIMIZE TABLE late FINAL')
   assert.deepEqual(await suite.server.query('SELECT n, v FROM late_live'), [])
+})
+
+test('a batch that the server has no memory for goes in halves from the third attempt on', async () => {
+  for (const schema of [append, upsert]) {
+    const table = `halves_${schema.changelog}`
+    const topic = `src.${table}`
+    await using sink = await openSink({ url: suite.server.url })
+    await send(sink, topic, numbered(schema, 0, 1))
+    const next = { id: 'b2', topic, batch: numbered(schema, 1, 41), offset: 1 }
+    const full = {
+      kind: 'refuse',
+      code: 241,
+      type: 'MEMORY_LIMIT_EXCEEDED',
+      match: '^INSERT',
+    } as const
+    for (const attempt of [1, 2]) {
+      await suite.server.inject([full])
+      await assert.rejects(
+        sink.write({ ...next, attempt }, never),
+        fault('sink.clickhouse.memory', 'transient'),
+      )
+    }
+    // The whole, and its first half.
+    await suite.server.inject([{ ...full, times: 2 }])
+    assert.deepEqual(await sink.write({ ...next, attempt: 3 }, never), { rejected: [] })
+    const [row] = await suite.server.query(
+      `SELECT toInt32(count()) AS c, toInt32(uniqExact(n)) AS u FROM ${table}`,
+    )
+    assert.deepEqual(row, { c: 41, u: 41 })
+  }
 })

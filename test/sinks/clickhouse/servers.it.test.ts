@@ -53,7 +53,7 @@ test('one address dies in mid-insert: the next attempt goes to the other, rows a
   if (server === null) return
   const port = Number(new URL(server.url).port)
   await using proxy = await startTcpProxy(port)
-  const url = `${`http://127.0.0.1:${proxy.port}`},127.0.0.1:${port}`
+  const url = `http://127.0.0.1:${proxy.port},127.0.0.1:${port}`
   await using sink = await openSink({ url })
   await send(sink, 's.two', numbers(0, 10))
   // The rows are in, the answer is lost, and the address does not come back.
