@@ -1,7 +1,9 @@
 /**
- * P13: signed webhook deliveries a second, against a bare undici loop that POSTs the same bodies,
- * prepared beforehand and unsigned, with the same number of requests in flight. The endpoint is a
- * process of its own that reads each body and answers 204; both sides take turns on it.
+ * P13: signed webhook deliveries a second with the log of all deliveries on, against a bare undici loop
+ * that POSTs the same bodies, prepared beforehand and unsigned, with the same number of requests in
+ * flight; events in requests of 100 against requests of one; and 10,000 endpoints of which one in a hundred is bad (answers
+ * 500 or 503, or not at all), against the same without the bad ones. The endpoint is a process of its own
+ * that reads each body and answers 204; both sides take turns on it.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -22,10 +24,13 @@ import { webhook } from '../sinks/webhook/connector.ts'
 import { planEvents } from '../sinks/webhook/events.ts'
 import { Payloads } from '../sinks/webhook/payload.ts'
 import { openStore } from '../core/store/open.ts'
+import { WaitingRows } from '../core/task/waiting-rows.ts'
 import type { BenchRow } from './types.ts'
 
 const inFlight = 16
 const batchRows = 500
+/** Events of a request, where there are several. */
+const together = 100
 const topic = 'shop.public.orders'
 
 export const bench = {
@@ -38,55 +43,134 @@ async function run({ quick }: { readonly quick: boolean }): Promise<readonly Ben
   const rounds = quick ? 5 : 11
   const batches = quick ? 8 : 20
   await using endpoint = await startEndpoint()
-  const signing = `whsec_${Buffer.alloc(32, 1).toString('base64')}`
-  const config = webhook.config.parse({
-    url: endpoint.url,
-    secret: signing,
-    allow_http: true,
-    allow_private: true,
-    max_in_flight: inFlight,
-  })
-  await using sink = await webhook.open(config, [], benchContext())
+  await using sink = await openSink(endpoint.url, {})
+  await using gathering = await openSink(endpoint.url, { batch: { events: together, wait: '5ms' } })
   await using pool = disposable(new Pool(endpoint.url, { connections: inFlight, pipelining: 1 }))
   const sample = sinkBatch(ordersBatch(), 0)
   const payloads = new Payloads('bench', sample, jsonDefaults)
   const bodies = planEvents(sample.batch).map((event) => payloads.body(event))
   let offset = 0
-  const ours = async (): Promise<number> => {
+  const through = (to: Sink) => async (): Promise<number> => {
     const startMs = performance.now()
-    for (let i = 0; i < batches; i++) offset = await deliver(sink, sample.batch, offset)
+    for (let i = 0; i < batches; i++) offset = await deliver(to, sample.batch, offset)
     return rate(startMs, batches)
   }
-  const bare = async (): Promise<number> => {
+  const bare = (parts: readonly Buffer[]) => async (): Promise<number> => {
     const startMs = performance.now()
-    for (let i = 0; i < batches; i++) await postAll(pool.pool, bodies)
+    for (let i = 0; i < batches; i++) await postAll(pool.pool, parts)
     return rate(startMs, batches)
   }
-  await ours()
-  await bare()
-  const pairs: { readonly ours: number; readonly bare: number }[] = []
-  for (let round = 0; round < rounds; round++) {
-    // Which goes first changes, so that neither always finds the machine as the other left it.
-    const first = round % 2 === 0 ? await ours() : await bare()
-    const second = round % 2 === 0 ? await bare() : await ours()
-    pairs.push(round % 2 === 0 ? { ours: first, bare: second } : { ours: second, bare: first })
-  }
+  const before = await endpoint.taken()
+  const one = await compare(rounds, through(sink), bare(bodies))
   const expected = 2 * (rounds + 1) * batches * batchRows
-  const taken = await endpoint.taken()
+  const taken = (await endpoint.taken()) - before
   if (taken !== expected) throw new Error(`${taken} of ${expected} requests arrived`)
-  const ratio = median(pairs.map((pair) => pair.ours / pair.bare))
-  const what = `signed deliveries, ${inFlight} in flight, ${bodies[0]?.length ?? 0} bytes each`
+  const many = await compare(rounds, through(gathering), through(sink))
+  const bad = await compare(
+    quick ? 3 : 5,
+    manyEndpoints(endpoint.url, 'bad'),
+    manyEndpoints(endpoint.url, 'good'),
+  )
+  const size = bodies[0]?.length ?? 0
   return [
-    {
-      what,
-      unit: 'deliveries/s',
-      ours: Math.round(median(pairs.map((pair) => pair.ours))),
-      limit: Math.round(median(pairs.map((pair) => pair.bare))),
-      ratio: Math.round(ratio * 1000) / 1000,
-      goal: 0.6,
-      met: ratio >= 0.6,
-    },
+    row(`signed deliveries, ${inFlight} in flight, ${size} bytes each, all logged`, one, 0.6),
+    row(`events in signed requests of ${together}, against one each`, many, 1.5),
+    row('10,000 endpoints, 1 % of them bad: deliveries to the good ones', bad, 0.9),
   ]
+}
+
+interface Compared {
+  readonly ours: number
+  readonly limit: number
+  readonly ratio: number
+}
+
+function row(what: string, { ours, limit, ratio }: Compared, goal: number): BenchRow {
+  return {
+    what,
+    unit: 'deliveries/s',
+    ours: Math.round(ours),
+    limit: Math.round(limit),
+    ratio: Math.round(ratio * 1000) / 1000,
+    goal,
+    met: ratio >= goal,
+  }
+}
+
+/** Both after a warm-up, in turns; which goes first changes, so that neither finds the machine as the other left it. */
+async function compare(
+  rounds: number,
+  ours: () => Promise<number>,
+  limit: () => Promise<number>,
+): Promise<Compared> {
+  await ours()
+  await limit()
+  const pairs: { readonly ours: number; readonly limit: number }[] = []
+  for (let round = 0; round < rounds; round++) {
+    const first = round % 2 === 0 ? await ours() : await limit()
+    const second = round % 2 === 0 ? await limit() : await ours()
+    pairs.push(round % 2 === 0 ? { ours: first, limit: second } : { ours: second, limit: first })
+  }
+  return {
+    ours: median(pairs.map((pair) => pair.ours)),
+    limit: median(pairs.map((pair) => pair.limit)),
+    ratio: median(pairs.map((pair) => pair.ours / pair.limit)),
+  }
+}
+
+function openSink(
+  url: string,
+  more: Record<string, unknown>,
+  ctx: SinkContext = benchContext(),
+): Promise<Sink> {
+  const config = webhook.config.parse({
+    url,
+    secret: `whsec_${Buffer.alloc(32, 1).toString('base64')}`,
+    allow_http: true,
+    allow_private: true,
+    max_in_flight: inFlight,
+    delivery_log: 'all',
+    ...more,
+  })
+  return webhook.open(config, [], ctx)
+}
+
+/**
+ * Deliveries a second to the good ones of 10,000 endpoints that nothing is known of yet, from the first
+ * request until the last good one was answered. As many batches are under way as the deliver loop has.
+ */
+function manyEndpoints(url: string, kind: 'good' | 'bad'): () => Promise<number> {
+  return async () => {
+    const endpoints = 10_000
+    const good = endpoints - endpoints / 100
+    let delivered = 0
+    let doneMs = 0
+    const count = (name: string, _: number, { outcome = '' }: Record<string, string>): void => {
+      if (name !== 'webhook_requests_total' || outcome !== 'delivered') return
+      if (++delivered === good) doneMs = performance.now()
+    }
+    const ctx = benchContext()
+    const counted = {
+      ...ctx,
+      metrics: { ...ctx.metrics, count: count as typeof ctx.metrics.count },
+    }
+    await using sink = await openSink(`${url}${kind}/{id}`, { timeout: '10s' }, counted)
+    const waiting = new WaitingRows()
+    const stop = new AbortController()
+    const startMs = performance.now()
+    const under = new Set<Promise<unknown>>()
+    for (let at = 0; at < endpoints; at += batchRows) {
+      // Of the good ones one in a hundred is left out: both runs make the same deliveries.
+      const batch = { ...sinkBatch(ordersBatch(at, kind === 'good'), at), waiting }
+      const writing: Promise<unknown> = sink.write(batch, stop.signal)
+      under.add(writing)
+      void writing.then(() => under.delete(writing))
+      if (under.size > 15) await Promise.race(under)
+    }
+    await Promise.all(under)
+    stop.abort()
+    return good / ((doneMs - startMs) / 1000)
+  }
 }
 
 async function deliver(sink: Sink, batch: Batch, offset: number): Promise<number> {
@@ -123,7 +207,7 @@ function sinkBatch(batch: Batch, offset: number): SinkBatch {
 }
 
 /** Orders as a shop has them: seven columns of the usual types. */
-function ordersBatch(): Batch {
+function ordersBatch(firstId = 0, withoutBad = false): Batch {
   const types: readonly (readonly [string, LogicalType])[] = [
     ['id', { kind: 'int64' }],
     ['customer_id', { kind: 'int64' }],
@@ -136,8 +220,12 @@ function ordersBatch(): Batch {
   const fields = types.map(([name, type]) => ({ name, type, nullable: false }))
   const builders = types.map(([, type]) => builderFor(type))
   const startUs = 1_767_225_600_000_000
+  let rows = 0
   for (let row = 0; row < batchRows; row++) {
-    const values = [row, row % 97, `region-${row % 5}`, 'paid', `${row}.25`, `note ${row}`, startUs]
+    const id = firstId + row
+    if (withoutBad && id % 100 === 0) continue
+    rows++
+    const values = [id, row % 97, `region-${row % 5}`, 'paid', `${row}.25`, `note ${row}`, startUs]
     builders.forEach((builder, i) => {
       const value = values[i]!
       if (builder instanceof NumberBuilder) builder.append(Number(value))
@@ -151,9 +239,9 @@ function ordersBatch(): Batch {
   return makeBatch(
     makeSchema(fields, [0], 'upsert'),
     builders.map((builder) => builder.finish()),
-    new Int32Array(batchRows).fill(1),
-    new Uint8Array(batchRows).fill(Op.insert),
-    new Float64Array(batchRows).fill(startUs),
+    new Int32Array(rows).fill(1),
+    new Uint8Array(rows).fill(Op.insert),
+    new Float64Array(rows).fill(startUs),
   )
 }
 
@@ -205,6 +293,10 @@ function serve(): void {
       return
     }
     request.resume().on('end', () => {
+      const bad = Number(/^\/bad\/(\d+)00$/.exec(request.url ?? '')?.[1] ?? Number.NaN)
+      // Of three bad ones one never answers.
+      if (bad % 3 === 0) return
+      if (bad > 0) return void response.writeHead(bad % 3 === 1 ? 500 : 503).end()
       taken++
       response.writeHead(204).end()
     })

@@ -19,6 +19,7 @@ import { webhookConfig, type WebhookConfig } from './config.ts'
 import { Endpoints } from './endpoints.ts'
 import { Gatherer } from './gatherer.ts'
 import { HttpSender } from './http.ts'
+import { Moment } from './moment.ts'
 import { WebhookSink } from './sink.ts'
 import { parseTarget, problem, type Target } from './target.ts'
 
@@ -91,6 +92,7 @@ function openSink(
     target,
     http,
     ctx,
+    moment: new Moment(),
     slots: many ? new Semaphore(inFlightMax) : null,
     options: {
       inFlightMax: Math.min(config.concurrency ?? (many ? 4 : inFlightMax), inFlightMax),

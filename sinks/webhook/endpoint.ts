@@ -14,6 +14,7 @@ import type { Context } from '../../core/connector/context.ts'
 import type { Semaphore } from '../../core/connector/semaphore.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Route } from './address-template.ts'
+import type { Moment } from './moment.ts'
 import { NoAnswer, type HttpSender } from './http.ts'
 import { outcomeOfAnswer, outcomeOfFailure, type Outcome, type RetryOutcome } from './outcome.ts'
 import { SendRate } from './send-rate.ts'
@@ -39,6 +40,7 @@ export interface Outbound {
   /** Requests of all endpoints together; null when there is one. */
   readonly slots: Semaphore | null
   readonly options: EndpointOptions
+  readonly moment: Moment
   /** One of many endpoints gets nothing more. */
   readonly onDisabled: (reason: string) => void
 }
@@ -158,21 +160,24 @@ export class Endpoint {
 
   /** One attempt. Throws the signals' reasons, or, of the only endpoint, why the topic has to wait. */
   async attempt(message: Message, patience: Patience): Promise<Attempt> {
-    const known = message.events.length > 1 ? null : await this.outcomeOf(message.id)
+    const isKnown = this.#pending.size > 0 && message.events.length === 1
+    const known = isKnown ? await this.outcomeOf(message.id) : null
     if (known !== null) return known.tried
     if (this.#disabled !== null) return { kind: 'disabled', reason: this.#disabled }
     const { mode } = patience
     const turn = await this.#turns.enter(patience.waiting, mode === 'moment' ? momentMs : null)
-    if (!turn) return this.#later(momentMs)
+    if (turn === false) return this.#later(momentMs)
     const startMs = this.#out.ctx.clock.nowMs()
     let lent = false
     try {
       // Who was before may have found out that it is gone.
       if (this.#disabled !== null) return { kind: 'disabled', reason: this.#disabled }
-      const waitMs = await this.#pass(patience.waiting, mode !== 'hold')
+      const isFree =
+        startMs >= this.#pausedUntilMs && this.#rate === null && this.#breaker.admit() === 0
+      const waitMs = isFree ? 0 : await this.#pass(patience.waiting, mode !== 'hold')
       if (waitMs > 0) return this.#later(waitMs)
       const sending = this.#try(message, patience.signal)
-      if (mode !== 'moment' || !(await outlasts(sending, momentMs))) return await sending
+      if (mode !== 'moment' || !(await outlasts(sending, this.#out.moment.ms))) return await sending
       lent = true
       this.#leave(message, sending)
       return this.#later(0)
@@ -248,27 +253,11 @@ export class Endpoint {
     })
   }
 
-  async #try(message: Message, signal: AbortSignal): Promise<Tried> {
+  async #try({ id, body, route, headers }: Message, signal: AbortSignal): Promise<Tried> {
+    const { target, http, options, ctx, moment } = this.#out
     const { generation } = this.#breaker
-    const { clock } = this.#out.ctx
-    const atMs = clock.nowMs()
-    try {
-      const { outcome, status } = await this.#send(message, atMs, signal)
-      this.#learn(outcome, atMs, generation)
-      return { kind: 'tried', outcome, status, atMs, ms: clock.nowMs() - atMs }
-    } catch (thrown) {
-      this.#breaker.cancel(generation)
-      throw thrown
-    }
-  }
-
-  async #send(
-    { id, body, route, headers }: Message,
-    nowMs: number,
-    signal: AbortSignal,
-  ): Promise<{ readonly outcome: Outcome; readonly status: number | null }> {
-    const { target, http, options, ctx } = this.#out
-    const timestampS = Math.floor(nowMs / 1000)
+    const atMs = ctx.clock.nowMs()
+    const timestampS = Math.floor(atMs / 1000)
     const all = [
       ...target.headers,
       ...headers,
@@ -279,14 +268,23 @@ export class Endpoint {
       'webhook-signature',
       signature(target.keys, id, timestampS, body),
     ]
+    let outcome: Outcome
+    let status: number | null = null
     try {
       const answer = await http.post(route, all, body, signal)
-      const outcome = outcomeOfAnswer(answer, options.reject, ctx.clock.nowMs())
-      return { outcome, status: answer.status }
+      outcome = outcomeOfAnswer(answer, options.reject, ctx.clock.nowMs())
+      ;({ status } = answer)
     } catch (thrown) {
-      if (!(thrown instanceof NoAnswer)) throw thrown
-      return { outcome: outcomeOfFailure(thrown.failure), status: null }
+      if (!(thrown instanceof NoAnswer)) {
+        this.#breaker.cancel(generation)
+        throw thrown
+      }
+      outcome = outcomeOfFailure(thrown.failure)
     }
+    const ms = ctx.clock.nowMs() - atMs
+    this.#learn(outcome, atMs, generation)
+    moment.seen(ms)
+    return { kind: 'tried', outcome, status, atMs, ms }
   }
 
   #learn(outcome: Outcome, startMs: number, generation: number): void {

@@ -12,7 +12,7 @@ export interface Turns {
   /** How many there may be. */
   capacity: number
   /** Waits for a turn; false when that would take longer than `patienceMs`. Rejects with the signal's reason. */
-  enter(signal: AbortSignal, patienceMs: number | null): Promise<boolean>
+  enter(signal: AbortSignal, patienceMs: number | null): Promise<boolean | void>
   /** A request is over. */
   leave(ms: number): void
   /** A request goes on while nobody waits for it: others may use the sink's slot, not the endpoint's. */
@@ -38,9 +38,8 @@ export class OwnTurns implements Turns {
     this.#slots.slots = capacity
   }
 
-  async enter(signal: AbortSignal): Promise<boolean> {
-    await this.#slots.acquire(signal)
-    return true
+  enter(signal: AbortSignal): Promise<void> {
+    return this.#slots.acquire(signal)
   }
 
   leave(): void {
