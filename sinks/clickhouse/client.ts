@@ -107,20 +107,22 @@ export class ClickHouseServer implements AsyncDisposable {
 
   /** DDL, or INSERT … SELECT. */
   async command(what: string, sql: string, options: StatementOptions): Promise<void> {
-    await this.#attempt(what, options, (client, abort_signal) =>
-      client.command({
+    await this.#attempt(what, options, async (client, abort_signal) => {
+      const { response_headers } = await client.command({
         query: sql,
         clickhouse_settings: { wait_end_of_query: 1, ...options.settings },
         abort_signal,
-      }),
-    )
+      })
+      checkSender(response_headers)
+    })
   }
 
   /** One block in Native format. `token` makes a repetition of the same rows a no-op on the server. */
   async insert(table: string, block: Block, signal: AbortSignal): Promise<void> {
     await this.#attempt(`Insert into ${table}`, { signal }, async (client, abort_signal) => {
-      const { stream } = await client.exec({
-        query: `INSERT INTO ${table} FORMAT Native`,
+      const { stream, response_headers } = await client.exec({
+        // Named, so that a column which the table has no more is an error and not passed over.
+        query: `INSERT INTO ${table} (${block.columns}) FORMAT Native`,
         values: Readable.from(chunks(block.bytes), { objectMode: false }),
         clickhouse_settings: {
           ...this.#settings,
@@ -131,6 +133,7 @@ export class ClickHouseServer implements AsyncDisposable {
       })
       // The answer is there at its end (wait_end_of_query), and the socket is free only then.
       await text(stream)
+      checkSender(response_headers)
     })
   }
 
@@ -169,6 +172,8 @@ export interface StatementOptions {
 export interface Block {
   readonly bytes: Uint8Array
   readonly token: string
+  /** Names of its columns, quoted. */
+  readonly columns: string
   /** Whether a column of it is of the type JSON. */
   readonly json: boolean
 }
@@ -182,6 +187,16 @@ function compressionOf(choice: ClickHouseConfig['compression'], url: string) {
 
 function* chunks(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes)
+}
+
+/**
+ * A proxy in between may answer 200 with a page of its own, and the rows would count as durable. The
+ * server names every statement that it ran (X-ClickHouse-Query-Id, HTTP interface).
+ */
+function checkSender(headers: Readonly<Record<string, unknown>>): void {
+  if (headers['x-clickhouse-query-id'] === undefined) {
+    throw new Error('an answer without X-ClickHouse-Query-Id')
+  }
 }
 
 /** Whether another server may answer: this one does not, or lost Keeper and only reads (242, TABLE_IS_READ_ONLY). */

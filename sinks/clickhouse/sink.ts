@@ -26,7 +26,7 @@ import { marksOf } from './comment.ts'
 import type { ClickHouseConfig } from './config.ts'
 import { encodeNative } from './encode.ts'
 import { evolveTable } from './evolve.ts'
-import { qualified } from './identifiers.ts'
+import { qualified, quoteIdentifier } from './identifiers.ts'
 import { readLists } from './lists.ts'
 import { orderColumn, planTable, type TablePlan } from './plan.ts'
 import { rowsPresent } from './present.ts'
@@ -48,6 +48,8 @@ interface TopicState {
   gone: number
   /** When tombstones are looked for again; ms since 1970. */
   cleanupMs: number
+  /** Whether the table is no longer what it was: somebody altered it. */
+  altered: boolean
 }
 
 export class ClickHouseSink implements Sink {
@@ -86,11 +88,32 @@ export class ClickHouseSink implements Sink {
       looked: before?.looked ?? false,
       gone: Math.max(before?.gone ?? 0, marksOf(table.comment).gone),
       cleanupMs: before?.cleanupMs ?? this.#ctx.clock.nowMs(),
+      altered: false,
     })
   }
 
   async write(given: SinkBatch, signal: AbortSignal): Promise<SinkResult> {
     const state = this.#topics.get(given.topic)
+    try {
+      // What a schema needs is looked at once; here somebody took it away since.
+      if (state?.altered === true) {
+        const step = { from: null, to: state.plan.schema, agreed: [] }
+        await evolveTable(state.plan, step, this.#evolution(signal))
+        state.altered = false
+      }
+      return await this.#write(state, given, signal)
+    } catch (error) {
+      const altered = error instanceof SluiceError && error.code === 'sink.clickhouse.table_shape'
+      if (altered && state !== undefined) state.altered = true
+      throw error
+    }
+  }
+
+  async #write(
+    state: TopicState | undefined,
+    given: SinkBatch,
+    signal: AbortSignal,
+  ): Promise<SinkResult> {
     if (state === undefined || state.plan.schema.id !== given.batch.schema.id) {
       throw new SluiceError('internal.bug', {
         message: `Batch ${given.id} of ${given.topic} came before its schema.`,
@@ -204,6 +227,9 @@ export class ClickHouseSink implements Sink {
     // The times tell apart two logs that count the same ids: one that was deleted and begun anew
     // would find its first batches remembered, and the server would drop them.
     const token = `sluice:${this.#ctx.pipeline}.${this.#ctx.name}:${topic}:${id}:${batch.timesUs[0]}-${batch.timesUs.at(-1)}`
+    const columns = [...plan.columns, ...plan.service]
+      .map(({ name }) => quoteIdentifier(name))
+      .join(', ')
     const json = plan.columns.some(({ type }) => type.storage.kind === 'json')
     return insertInPieces({
       rows: rows.length,
@@ -214,7 +240,7 @@ export class ClickHouseSink implements Sink {
       insert: async (from, to) => {
         const whole = from === 0 && to === rows.length
         const bytes = encodeNative(plan, batch, rows.subarray(from, to), offset)
-        const piece = { bytes, json, token: whole ? token : `${token}/${from}-${to}` }
+        const piece = { bytes, columns, json, token: whole ? token : `${token}/${from}-${to}` }
         await this.#server.insert(table, piece, signal)
       },
     })

@@ -150,7 +150,7 @@ export const sinkCodes = {
     fault: 'config',
     cause: 'The table of a topic was dropped or renamed while the sink was running.',
     remedy:
-      'Restart the sink: it creates the table again; rows delivered before are not sent again.',
+      'Where it was renamed, name it back, and it goes on by itself. Else restart the sink, which makes the table again, and have `sluice resync` fill it from the log.',
   },
   'sink.clickhouse.table_shape': {
     fault: 'config',

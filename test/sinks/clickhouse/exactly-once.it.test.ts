@@ -292,3 +292,17 @@ test('a batch that the server has no memory for goes in halves from the third at
     assert.deepEqual(row, { c: 41, u: 41 })
   }
 })
+
+test('an answer that is not the server’s own is none: the rows are sent again', async () => {
+  await using sink = await openSink({ url: suite.server.url })
+  await send(sink, 'src.lied', numbered(append, 0, 1))
+  const next = { id: 'b2', topic: 'src.lied', batch: numbered(append, 1, 9), offset: 1 }
+  for (const [i, body] of ['', '<html>Please log in</html>'].entries()) {
+    await suite.server.inject([{ kind: 'answer', match: '^INSERT', body }])
+    const refused = fault('sink.clickhouse.unreachable', 'transient')
+    await assert.rejects(sink.write({ ...next, attempt: i + 1 }, never), refused)
+  }
+  assert.deepEqual(await counts('lied'), [1, 1])
+  await sink.write({ ...next, attempt: 3 }, never)
+  assert.deepEqual(await counts('lied'), [9, 9])
+})

@@ -6,19 +6,18 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Log } from '../../../core/log/log.ts'
 import { readHead } from '../../../core/log/head.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
 import type { DeliveryNotes } from '../../../core/task/delivery-log.ts'
-import { requestChain } from '../../../core/task/requests.ts'
-import { writeRequest } from '../../../core/task/request-writer.ts'
 import { batchOf, type Row } from '../../conformance/rows.ts'
 import { tempDir } from '../../support/env.ts'
 import { writeTopics } from '../../support/scripted-sink.ts'
 import { testLog } from '../../support/task-context.ts'
-import { clickhouseSuite } from './harness.ts'
+import { SluiceError } from '../../../core/errors/error.ts'
+import { clickhouseSuite, never, openSink, send } from './harness.ts'
 import type { ResyncChild } from './resync-child.ts'
 
 const suite = clickhouseSuite()
@@ -72,10 +71,26 @@ async function child(options: Omit<ResyncChild, 'url'>, failpoints = ''): Promis
   return signal ?? code
 }
 
-async function askResync(log: Log, topic: string): Promise<void> {
-  const body = { kind: 'resync', topic, from: null } as const
-  const asked = { chain: requestChain('p.sink.k'), body, edited: [], by: 'test' }
-  await writeRequest(log, asked, AbortSignal.timeout(10_000))
+/** By the command, beside whatever is running. */
+async function askResync(folder: string, topic: string): Promise<void> {
+  const file = join(folder, 'p.yaml')
+  writeFileSync(
+    file,
+    [
+      'version: 1',
+      'name: p',
+      `log: { url: "file://${folder}/log" }`,
+      'sources: { s: { type: postgres, url: "postgres://127.0.0.1/x" } }',
+      `sinks: { k: { type: clickhouse, url: "${suite.server.url}", from: ["s.*"] } }`,
+    ].join('\n'),
+  )
+  const program = join(import.meta.dirname, '../../../bin/sluice.ts')
+  const words = [program, 'resync', file, '--sink', 'k', '--topic', topic]
+  const started = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  started.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
+  const [code] = (await once(started, 'exit')) as [number | null]
+  assert.equal(code, 0, said)
 }
 
 async function check(table: string, mode: 'upsert' | 'append'): Promise<void> {
@@ -160,7 +175,7 @@ for (const mode of ['upsert', 'append'] as const) {
       `ALTER TABLE ${table} DELETE WHERE k = 6 SETTINGS mutations_sync = 1`,
     )
     await writeTopics(log, ...entriesOf(topic, after))
-    await askResync(log, topic)
+    await askResync(folder.path, topic)
     const anew = { ...options, end: all.length, requests: 1 }
     let kills = 0
     for (const [failpoint, pass] of steps) {
@@ -176,3 +191,92 @@ for (const mode of ['upsert', 'append'] as const) {
     assert.equal(over!.how, 'done', over!.problem ?? '')
   })
 }
+
+test('a user’s own table keeps its partitions; what is in the way, or is taken away, is told', async () => {
+  const plain = makeSchema([schema.fields[0]!, schema.fields[1]!], [0], 'upsert')
+  const wider = makeSchema(
+    [...plain.fields, { name: 'w', type: { kind: 'text' }, nullable: true }],
+    [0],
+    'upsert',
+  )
+  const service = "_sluice_version UInt64, _sluice_deleted UInt8, _sluice_ts DateTime64(6, 'UTC')"
+  await suite.server.command(
+    `CREATE TABLE mine (v Nullable(String), k Int32, ${service}) ENGINE = ReplacingMergeTree(_sluice_version, _sluice_deleted)
+     PARTITION BY intDiv(k, 100) ORDER BY k COMMENT 'of the team'`,
+  )
+  const topic = 's.mine'
+  await using sink = await openSink({ url: suite.server.url })
+  const rows = batchOf(plain, [{ values: { k: 1, v: 'a' } }, { values: { k: 200, v: 'b' } }])
+  await send(sink, topic, rows)
+  const resync = sink.resync!
+  const point = { id: 'r1', schema: plain }
+  await suite.server.command('CREATE TABLE mine__resync (a Int8) ENGINE = MergeTree ORDER BY a')
+  await assert.rejects(resync.begin(topic, point, never), (error) => {
+    assert.ok(error instanceof SluiceError)
+    assert.equal(error.code, 'sink.clickhouse.table_name')
+    return true
+  })
+  await suite.server.command('DROP TABLE mine__resync')
+  assert.equal(await resync.begin(topic, point, never), 'fresh')
+  const again = { id: 'x', topic, batch: rows, offset: 0, attempt: 1, origin: 'resync' } as const
+  await sink.write(again, never)
+  await sink.write(again, never)
+  assert.equal(await resync.begin(topic, point, never), 'going')
+  // Another schema: what is there does not hold it any more.
+  await sink.evolve(topic, { from: plain, to: wider, agreed: [] }, never)
+  assert.equal(await resync.begin(topic, { id: 'r1', schema: wider }, never), 'fresh')
+  await resync.abandon(topic, never)
+  await assert.rejects(resync.finish(topic, { id: 'r1', schema: wider }, never), (error) => {
+    assert.ok(error instanceof SluiceError)
+    assert.equal(error.code, 'sink.clickhouse.table_missing')
+    return true
+  })
+  const last = { id: 'r2', schema: wider }
+  assert.equal(await resync.begin(topic, last, never), 'fresh')
+  const all = batchOf(wider, [{ values: { k: 1, v: 'c', w: 'w' } }])
+  await sink.write({ ...again, id: 'y', batch: all }, never)
+  await resync.truncate(topic, { id: 't', offset: 1 }, never)
+  await sink.write({ ...again, id: 'z', batch: all, offset: 2 }, never)
+  for (let told = 0; told < 2; told++) await resync.finish(topic, last, never)
+  assert.equal(await resync.begin(topic, last, never), 'over')
+  assert.deepEqual(await suite.server.query('SELECT k, v, w FROM mine_live'), [
+    { k: 1, v: 'c', w: 'w' },
+  ])
+  const [table] = await suite.server.query(
+    `SELECT partition_key AS p, startsWith(comment, 'of the team') AS c FROM system.tables WHERE name = 'mine'`,
+  )
+  assert.deepEqual(table, { p: 'intDiv(k, 100)', c: 1 })
+})
+
+test('a table that is altered or dropped while rows go in: told, and gone on with once it is there', async () => {
+  const plain = makeSchema([schema.fields[0]!, schema.fields[1]!], [0], 'upsert')
+  const topic = 's.altered'
+  await using sink = await openSink({ url: suite.server.url })
+  const row = (k: number) => batchOf(plain, [{ values: { k, v: `v${k}` } }])
+  await send(sink, topic, row(1))
+  const at = (offset: number, attempt: number) => ({
+    id: `b${offset}`,
+    topic,
+    batch: row(offset + 1),
+    offset,
+    attempt,
+  })
+  const refused = (code: string) => (error: unknown) => {
+    assert.ok(error instanceof SluiceError, String(error))
+    assert.deepEqual([error.code, error.fault], [code, 'config'])
+    return true
+  }
+  await suite.server.command('DROP VIEW altered_live')
+  await suite.server.command('ALTER TABLE altered DROP COLUMN v')
+  await assert.rejects(sink.write(at(1, 1), never), refused('sink.clickhouse.table_shape'))
+  await sink.write(at(1, 2), never)
+  await suite.server.command('RENAME TABLE altered TO elsewhere')
+  await assert.rejects(sink.write(at(2, 1), never), refused('sink.clickhouse.table_missing'))
+  await suite.server.command('RENAME TABLE elsewhere TO altered')
+  await sink.write(at(2, 2), never)
+  assert.deepEqual(await suite.server.query('SELECT k, v FROM altered_live ORDER BY k'), [
+    { k: 1, v: null },
+    { k: 2, v: 'v2' },
+    { k: 3, v: 'v3' },
+  ])
+})
