@@ -16,6 +16,11 @@ export class LaneOrder {
     else if (!queue.includes(batchId)) queue.push(batchId)
   }
 
+  /** Whether no older batch has events of the key. */
+  isFirst(topic: string, key: string, batchId: string): boolean {
+    return this.#queues.get(queueName(topic, key))?.[0] === batchId
+  }
+
   /** Resolves when no older batch has events of the key. Rejects with the signal's reason. */
   async turn(topic: string, key: string, batchId: string, signal: AbortSignal): Promise<void> {
     const name = queueName(topic, key)

@@ -48,6 +48,8 @@ export interface Round {
   readonly waiting: AbortSignal
   /** Ends requests too: the caller's signal alone. */
   readonly signal: AbortSignal
+  /** A key is over, so that a later batch's events of it may go; null where nobody waits for it. */
+  readonly leave: ((key: string) => void) | null
 }
 
 interface Sent {
@@ -88,11 +90,17 @@ export class LaneRun {
 
   /** Throws when the batch cannot go on. */
   async run(): Promise<void> {
+    const { batch, leave } = this.#round
+    const { key } = this.#lane
+    const held = batch.waited === undefined && key !== null && batch.waiting?.has(key) === true
+    if (held) this.#behind(0)
+    else await this.#events()
+    if (key !== null) leave?.(key)
+  }
+
+  async #events(): Promise<void> {
     const { batch, delivery } = this.#round
-    const { key, events } = this.#lane
-    if (batch.waited === undefined && key !== null && batch.waiting?.has(key) === true) {
-      return this.#behind(0)
-    }
+    const { events } = this.#lane
     for (const [index, event] of events.entries()) {
       if (delivery.isSettled(event.row)) continue
       const message = this.#messageOf(event)

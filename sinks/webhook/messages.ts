@@ -20,6 +20,7 @@ export interface MessageOptions {
   readonly gathered: boolean
 }
 
+const none: readonly string[] = []
 const raw: Escape = (value) => value
 
 const headerEscape: Escape = (value, name) => {
@@ -56,10 +57,15 @@ export class Messages {
     } else this.#body = (event) => payloads.text(event)
   }
 
-  of(event: ChangeEvent): Message {
-    const id = this.#payloads.id(event)
+  #headersOf(event: ChangeEvent): string[] {
     const headers: string[] = []
     for (const { name, value } of this.#headers) headers.push(name, value(event))
+    return headers
+  }
+
+  of(event: ChangeEvent): Message {
+    const id = this.#payloads.id(event)
+    const headers = this.#headers.length === 0 ? none : this.#headersOf(event)
     const route = this.#route(event)
     const body = Buffer.from(this.#body(event))
     const message = { id, events: [id], route, headers, body }

@@ -83,12 +83,18 @@ export class WebhookSink implements Sink {
     if (ordered) {
       for (const { key } of lanes) if (key !== null) this.#order.enter(topic, key, id)
     }
-    await this.#run(signal, lanes.length, async (index, waiting) => {
+    const places = this.#order
+    const leave = ordered ? (key: string): void => places.leave(topic, key, id) : null
+    let round: Round | null = null
+    await this.#run(signal, lanes.length, (index, waiting) => {
+      round ??= { batch, delivery, messageOf, waiting, signal, leave }
       const lane = lanes[index]!
       const { key } = lane
-      if (ordered && key !== null) await this.#order.turn(topic, key, id, waiting)
-      await this.#runLane(lane, { batch, delivery, messageOf, waiting, signal })
-      if (ordered && key !== null) this.#order.leave(topic, key, id)
+      if (!ordered || key === null || places.isFirst(topic, key, id)) {
+        return this.#runLane(lane, round)
+      }
+      const began = round
+      return places.turn(topic, key, id, waiting).then(() => this.#runLane(lane, began))
     })
     this.#over(topic, delivery)
     const waiting = delivery.waiting().toSorted((a, b) => a.row - b.row)
@@ -122,7 +128,7 @@ export class WebhookSink implements Sink {
     const message = { id, events: [id], route: fixed, headers: [], body: text }
     const batch = { id: at.id, topic, offset: at.offset }
     await this.#run(signal, 1, (_, waiting) => {
-      const round = { batch, delivery, messageOf: () => message, waiting, signal }
+      const round = { batch, delivery, messageOf: () => message, waiting, signal, leave: null }
       return this.#runLane({ key: '', events: [event] }, round)
     })
     this.#over(topic, delivery)
