@@ -158,9 +158,7 @@ function sortingColumns(
   if (beside.length > 0 && schema.changelog !== 'retract') {
     throw new SluiceError('sink.clickhouse.order_by', {
       message: `order_by of topic ${topic} has ${beside.join(', ')} beside the key (${key.join(', ')}), and a deletion carries the key alone: it would not find its row.`,
-      remedy:
-        `Take them out of order_by. Or have whole old rows sent: in PostgreSQL, ${replicaIdentityFull(topic)} ` +
-        '(MySQL: binlog_row_image = FULL), then have the table copied again into a new topic or log, since the rows in the log so far lack them.',
+      remedy: cureOfOrder(topic),
     })
   }
   const open = beside.find((name) => schema.fields.find((field) => field.name === name)!.nullable)
@@ -173,11 +171,15 @@ function sortingColumns(
   return wanted
 }
 
-/** `shop.public.orders` is the table public.orders of source shop. */
-function replicaIdentityFull(topic: string): string {
+/** `shop.public.orders` is the table public.orders of source shop; a topic without a dot is a query's. */
+function cureOfOrder(topic: string): string {
   const names = topic.split('.').slice(1)
+  if (names.length === 0) return 'Take them out of order_by, or GROUP BY them too.'
   const table = names.map((name) => `"${name.replaceAll('"', '""')}"`).join('.')
-  return `ALTER TABLE ${table} REPLICA IDENTITY FULL`
+  return (
+    `Take them out of order_by. Or have whole old rows sent: in PostgreSQL, ALTER TABLE ${table} REPLICA IDENTITY FULL ` +
+    '(MySQL: binlog_row_image = FULL), then have the table copied again into a new topic or log, since the rows in the log so far lack them.'
+  )
 }
 
 function serviceColumns(mode: Mode): readonly ServiceColumn[] {
