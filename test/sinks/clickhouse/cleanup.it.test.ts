@@ -3,10 +3,14 @@
  * afterwards and wherever a round was interrupted (invariants 5 and 6).
  */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
 import { makeSchema } from '../../../core/record/schema.ts'
 import type { Sink } from '../../../core/connector/sink.ts'
 import { batchOf, type Row } from '../../conformance/rows.ts'
 import { waitFor } from '../../support/env.ts'
+import { cleanedSchema, cleanup, oldDeletion, oldRow } from './cleanup-child.ts'
 import { clickhouseSuite, openSink, send, testContext } from './harness.ts'
 
 const suite = clickhouseSuite()
@@ -119,6 +123,36 @@ test('a round that the server does not take changes nothing, and the next one do
     { k: 3 },
   ])
 })
+
+for (const failpoint of ['cleanup_marked', 'cleanup_merged']) {
+  test(`kill -9 at ${failpoint}: what is sent once more does not live again, the next round cleans up`, async () => {
+    const topic = `s.killed_${failpoint}`
+    const table = `killed_${failpoint}`
+    const program = join(import.meta.dirname, 'cleanup-child.ts')
+    {
+      await using sink = await openSink({ url: suite.server.url })
+      await send(sink, topic, oldRow)
+      await send(sink, topic, oldDeletion, { offset: 1 })
+    }
+    const child = spawn(process.execPath, [program, suite.server.url, topic], {
+      env: { ...process.env, SLUICE_FAILPOINTS: `sink.clickhouse.${failpoint}=1` },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL'])
+    const ctx = testContext()
+    await using sink = await openSink({ url: suite.server.url, cleanup }, ctx)
+    const late = { id: 'late', origin: 'replay' } as const
+    const { rejected } = await send(sink, topic, oldRow, late)
+    assert.equal(rejected.length, 1)
+    assert.deepEqual(await suite.server.query(`SELECT k FROM ${table}_live`), [])
+    await send(sink, topic, batchOf(cleanedSchema, [{ values: { k: 2 } }]), { offset: 2 })
+    await waitFor(
+      'the round',
+      async () => (await suite.server.query(`SELECT k FROM ${table}`)).length === 1,
+    )
+    assert.deepEqual(await suite.server.query(`SELECT k FROM ${table}_live`), [{ k: 2 }])
+  })
+}
 
 test('without cleanup nothing is removed', async () => {
   await using sink = await openSink({ url: suite.server.url })
