@@ -45,10 +45,15 @@ export const feast: SinkConnector<FeastConfig> = {
   },
 }
 
-async function openOffline({ offline }: FeastConfig, ctx: SinkContext): Promise<OfflineLog | null> {
+async function openOffline(
+  { offline, views }: FeastConfig,
+  ctx: SinkContext,
+): Promise<OfflineLog | null> {
   if (offline === undefined) return null
   const { openOfflineLog } = await import('./offline/open.ts')
-  return openOfflineLog(offline, ctx)
+  const log = openOfflineLog(offline, ctx)
+  for (const view of Object.keys(views)) log.watch(view)
+  return log
 }
 
 /** Topics and their schemas are not known yet; what concerns a view is said when its topic starts. */

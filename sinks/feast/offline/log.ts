@@ -67,6 +67,14 @@ export class OfflineLog implements AsyncDisposable {
     this.#compactor?.watch(view.name)
   }
 
+  /**
+   * Merges files of the view also before its first rows: an earlier process may have ended between a merge
+   * and the removal of what was merged, and rows may not come for a long time.
+   */
+  watch(view: string): void {
+    this.#compactor?.watch(view)
+  }
+
   /** Rows that cannot be logged, to be refused before they are written anywhere. Pure. */
   unfit(view: string, { batch, rows, deleted }: OfflineRows): readonly RowProblem[] {
     return unfitRows(this.#layoutOf(view), batch, rows, deleted)

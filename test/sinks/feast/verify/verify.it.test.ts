@@ -181,10 +181,10 @@ test('beside live traffic there are no false alarms', async (t) => {
     const stores: Stores = { target: { type: 'redis', url: server.url }, folder: folder.path }
     await fill(stores)
     await using sink = await openUsers(stores)
-    let going = true
+    const stop = new AbortController()
     let offset = 10_000
     const traffic = (async () => {
-      while (going) {
+      while (!stop.signal.aborted) {
         const rows = Array.from({ length: 40 }, (_, i) => {
           const id = (offset * 7 + i * 13) % (users + 200)
           return i % 9 === 8 ? goneRow(id, Date.now()) : userRow(id, Date.now(), offset + i)
@@ -201,7 +201,7 @@ test('beside live traffic there are no false alarms', async (t) => {
         }
       }
     } finally {
-      going = false
+      stop.abort()
       await traffic
     }
     const { agreements } = await verify(stores)
