@@ -10,7 +10,7 @@
  * lost: one whose job never comes is sent `lateMs` late. Nothing here is waited for.
  */
 import { createHash } from 'node:crypto'
-import type { Job, Processor } from 'bullmq'
+import type { Job, PgPool, Processor } from 'bullmq'
 import type { Context } from '../../core/connector/context.ts'
 import { redisAddress } from '../../core/connector/redis-address.ts'
 import type { Secret } from '../../core/connector/secret.ts'
@@ -55,6 +55,8 @@ interface Ends {
     on(event: 'ready', listener: () => void): unknown
     close(force: boolean): Promise<void>
   }
+  /** Ends what they shared. */
+  readonly end: () => Promise<void>
 }
 
 /** Throws `sink.webhook.timers`, or `redis.url`; whether the server is there shows later. */
@@ -97,20 +99,43 @@ async function connect(url: Secret, name: string, process: Processor<TimerJob>):
     const common = { skipVersionCheck: true }
     const queue = new bull.Queue<TimerJob>(name, { ...common, connection: prompt })
     const worker = new bull.Worker<TimerJob>(name, process, { ...common, connection, concurrency })
-    return { queue, worker }
+    return { queue, worker, end: async () => {} }
   }
-  const { Queue, Worker } = bull.withBackend(bull.createPostgresBackend)
-  // Tables of its own, in the schema `bullmq`.
-  const connection = { connectionString: url.reveal(), max: 4, migrate: true }
-  const queue = new Queue<TimerJob>(name, { connection })
-  queue.on('error', () => {})
+  return connectPostgres(url, name, process, bull)
+}
+
+/** Tables of BullMQ's own, in the schema `bullmq`, which it makes. */
+async function connectPostgres(
+  url: Secret,
+  name: string,
+  process: Processor<TimerJob>,
+  bull: typeof import('bullmq'),
+): Promise<Ends> {
+  const { Pool } = (await import('pg')).default
+  // Its own pool lets a session that breaks while it is in use end the whole process (BullMQ 6.7).
+  const pool = new Pool({
+    connectionString: url.reveal(),
+    max: 6,
+    connectionTimeoutMillis: timeoutMs,
+    options: `-c search_path=${bull.DEFAULT_SCHEMA}`,
+  })
+  pool.on('error', () => {})
+  pool.on('connect', (session) => session.on('error', () => {}))
   try {
-    // A worker on a server that is not ready asks it again without a pause (BullMQ 6.7).
-    await queue.waitUntilReady()
+    const session = await pool.connect()
+    try {
+      await bull.runMigrations(session)
+    } finally {
+      session.release()
+    }
+    const { Queue, Worker } = bull.withBackend(bull.createPostgresBackend)
+    // The types of pg 8 name more overloads than BullMQ's own of it.
+    const connection = pool as unknown as PgPool
+    const queue = new Queue<TimerJob>(name, { connection })
     const worker = new Worker<TimerJob>(name, process, { connection, concurrency })
-    return { queue, worker }
+    return { queue, worker, end: () => pool.end() }
   } catch (error) {
-    await queue.close()
+    await pool.end()
     throw error
   }
 }
@@ -208,13 +233,19 @@ class BullTimers implements Timers {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
-    const { worker, queue } = this.#ends ?? { worker: null, queue: null }
-    const closing = Promise.allSettled([worker?.close(true), queue?.close(), this.#setting])
+    const closing = this.#close()
     // A server that is gone must not keep the process from ending.
     const stop = new AbortController()
     const late = this.#ctx.clock.sleep(closeMs, stop.signal).catch(() => {})
     await Promise.race([closing, late])
     stop.abort()
+  }
+
+  async #close(): Promise<void> {
+    if (this.#ends === null) return
+    const { worker, queue, end } = this.#ends
+    await Promise.allSettled([worker.close(true), queue.close(), this.#setting])
+    await end().catch(() => {})
   }
 }
 
