@@ -15,7 +15,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { appendFileSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -62,7 +62,12 @@ export interface ReceiverOptions {
   readonly port?: number
   readonly behaviour?: (request: Received) => Answer | undefined | Promise<Answer | undefined>
   /** PEM certificate and key: then it speaks https. */
-  readonly tls?: { readonly cert: string; readonly key: string }
+  readonly tls?: {
+    readonly cert: string
+    readonly key: string
+    /** PEM authority: clients without a certificate of it are turned away. */
+    readonly clientAuthority?: string
+  }
   /** Takes signatures of any time, for senders whose clock is not this machine's. */
   readonly anyTime?: boolean
   /** Called for each event that is taken, before it is answered. */
@@ -89,7 +94,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     void state.handle(request, response)
   }
-  const server = options.tls ? createTlsServer({ ...options.tls }, handle) : createServer(handle)
+  const server = options.tls ? createTlsServer(tlsOf(options.tls), handle) : createServer(handle)
   // Longer than any test: a connection that the server closes first would be a failure of its own.
   server.keepAliveTimeout = 60_000
   server.on('connection', () => state.connections++)
@@ -107,6 +112,16 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
       await new Promise((resolve) => server.close(resolve))
     },
   })
+}
+
+function tlsOf({
+  cert,
+  key,
+  clientAuthority: ca,
+}: NonNullable<ReceiverOptions['tls']>): TlsOptions {
+  return ca === undefined
+    ? { cert, key }
+    : { cert, key, ca, requestCert: true, rejectUnauthorized: true }
 }
 
 class ReceiverState {
