@@ -6,9 +6,6 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { withHalves } from '../../../bin/letter-filter.ts'
-import type { LetterEntry } from '../../../core/task/dead-letter-entry.ts'
-import type { ListedLetter } from '../../../core/task/letter-list.ts'
 import type { Log } from '../../../core/log/log.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import type { LetterBudget } from '../../../core/connector/letter-budget.ts'
@@ -390,28 +387,6 @@ test('a process that dies after its request is written loses nothing, and its us
     (await notesOf(log))?.requests?.over.map(({ number }) => number),
     [0, 1],
   )
-})
-
-test('of an update both halves are chosen together', () => {
-  const letter = (offset: number, op: string, weight: number): ListedLetter => {
-    const entry = { topic: 's.t', letter: offset, offset, op, weight } as unknown as LetterEntry
-    return { task: { kind: 'deliver', name: 'k' }, entry, batch: numberRows([1]), row: 0 }
-  }
-  const all = [
-    letter(1, 'update', -1),
-    letter(2, 'update', 1),
-    letter(3, 'insert', 1),
-    letter(4, 'delete', -1),
-    letter(5, 'update', 1),
-  ]
-  const chosen = (...offsets: readonly number[]): number[] =>
-    withHalves({ chosen: all.filter(({ entry }) => offsets.includes(entry.letter)), all })
-      .map(({ entry }) => entry.letter)
-      .toSorted((a, b) => a - b)
-  assert.deepEqual(chosen(1), [1, 2])
-  assert.deepEqual(chosen(2, 3), [1, 2, 3])
-  assert.deepEqual(chosen(4), [4])
-  assert.deepEqual(chosen(5), [5], 'its old row was taken')
 })
 
 async function counts(log: Log, number: number): Promise<unknown[]> {

@@ -97,7 +97,10 @@ test('the cursor passes a row that waits; its lane goes on in order, the others 
   await using _running = deliver(log, sink)
   await write(log, [41, 10, 42, 11, 43, 12])
   await doneAt(log, 6)
-  assert.deepEqual(sink.taken.toSorted(), [10, 11, 12])
+  assert.deepEqual(
+    sink.taken.toSorted((a, b) => a - b),
+    [10, 11, 12],
+  )
   const waiting = await lettersOf(log)
   assert.deepEqual(
     waiting.map(({ state, offset, attempts }) => [state, offset, attempts]),

@@ -96,8 +96,8 @@ test('a body of JSON: values with their quotes, or inside of a text', async () =
 })
 
 test('a template that cannot be right is found without a row', () => {
-  const codes = (more: Record<string, unknown>): string[] =>
-    parseTarget(configOf(String(more['url'] ?? 'https://example.com/'), more)).problems.map(
+  const codes = ({ url = 'https://example.com/', ...more }: Record<string, unknown>): string[] =>
+    parseTarget(configOf(url as string, more)).problems.map(
       ({ code, message }) => `${code} ${message}`,
     )
   assert.deepEqual(codes({ body: '{"a":{id}' }), [
