@@ -55,6 +55,8 @@ interface Ends {
     on(event: 'ready', listener: () => void): unknown
     close(force: boolean): Promise<void>
   }
+  /** Whether a server that goes away is not come back from by itself. */
+  readonly fragile: boolean
   /** Ends what they shared. */
   readonly end: () => Promise<void>
 }
@@ -99,7 +101,7 @@ async function connect(url: Secret, name: string, process: Processor<TimerJob>):
     const common = { skipVersionCheck: true }
     const queue = new bull.Queue<TimerJob>(name, { ...common, connection: prompt })
     const worker = new bull.Worker<TimerJob>(name, process, { ...common, connection, concurrency })
-    return { queue, worker, end: async () => {} }
+    return { queue, worker, fragile: false, end: async () => {} }
   }
   return connectPostgres(url, name, process, bull)
 }
@@ -133,7 +135,7 @@ async function connectPostgres(
     const connection = pool as unknown as PgPool
     const queue = new Queue<TimerJob>(name, { connection })
     const worker = new Worker<TimerJob>(name, process, { connection, concurrency })
-    return { queue, worker, end: () => pool.end() }
+    return { queue, worker, fragile: true, end: () => pool.end() }
   } catch (error) {
     await pool.end()
     throw error
@@ -154,6 +156,8 @@ class BullTimers implements Timers {
   #unset: Timer[] = []
   #setting: Promise<void> | null = null
   #closed = false
+  /** Of workers that were let go. */
+  #ending: Promise<void> = Promise.resolve()
   /** What was said of the server last, so that it is said once. */
   #trouble: string | null = null
 
@@ -167,14 +171,29 @@ class BullTimers implements Timers {
     try {
       const ends = await this.#connect()
       this.#ends = ends
-      ends.queue.on('error', (error) => this.#failed(error))
-      ends.worker.on('error', (error) => this.#failed(error))
+      const failed = (error: Error): void => {
+        this.#failed(error)
+        if (ends.fragile) this.#letGo(ends)
+      }
+      ends.queue.on('error', failed)
+      ends.worker.on('error', failed)
       ends.worker.on('ready', () => this.#well())
     } catch (error) {
       if (error instanceof SluiceError) throw error
       this.#connectMs = this.#ctx.clock.nowMs() + connectAgainMs
       this.#failed(error instanceof Error ? error : new Error(String(error)))
     }
+  }
+
+  /**
+   * A worker whose PostgreSQL went away can ask again without a pause, so that nothing else of the process
+   * has a turn (BullMQ 6.7): it is ended, and made anew with the next timers.
+   */
+  #letGo(ends: Ends): void {
+    if (this.#ends !== ends) return
+    this.#ends = null
+    this.#connectMs = this.#ctx.clock.nowMs() + lateMs
+    this.#ending = Promise.all([this.#ending, closeEnds(ends)]).then(() => {})
   }
 
   start(topic: string, due: (offset: number) => void): void {
@@ -199,11 +218,13 @@ class BullTimers implements Timers {
       if (this.#ctx.clock.nowMs() >= this.#connectMs) await this.connect()
       if (this.#ends === null) this.#unset = []
     }
-    while (this.#unset.length > 0 && !this.#closed && this.#ends !== null) {
+    while (this.#unset.length > 0 && !this.#closed) {
+      const ends: Ends | null = this.#ends
+      if (ends === null) return
       const timers = this.#unset.splice(0, chunk)
       const nowMs = this.#ctx.clock.nowMs()
       try {
-        await this.#ends.queue.addBulk(timers.map((timer) => jobOf(timer, nowMs)))
+        await ends.queue.addBulk(timers.map((timer) => jobOf(timer, nowMs)))
         this.#well()
       } catch (error) {
         // The log has them all; what waits here is told again with the next ones.
@@ -242,11 +263,16 @@ class BullTimers implements Timers {
   }
 
   async #close(): Promise<void> {
-    if (this.#ends === null) return
-    const { worker, queue, end } = this.#ends
-    await Promise.allSettled([worker.close(true), queue.close(), this.#setting])
-    await end().catch(() => {})
+    await this.#setting
+    if (this.#ends !== null) await closeEnds(this.#ends)
+    await this.#ending
   }
+}
+
+/** Never rejects. */
+async function closeEnds({ worker, queue, end }: Ends): Promise<void> {
+  await Promise.allSettled([worker.close(true), queue.close()])
+  await end().catch(() => {})
 }
 
 function jobOf({ topic, offset, attempt, group, dueMs }: Timer, nowMs: number): NewJob {
