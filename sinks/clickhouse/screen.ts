@@ -31,7 +31,7 @@ interface Days {
 const usualDays: Days = { first: -25_567, last: 120_529 }
 /** 0001-01-01 to 9999-12-31, on servers that hold them. */
 const wideDays: Days = { first: -719_162, last: 2_932_896 }
-const dayUs = 86_400_000_000
+const dayUs = 86_400_000_000n
 
 /** `unreadable` as lists.ts found it, by column. */
 export function screen(
@@ -154,7 +154,11 @@ function markValues(storage: Storage, column: Column, marks: Marks): void {
     case 'date':
       return markOutside(column, { above: first - 1, below: last + 1 }, marks)
     case 'timestamp':
-      return markOutside(column, { above: first * dayUs - 1, below: (last + 1) * dayUs }, marks)
+      return markOutside(
+        column,
+        { above: BigInt(first) * dayUs - 1n, below: BigInt(last + 1) * dayUs },
+        marks,
+      )
     case 'json':
       return markTexts(column, documentsOf, marks)
     case 'map':
@@ -202,12 +206,12 @@ function counts(weights: Int32Array | null, row: number): boolean {
 /** Marks what does not lie between the bounds. NaN never does; a null's slot holds 0, which always does. */
 function markOutside(
   column: Column,
-  { above, below }: { readonly above: number; readonly below: number },
+  bounds: { readonly above: number | bigint; readonly below: number | bigint },
   { index, weights, bad }: Marks,
 ): void {
   if (column.encoding === 'int64') {
-    const bigAbove = BigInt(above)
-    const bigBelow = BigInt(below)
+    const bigAbove = BigInt(bounds.above)
+    const bigBelow = BigInt(bounds.below)
     const { values } = column
     for (let row = 0; row < bad.length; row++) {
       const value = values[row]!
@@ -216,6 +220,9 @@ function markOutside(
     return
   }
   if (column.encoding !== 'float64' && column.encoding !== 'int32') return
+  // Whole numbers of a double column lie within ±2^53, so that bounds beyond need not be exact.
+  const above = Number(bounds.above)
+  const below = Number(bounds.below)
   const { values } = column
   for (let row = 0; row < bad.length; row++) {
     const value = values[row]!
