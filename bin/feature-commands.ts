@@ -38,8 +38,9 @@ export function addFeatureCommands(
     )
 }
 
-function sample(text: string): number | null {
-  if (text === 'all') return null
+/** Infinity for all: commander takes null for a value that is not there. */
+function sample(text: string): number {
+  if (text === 'all') return Infinity
   if (!/^[1-9]\d{0,8}$/.test(text)) {
     throw new InvalidArgumentError('A number of entities, or all.')
   }

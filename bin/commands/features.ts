@@ -19,8 +19,8 @@ import { topicsOf, withLog, type OpenedLog } from '../pipeline-log.ts'
 export interface VerifyCommandOptions {
   readonly sink?: string
   readonly view?: readonly string[]
-  /** null: all. */
-  readonly sample: number | null
+  /** Infinity: all. */
+  readonly sample: number
   readonly asOf?: string
   readonly seed?: number
   /** Per cent. */
@@ -46,7 +46,7 @@ export async function verify(file: string, options: VerifyCommandOptions): Promi
         {
           topics: await topicsFor(sink, opened),
           views: options.view ?? null,
-          sample: options.sample,
+          sample: options.sample === Infinity ? null : options.sample,
           asOfMs,
           seed,
           signal: opened.signal,
@@ -67,7 +67,7 @@ export async function verify(file: string, options: VerifyCommandOptions): Promi
       print(JSON.stringify({ ok: !wrong, asOf, seed, sinks: sinksJson }, null, 2))
     } else {
       for (const { sink, agreements } of found) printAgreements(sink, agreements)
-      if (options.sample !== null) printError(`seed ${seed}`)
+      if (options.sample !== Infinity) printError(`seed ${seed}`)
     }
     return wrong ? exitCode.runtime : exitCode.ok
   })

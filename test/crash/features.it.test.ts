@@ -41,9 +41,11 @@ const offline = [
 ]
 const failpoints: Readonly<Record<Kind, readonly string[]>> = {
   'feast redis': [...loop, ...offline, 'sink.feast.redis.after_write=2', 'sink.feast.truncate=1'],
+  // What it has in common with Redis stands there.
   'feast postgres': [
-    ...loop,
-    ...offline,
+    'deliver.after_send=2',
+    'sink.feast.before_offline=2',
+    'feast.offline.truncated=1',
     'feast.postgres.before_set=2',
     'feast.postgres.after_set=2',
     'feast.postgres.after_delete=2',
