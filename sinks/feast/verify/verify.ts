@@ -31,7 +31,7 @@ import { judge, type Verdict } from './judge.ts'
 import { openReader, type OnlineEntity, type OnlineReader } from './online.ts'
 import { Tally } from './tally.ts'
 
-const pageEntities = 50_000
+const pageEntities = 100_000
 const readsAtOnce = 2000
 /** Later than any event time. */
 const everUs = 1n << 62n
