@@ -40,6 +40,7 @@ export function schemaChangesTopic(sink: string): string {
  */
 export function topicMatches(entry: string, topic: string): boolean {
   if (entry === topic) return true
-  if (topic.endsWith('.dead_letters') || /^[^.]+\.(?:schema_changes|deliveries)$/.test(topic)) return false
+  if (topic.endsWith('.dead_letters') || /^[^.]+\.(?:schema_changes|deliveries)$/.test(topic))
+    return false
   return entry.includes('*') ? matchTopic(entry, topic) : topic.endsWith(`.${entry}`)
 }
