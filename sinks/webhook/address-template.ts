@@ -132,4 +132,4 @@ function shortName(name: string): string {
   return `${name.slice(0, 180)}…${hash}`
 }
 
-export type RouteOf = ReturnType<typeof routesOf>
+type RouteOf = ReturnType<typeof routesOf>
