@@ -131,5 +131,3 @@ function shortName(name: string): string {
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 16)
   return `${name.slice(0, 180)}…${hash}`
 }
-
-type RouteOf = ReturnType<typeof routesOf>
