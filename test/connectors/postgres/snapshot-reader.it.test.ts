@@ -69,13 +69,15 @@ for (const version of await postgresMajors(18, 14)) {
       assert.deepEqual(await readAfter('ALTER TABLE t RENAME note TO body'), ['id,body', 10])
     })
 
-    it('has the rows and columns that the publication sends now', async (t) => {
-      if (version < 15) return t.skip('publications send whole tables')
-      const set = 'ALTER PUBLICATION p SET TABLE ONLY t'
-      assert.deepEqual(await readAfter(`${set} WHERE (id <= 4)`), ['id,n', 4])
-      assert.deepEqual(await readAfter(`${set} (id) WHERE (id <= 4)`), ['id', 4])
-      assert.deepEqual(await readAfter(set), ['id,n', 10])
-    })
+    // Before 15 a publication sends whole tables.
+    if (version >= 15) {
+      it('has the rows and columns that the publication sends now', async () => {
+        const set = 'ALTER PUBLICATION p SET TABLE ONLY t'
+        assert.deepEqual(await readAfter(`${set} WHERE (id <= 4)`), ['id,n', 4])
+        assert.deepEqual(await readAfter(`${set} (id) WHERE (id <= 4)`), ['id', 4])
+        assert.deepEqual(await readAfter(set), ['id,n', 10])
+      })
+    }
 
     for (const change of [
       'ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id, n)',
