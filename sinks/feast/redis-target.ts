@@ -14,6 +14,7 @@ import { failpoint } from '../../core/errors/failpoint.ts'
 import type { FeastConfig, RedisTargetConfig } from './config.ts'
 import { ScriptCall } from './redis/call.ts'
 import { encodeCall, expiresMs } from './redis/encode.ts'
+import { RedisEnds } from './redis/ends.ts'
 import { Floors } from './redis/floors.ts'
 import { planCalls, type PlannedCalls } from './redis/plan-calls.ts'
 import { scanView } from './redis/scan.ts'
@@ -37,6 +38,7 @@ interface Round {
 
 export class RedisTarget implements OnlineTarget {
   readonly entitiesAtOnce = 4096
+  readonly ends: RedisEnds
   readonly #config: FeastConfig
   readonly #ctx: SinkContext
   readonly #link: RedisLink
@@ -58,6 +60,7 @@ export class RedisTarget implements OnlineTarget {
       ...(target.ca === undefined ? {} : { ca: target.ca }),
     })
     this.#floors = new Floors(this.#link, config.project)
+    this.ends = new RedisEnds(this.#link, this.#floors)
     this.#sweeper = new Sweeper(this.#link, ctx)
   }
 
@@ -88,7 +91,6 @@ export class RedisTarget implements OnlineTarget {
     }
     if (rows.count === 0) return []
     await this.#link.ready(signal)
-    await this.#floors.meet(rows, signal)
     const nowMs = this.#ctx.clock.nowMs()
     const skip = this.#unseen(rows, nowMs)
     const calls = planCalls(rows, skip, this.#link.isCluster ? this.#project : null)

@@ -20,6 +20,7 @@ import type { Freshness } from './freshness.ts'
 import { Routes } from './routes.ts'
 import { encodeRows, encodeSlices } from './rows.ts'
 import type { OfflineLog } from './offline/log.ts'
+import { LogGuard } from './other-log.ts'
 import { offlineView } from './offline/of-view.ts'
 import type { OfflineRows } from './offline/rows.ts'
 import type { OnlineTarget, TargetProblem } from './target.ts'
@@ -35,6 +36,7 @@ export class FeastSink implements Sink {
   readonly #config: FeastConfig
   readonly #stores: Stores
   readonly #routes: Routes
+  readonly #guard: LogGuard
   /** By topic. */
   readonly #views = new Map<string, readonly FeatureView[]>()
 
@@ -42,6 +44,7 @@ export class FeastSink implements Sink {
   constructor(config: FeastConfig, topics: readonly TopicInfo[], stores: Stores) {
     this.#config = config
     this.#stores = stores
+    this.#guard = new LogGuard(stores.online.ends ?? null)
     this.#routes = new Routes(
       config,
       topics.map(({ name }) => name),
@@ -65,7 +68,9 @@ export class FeastSink implements Sink {
 
   async write(sent: SinkBatch, signal: AbortSignal): Promise<SinkResult> {
     const rejected = new Map<number, RowProblem>()
-    for (const view of this.#viewsOf(sent)) {
+    const views = this.#viewsOf(sent)
+    await this.#guard.meet(views, sent, signal)
+    for (const view of views) {
       const accepted = acceptRows(view, sent)
       const problems = await this.#writeView(accepted, signal)
       this.#stores.freshness.written(accepted)
@@ -74,6 +79,7 @@ export class FeastSink implements Sink {
         rejected.set(problem.row, { ...problem, attempts: sent.attempt })
       }
     }
+    await this.#guard.passed(views, sent, signal)
     return { rejected: [...rejected.values()].sort((a, b) => a.row - b.row) }
   }
 

@@ -41,6 +41,18 @@ export interface OnlineTarget extends AsyncDisposable {
   forget?(view: FeatureView, features: readonly string[], signal: AbortSignal): Promise<void>
   /** Takes away what rows of the view before this offset have left. Idempotent. */
   truncate(view: FeatureView, offset: number, signal: AbortSignal): Promise<void>
+  /** Absent where a store has no place for it. */
+  readonly ends?: ViewEnds
+}
+
+/** How far a store has come in the log, for each view; see other-log.ts. Kept in the store itself. */
+export interface ViewEnds {
+  /** Offset behind the newest live batch, or of a later truncate; 0: neither. Asked anew each time. */
+  read(view: FeatureView, signal: AbortSignal): Promise<number>
+  /** A live batch that ends there is written. Called again with the same offset, and with higher ones. */
+  raise(view: FeatureView, end: number, signal: AbortSignal): Promise<void>
+  /** Names the store, and says in a sentence how all of the view is taken out of it, this too. */
+  describe(view: FeatureView): { readonly store: string; readonly emptying: string }
 }
 
 export type TargetProblem = Omit<RowProblem, 'attempts'>

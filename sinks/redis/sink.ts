@@ -34,11 +34,12 @@ import {
   unknownColumns,
   type KeyTemplate,
 } from './key.ts'
-import { deleteScript, markName, truncateScript, writeScript } from './script.ts'
+import { deleteScript, endScript, markName, truncateScript, writeScript } from './script.ts'
 import { exactJson, textColumns } from './values.ts'
 
 /** Keys that SCAN looks at a time. */
 const scanCount = 1000
+const raiseEnd = redisScript(endScript)
 
 export class RedisSink implements Sink {
   readonly #config: RedisConfig
@@ -50,6 +51,8 @@ export class RedisSink implements Sink {
   readonly #truncate: RedisScript
   /** By topic, the offset of its last truncate. */
   readonly #floors = new Map<string, number>()
+  /** Topics whose Redis is known to be of this log. */
+  readonly #met = new Set<string>()
 
   /** Connects to nothing yet. Throws `redis.url`. */
   constructor(config: RedisConfig, ctx: SinkContext) {
@@ -94,19 +97,19 @@ export class RedisSink implements Sink {
     }
     await this.#link.ready(signal)
     for (const master of this.#link.masters) {
-      for (const { text } of [this.#write, this.#delete]) {
+      for (const { text } of [this.#write, this.#delete, raiseEnd]) {
         await this.#link.settled(master.script('LOAD', text), signal)
       }
     }
-    const floor = await this.#link.settled(this.#link.client.get(this.#floorKey(topic)), signal)
-    this.#floors.set(topic, Number(floor ?? 0))
+    await this.#loadFloor(topic, signal)
   }
 
   async write(sent: SinkBatch, signal: AbortSignal): Promise<SinkResult> {
     signal.throwIfAborted()
     if (sent.batch.rows === 0) return { rejected: [] }
-    const rows = newestRows(sent, this.#parts)
     const live = sent.origin === undefined || sent.origin === 'live'
+    if (live) await this.#meet(sent, signal)
+    const rows = newestRows(sent, this.#parts)
     const floor = live ? 0 : (this.#floors.get(sent.topic) ?? 0)
     const rejected: RowProblem[] = []
     const reject = (row: number, code: RowProblem['code'], message: string): void => {
@@ -114,7 +117,7 @@ export class RedisSink implements Sink {
     }
     const callRows: number[] = []
     failpoint('sink.redis.before_write')
-    const calls = this.#calls(sent, rows, { floor, reject, callRows })
+    const calls = this.#calls(sent, rows, { live, floor, reject, callRows })
     for (const { index, error } of await runCalls(this.#link, calls, signal)) {
       const { code, message } = redisError(this.#link.where, error)
       reject(callRows[index]!, code, message)
@@ -155,11 +158,8 @@ export class RedisSink implements Sink {
     await this.#link[Symbol.asyncDispose]()
   }
 
-  *#calls(
-    { topic, batch, offset }: SinkBatch,
-    rows: ReadonlyMap<string, number>,
-    round: Round,
-  ): Generator<RedisCall> {
+  *#calls(sent: SinkBatch, rows: ReadonlyMap<string, number>, round: Round): Generator<RedisCall> {
+    const { topic, batch, offset } = sent
     const { ttl, tombstones, on_delete: onDelete } = this.#config
     const argsOf = this.#config.format === 'hash' ? hashArgs(batch) : jsonArgs(batch, offset)
     for (const [key, row] of rows) {
@@ -181,6 +181,45 @@ export class RedisSink implements Sink {
       const ttlText = ttl === undefined ? '' : String(ttl)
       yield { script: this.#write, keys, args: [at, ttlText, ...args] }
     }
+    if (round.live) {
+      yield { script: raiseEnd, keys: [this.#endKey(sent.topic)], args: [String(endOf(sent))] }
+    }
+  }
+
+  /**
+   * A log that was begun anew counts offsets from 0 again, and all its rows would lose against the old
+   * ones in silence. A batch is planned before it is sent, and after a crash sent again as planned: the
+   * first one of a process ends at the end that is kept or behind it, unless it is of another log.
+   */
+  async #meet(sent: SinkBatch, signal: AbortSignal): Promise<void> {
+    const { topic } = sent
+    if (this.#met.has(topic)) return
+    await this.#link.ready(signal)
+    const kept = await this.#link.settled(this.#link.client.get(this.#endKey(topic)), signal)
+    // Asked again too: the Redis may have been emptied since.
+    const there = Math.max(Number(kept ?? 0), await this.#loadFloor(topic, signal))
+    if (endOf(sent) < there) throw this.#ahead(sent, there)
+    this.#met.add(topic)
+  }
+
+  #ahead(sent: SinkBatch, there: number): SluiceError {
+    const { topic } = sent
+    return new SluiceError('sink.redis.store_ahead', {
+      message: `Redis at ${this.#link.where} has topic ${topic} up to offset ${there}, and the next batch ends at ${endOf(sent)} already.`,
+      remedy: `The log was begun anew, or its cursor was set back. Empty the Redis (FLUSHDB); where it has other things too, remove the keys ${scanPattern(this.#parts, topic)}, then DEL "${this.#endKey(topic)}" "${this.#floorKey(topic)}". Or give \`key\` another prefix. \`sluice run\` goes on by itself at its next try.`,
+    })
+  }
+
+  async #loadFloor(topic: string, signal: AbortSignal): Promise<number> {
+    const found = await this.#link.settled(this.#link.client.get(this.#floorKey(topic)), signal)
+    const floor = Number(found ?? 0)
+    this.#floors.set(topic, floor)
+    return floor
+  }
+
+  /** Of the Redis keys that are written, whatever the sink is called. */
+  #endKey(topic: string): string {
+    return `_sluice:end:${topic}:${this.#config.key}`
   }
 
   #floorKey(topic: string): string {
@@ -189,10 +228,11 @@ export class RedisSink implements Sink {
 }
 
 interface Round {
+  readonly live: boolean
   /** Rows before this offset are void. */
   readonly floor: number
   readonly reject: (row: number, code: RowProblem['code'], message: string) => void
-  /** Row of each call. */
+  /** Row of each call that is for one. */
   readonly callRows: number[]
 }
 
@@ -210,6 +250,11 @@ function partsOf({ key }: RedisConfig): KeyTemplate {
   const parts = parseTemplate(key)
   if (typeof parts !== 'string') return parts
   throw new SluiceError('internal.bug', { message: `the key template was not judged: ${parts}` })
+}
+
+/** Of all pieces of one delivery the same. */
+function endOf({ upTo, offset, batch }: SinkBatch): number {
+  return upTo ?? offset + batch.rows
 }
 
 /** The last row of each key: the new image of an update comes after the old one. */

@@ -36,4 +36,11 @@ export const feastCodes = {
     remedy:
       'The row is a dead letter, the rest goes on. Correct the value, or leave `event_timestamp` out: then the time of the commit counts.',
   },
+  'sink.feast.store_ahead': {
+    fault: 'config',
+    cause:
+      'The online store has rows of a view that come after the next batch of its topic: they are of another log, which was deleted and begun anew, or the cursor was set back. The rows would seem older than what is there.',
+    remedy:
+      'Empty the store, or give the sink another `project`. `sluice run` goes on by itself at its next try.',
+  },
 } as const satisfies CodeTable

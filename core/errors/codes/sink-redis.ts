@@ -13,4 +13,11 @@ export const sinkRedisCodes = {
     cause: 'A text of the row is not valid UTF-8, which JSON cannot hold.',
     remedy: 'Use `format: hash`, which keeps bytes as they are, or select the column as bytes.',
   },
+  'sink.redis.store_ahead': {
+    fault: 'config',
+    cause:
+      'The Redis has rows of a topic that come after the next batch of it: they are of another log, which was deleted and begun anew, or the cursor was set back. The rows would seem older than what is there.',
+    remedy:
+      'Empty the Redis, or give `key` another prefix. `sluice run` goes on by itself at its next try.',
+  },
 } as const satisfies CodeTable

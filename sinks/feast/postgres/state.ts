@@ -10,7 +10,8 @@
  *   deleted = 1 + offset of the last deletion; 0: none
  *
  * Bytes compare as the numbers do, in SQL too. An entity has features as long as newest > deleted.
- * Under the empty entity key `deleted` is for all entities of the view: the last truncate.
+ * Under the empty entity key they are for the view as a whole: `deleted` is the last truncate, `newest`
+ * the last row of the newest live batch (other-log.ts).
  */
 import type { FeatureRows } from '../target.ts'
 import { byteaArray, type Spans } from './arrays.ts'
@@ -41,6 +42,11 @@ export function stateOf(newest: number, deleted: number): Buffer {
   return state
 }
 
+/** Offset behind the newest row and the last deletion; 0: there is neither. */
+export function stateEnd(state: Buffer): number {
+  return Math.max(readU64(state, 2), readU64(state, 10))
+}
+
 function writeState(into: Buffer, at: number, newest: number, deleted: number): void {
   into[at] = head[0]
   into[at + 1] = head[1]
@@ -51,4 +57,8 @@ function writeState(into: Buffer, at: number, newest: number, deleted: number): 
 function writeU64(into: Buffer, at: number, value: number): void {
   into.writeUInt32BE(Math.floor(value / two32), at)
   into.writeUInt32BE(value % two32, at + 4)
+}
+
+function readU64(from: Buffer, at: number): number {
+  return from.readUInt32BE(at) * two32 + from.readUInt32BE(at + 4)
 }

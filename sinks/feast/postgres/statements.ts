@@ -137,8 +137,23 @@ WHERE entity_key = ANY($1::bytea[]) AND feature_name <> ${state}`
 export function truncateGuardStatement(name: TableName): string {
   return `INSERT INTO ${quoted(name)} AS g (entity_key, feature_name, value, event_ts, created_ts)
 VALUES (''::bytea, ${state}, $1::bytea, now(), now())
-ON CONFLICT (entity_key, feature_name) DO UPDATE SET value = EXCLUDED.value, created_ts = now()
+ON CONFLICT (entity_key, feature_name) DO UPDATE SET
+  value = ${head} || ${newest('g.value')} || ${deleted('EXCLUDED.value')}, created_ts = now()
 WHERE ${deleted('EXCLUDED.value')} > ${deleted('g.value')}`
+}
+
+/** Parameters: a state whose newest row is the last one of a live batch that is written. */
+export function raiseEndStatement(name: TableName): string {
+  return `INSERT INTO ${quoted(name)} AS g (entity_key, feature_name, value, event_ts, created_ts)
+VALUES (''::bytea, ${state}, $1::bytea, now(), now())
+ON CONFLICT (entity_key, feature_name) DO UPDATE SET
+  value = ${head} || ${newest('EXCLUDED.value')} || ${deleted('g.value')}, created_ts = now()
+WHERE ${newest('EXCLUDED.value')} > ${newest('g.value')}`
+}
+
+/** The state of the view as a whole, if it has one. */
+export function viewStateStatement(name: TableName): string {
+  return `SELECT value FROM ${quoted(name)} WHERE entity_key = ''::bytea AND feature_name = ${state}`
 }
 
 /** Parameters: the state of the truncate. Gives the keys that have nothing left, a part of them at a time. */

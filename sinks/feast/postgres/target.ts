@@ -15,6 +15,7 @@ import { FeatureOp, type FeatureRows, type OnlineTarget, type TargetProblem } fr
 import type { FeatureView } from '../view.ts'
 import { byteaArray, float8Array, spansOf, textArray, timestamptzArray } from './arrays.ts'
 import { poolConfig } from './connection.ts'
+import { PostgresEnds, type AskState } from './ends.ts'
 import { postgresError } from './errors.ts'
 import { stateArray, stateOf } from './state.ts'
 import {
@@ -53,6 +54,7 @@ export function openPostgresTarget(
 }
 
 export class PostgresTarget implements OnlineTarget {
+  readonly ends: PostgresEnds
   readonly #pool: Pool
   readonly #schema: string
   readonly #where: string
@@ -76,6 +78,9 @@ export class PostgresTarget implements OnlineTarget {
     const ask = async (text: string, values: unknown[], signal: AbortSignal): Promise<number> =>
       this.#with('sweep', signal, async (query) => (await query(text, values)).rowCount ?? 0)
     this.#sweeper = new Sweeper(ask, tombstonesMs, ctx)
+    const askState: AskState = ({ name }, { text, values = [] }, signal) =>
+      this.#with(`look at view ${name}`, signal, (query) => query(text, values))
+    this.ends = new PostgresEnds(askState, this.#schema, this.#where)
   }
 
   async check(signal: AbortSignal): Promise<readonly Problem[]> {

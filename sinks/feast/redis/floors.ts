@@ -4,10 +4,9 @@
  *
  *   `_sluice:{project}:{view}:truncated` = offset
  *
- * Rows at the cursor are never below it, unless the log was begun anew: then it is out of date.
+ * Rows at the cursor are never below it.
  */
 import type { RedisLink } from '../../../core/connector/redis.ts'
-import type { FeatureRows } from '../target.ts'
 import type { FeatureView } from '../view.ts'
 
 export class Floors {
@@ -25,28 +24,20 @@ export class Floors {
     return this.#floors.get(view.stored) ?? 0
   }
 
+  /** Asks the store, which may have been emptied. */
   async load(view: FeatureView, signal: AbortSignal): Promise<void> {
-    const found = await this.#link.settled(this.#link.client.get(this.#key(view)), signal)
+    const found = await this.#link.settled(this.#link.client.get(this.keyOf(view)), signal)
     this.#floors.set(view.stored, Number(found ?? 0))
   }
 
   async raise(view: FeatureView, offset: number, signal: AbortSignal): Promise<void> {
-    await this.#link.settled(this.#link.client.set(this.#key(view), offset), signal)
-    this.#floors.set(view.stored, offset)
+    const floor = Math.max(offset, this.of(view))
+    await this.#link.settled(this.#link.client.set(this.keyOf(view), floor), signal)
+    this.#floors.set(view.stored, floor)
   }
 
-  /** Forgets a floor that rows at the cursor lie below. */
-  async meet({ view, again, offsets, count }: FeatureRows, signal: AbortSignal): Promise<void> {
-    const floor = this.of(view)
-    if (again === true || floor === 0) return
-    let lowest = Infinity
-    for (let i = 0; i < count; i++) lowest = Math.min(lowest, offsets[i]!)
-    if (lowest >= floor) return
-    await this.#link.settled(this.#link.client.del(this.#key(view)), signal)
-    this.#floors.set(view.stored, 0)
-  }
-
-  #key(view: FeatureView): string {
+  /** The key of Redis that it has. */
+  keyOf(view: FeatureView): string {
     return `_sluice:${this.#project}:${view.stored}:truncated`
   }
 }

@@ -25,7 +25,7 @@ export async function rowsOf(
   const client = new Redis(server.url)
   try {
     const keys = (await client.keys('*')).filter(
-      (key) => key.startsWith(prefix) && !key.endsWith(':_sluice'),
+      (key) => key.startsWith(prefix) && !/:_sluice$|^_sluice:/.test(key),
     )
     const rows = new Map<string, Record<string, string>>()
     for (const key of keys.sort()) {

@@ -47,16 +47,18 @@ interface Sent {
   readonly schema?: Schema
   readonly offset?: number
   readonly origin?: 'live' | 'retry' | 'replay'
+  readonly upTo?: number
 }
 
 async function send(
   sink: Awaited<ReturnType<typeof openSink>>,
   rows: readonly Row[],
-  { topic = 'shop.users', schema = users, offset = 0, origin = 'live' }: Sent = {},
+  { topic = 'shop.users', schema = users, offset = 0, origin = 'live', upTo }: Sent = {},
 ) {
   await sink.evolve(topic, step(null, schema), signal)
   const batch = batchOf(schema, rows)
-  return sink.write({ id: `${topic}-${offset}`, topic, batch, offset, attempt: 1, origin }, signal)
+  const sent = { id: `${topic}-${offset}`, topic, batch, offset, attempt: 1, origin }
+  return sink.write(upTo === undefined ? sent : { ...sent, upTo }, signal)
 }
 
 const set = (id: number, name: string | null): Row => ({ values: { id, name } })
@@ -136,6 +138,54 @@ for (const format of ['hash', 'json'] as const) {
     )
   })
 }
+
+const isAhead =
+  (...told: readonly string[]) =>
+  (error: unknown): boolean => {
+    assert.ok(error instanceof SluiceError, String(error))
+    assert.deepEqual([error.code, error.fault], ['sink.redis.store_ahead', 'config'])
+    for (const part of told) assert.ok(error.message.includes(part), error.message)
+    return true
+  }
+
+it('a log begun anew is told from the old one, until the Redis is empty (invariant 5)', async () => {
+  {
+    await using sink = await openSink(server.url)
+    await send(sink, [set(1, 'a'), gone(2), set(3, 'c')])
+    await send(sink, [set(1, 'old')], { offset: 0, origin: 'replay' })
+  }
+  await using sink = await openSink(server.url)
+  await send(sink, [set(1, 'a')], { origin: 'retry' })
+  await assert.rejects(send(sink, [set(1, 'x')]), isAhead('shop.users', 'offset 3', 'at 1'))
+  await send(sink, [set(1, 'o')], { topic: 'shop.other' })
+  await server.cli('flushall')
+  await send(sink, [set(2, 'x')])
+  assert.deepEqual([...(await rowsOf(server, 'shop.users:')).keys()], ['shop.users:2'])
+})
+
+it('what was planned before a crash goes again, in one piece or several (invariant 6)', async () => {
+  for (const at of [{ offset: 0 }, { offset: 0 }, { offset: 1, upTo: 9 }, { offset: 1, upTo: 9 }]) {
+    await using sink = await openSink(server.url)
+    await send(sink, [set(at.offset, 'a')], at)
+  }
+  await using other = await openSink(server.url)
+  await assert.rejects(send(other, [set(5, 'b')], { offset: 7 }), isAhead('offset 9', 'at 8'))
+  await other.truncate('shop.users', { id: 't', offset: 12 }, signal)
+  await using last = await openSink(server.url)
+  await assert.rejects(send(last, [set(5, 'b')], { offset: 9 }), isAhead('offset 12', 'at 10'))
+  await send(last, [set(5, 'b')], { offset: 13 })
+  assert.deepEqual([...(await rowsOf(server, 'shop.users:')).keys()], ['shop.users:5'])
+})
+
+it('full of rows, the Redis still takes a batch of deletions', async () => {
+  await using full = await startRedis({
+    settings: { maxmemory: '3mb', 'maxmemory-policy': 'noeviction' },
+  })
+  await using sink = await openSink(full.url)
+  await send(sink, [set(1, 'a')])
+  await full.cli('config', 'set', 'maxmemory', '1')
+  assert.deepEqual(await send(sink, [gone(1)], { offset: 1 }), { rejected: [] })
+})
 
 it('a key that holds something else is one refused row, and its neighbours are written', async () => {
   await using sink = await openSink(server.url)

@@ -1,4 +1,6 @@
 /** A process that delivers a few batches and dies by a failpoint; see crash.it.test.ts. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { makeSchema } from '../../../../core/record/schema.ts'
 import { feast as connector } from '../../../../sinks/feast/connector.ts'
 import { batchOf, type Row } from '../../../conformance/rows.ts'
@@ -22,17 +24,24 @@ export function crashRow(offset: number): { readonly id: number; readonly gone: 
   return { id: offset % 23, gone: offset % 11 === 10 }
 }
 
+export function offlineOf(folder: string): string {
+  return join(folder, 'offline')
+}
+
+/** Goes on behind what it had done: the folder has the offline log, and the cursor beside it. */
 export async function deliver(url: string, folder: string): Promise<void> {
+  const cursor = join(folder, 'cursor')
   const config = connector.config.parse({
     project: 'shop',
     target: { type: 'postgres', url },
     views: { users: {} },
-    offline: { url: `file://${folder}`, compaction: false },
+    offline: { url: `file://${offlineOf(folder)}`, compaction: false },
   })
   const { signal } = new AbortController()
   await using sink = await connector.open(config, [], testContext())
   await sink.evolve('t', step(null, schema), signal)
-  for (let offset = 0; offset < crashRows; offset += batchRows) {
+  const done = existsSync(cursor) ? Number(readFileSync(cursor, 'utf8')) : 0
+  for (let offset = done; offset < crashRows; offset += batchRows) {
     const rows = Array.from({ length: batchRows }, (_, i): Row => {
       const { id, gone } = crashRow(offset + i)
       const timeUs = 1_767_225_600_000_000 + (offset + i) * 1_000_000
@@ -42,6 +51,7 @@ export async function deliver(url: string, folder: string): Promise<void> {
     })
     const batch = batchOf(schema, rows)
     await sink.write({ id: `b${offset}`, topic: 't', batch, offset, attempt: 1 }, signal)
+    writeFileSync(cursor, String(offset + batchRows))
   }
 }
 

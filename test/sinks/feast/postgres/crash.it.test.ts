@@ -8,7 +8,7 @@ import { openStore } from '../../../../core/store/open.ts'
 import { startPostgres, type PostgresServer } from '../../../services/postgres.ts'
 import { missingService, tempDir } from '../../../support/env.ts'
 import { storedRows } from '../offline/support.ts'
-import { crashRow, crashRows, deliver } from './crash-child.ts'
+import { crashRow, crashRows, deliver, offlineOf } from './crash-child.ts'
 
 const child = fileURLToPath(new URL('./crash-child.ts', import.meta.url))
 const places = [
@@ -53,7 +53,7 @@ test('a delivery killed at any step and begun again is there once', async (t) =>
       [...wanted.values()].sort((a, b) => a - b),
       place,
     )
-    const logged = await storedRows(openStore(`file://${folder.path}`))
+    const logged = await storedRows(openStore(`file://${offlineOf(folder.path)}`))
     assert.deepEqual(
       logged.map(({ offset }) => offset),
       Array.from({ length: crashRows }, (_, i) => i),

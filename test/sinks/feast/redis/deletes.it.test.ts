@@ -133,17 +133,14 @@ for (const version of redisVersions) {
       const before = Array.from({ length: 2500 }, (_, id) => row(id, 1))
       await sink.write(sinkBatch(topic, schema, before), signal)
       await sink.truncate(topic, { id: 't', offset: 2500 }, signal)
-      assert.equal(await redis.dbsize(), 1, 'only the floor is left')
+      assert.equal(await redis.dbsize(), 2, 'only the floor and the end are left')
       await sink.write(sinkBatch(topic, schema, [row(1, 9)], { offset: 2501 }), signal)
       await sink.truncate(topic, { id: 't', offset: 2500 }, signal)
       await using other = await openFeast(server.url, views)
       await evolve(other, topic, schema)
       await other.write(sinkBatch(topic, schema, before, { origin: 'replay' }), signal)
-      assert.equal(await redis.dbsize(), 2)
+      assert.equal(await redis.dbsize(), 3)
       assert.equal((await hashOf(redis, 1))[fieldOf('v', 'n')], '2009')
-      // A log begun anew counts from 0 again.
-      await other.write(sinkBatch(topic, schema, [row(3, 4)]), signal)
-      assert.equal((await hashOf(redis, 3))[fieldOf('v', 'n')], '2004')
     },
   )
 

@@ -121,6 +121,8 @@ async function runHistory(
   await using other = await openFeast(server.url, views)
   await evolve(live, topic, schema)
   await evolve(other, topic, schema)
+  // It had begun before it was taken for dead.
+  await deliver(other, events.slice(0, 1), 'live', 0)
   const borders = [...new Set([0, ...cuts.map((cut) => cut % (events.length + 1)), events.length])]
   borders.sort((a, b) => a - b)
   const again: Promise<void>[] = []

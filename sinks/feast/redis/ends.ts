@@ -1,0 +1,53 @@
+/**
+ * How far the store has come in each view's log (other-log.ts), in the Redis itself, one key a view:
+ *
+ *   `_sluice:{project}:{view}:end` = offset behind the newest live batch
+ */
+import type { RedisLink } from '../../../core/connector/redis.ts'
+import type { ViewEnds } from '../target.ts'
+import type { FeatureView } from '../view.ts'
+import type { Floors } from './floors.ts'
+
+/**
+ * Not lowered by a process that was taken for dead and wakes up. A batch of deletions, which makes room,
+ * is not to fail for it when memory is full.
+ */
+const raiseScript = `#!lua flags=allow-oom
+local m=redis.call('GET',KEYS[1])
+if not m or tonumber(m)<tonumber(ARGV[1]) then redis.call('SET',KEYS[1],ARGV[1]) end
+return 1`
+
+export class RedisEnds implements ViewEnds {
+  readonly #link: RedisLink
+  readonly #floors: Floors
+
+  constructor(link: RedisLink, floors: Floors) {
+    this.#link = link
+    this.#floors = floors
+  }
+
+  async read(view: FeatureView, signal: AbortSignal): Promise<number> {
+    await this.#link.ready(signal)
+    const found = await this.#link.settled(this.#link.client.get(keyOf(view)), signal)
+    await this.#floors.load(view, signal)
+    return Math.max(Number(found ?? 0), this.#floors.of(view))
+  }
+
+  async raise(view: FeatureView, end: number, signal: AbortSignal): Promise<void> {
+    await this.#link.ready(signal)
+    const raised = this.#link.client.eval(raiseScript, 1, keyOf(view), end)
+    await this.#link.settled(raised, signal)
+  }
+
+  describe(view: FeatureView): { readonly store: string; readonly emptying: string } {
+    const marks = `"${keyOf(view)}" "${this.#floors.keyOf(view)}"`
+    return {
+      store: `Redis at ${this.#link.where}`,
+      emptying: `Empty the Redis (FLUSHDB); where it has other things too, remove the keys of project ${view.project}, then DEL ${marks}.`,
+    }
+  }
+}
+
+function keyOf({ project, stored }: FeatureView): string {
+  return `_sluice:${project}:${stored}:end`
+}
