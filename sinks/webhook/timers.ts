@@ -24,6 +24,8 @@ const chunk = 500
 const closeMs = 3000
 const timeoutMs = 10_000
 const connectAgainMs = 30_000
+/** The oldest that is supported. */
+const redisVersion = '7.0.0'
 
 export interface TimerJob {
   readonly endpoint: string
@@ -98,6 +100,9 @@ async function connect(url: Secret, name: string, process: Processor<TimerJob>):
     }
     // A queue that cannot reach its server says so at once, a worker waits until it can.
     const prompt = { ...connection, enableOfflineQueue: false }
+    // BullMQ 6.7 takes a server whose version it does not ask for to be this one. Asking would have it print
+    // to the console; and for a 5.0 it rounds waits up to seconds, so that a timer is up to one late.
+    bull.RedisConnection.minimumVersion = redisVersion
     const common = { skipVersionCheck: true }
     const queue = new bull.Queue<TimerJob>(name, { ...common, connection: prompt })
     const worker = new bull.Worker<TimerJob>(name, process, { ...common, connection, concurrency })

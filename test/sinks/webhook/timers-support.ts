@@ -33,7 +33,8 @@ export async function allTaken(log: Log, receiver: Receiver): Promise<void> {
   await waitFor(
     'all events',
     async () => receiver.taken.length >= events && (await lettersOf(log)).length === 0,
-    25_000,
+    // Without timers each wait is five seconds longer: six of them an event's key, one after the other.
+    45_000,
   )
   const keys = new Map<unknown, number[]>()
   for (const { event } of receiver.taken) {
