@@ -37,6 +37,7 @@ export class FeastSink implements Sink {
   readonly #stores: Stores
   readonly #routes: Routes
   readonly #guard: LogGuard
+  readonly #topics: readonly TopicInfo[]
   /** By topic. */
   readonly #views = new Map<string, readonly FeatureView[]>()
 
@@ -44,6 +45,7 @@ export class FeastSink implements Sink {
   constructor(config: FeastConfig, topics: readonly TopicInfo[], stores: Stores) {
     this.#config = config
     this.#stores = stores
+    this.#topics = topics
     this.#guard = new LogGuard(stores.online.ends ?? null)
     this.#routes = new Routes(
       config,
@@ -53,6 +55,7 @@ export class FeastSink implements Sink {
 
   async evolve(topic: string, { to, agreed }: SchemaStep, signal: AbortSignal): Promise<void> {
     const names = this.#routes.viewsOf(topic)
+    this.#refuseRekeyed(names, topic, agreed)
     const views = names.map((name) => planView(this.#config, name, topic, to))
     const others = [...this.#views].filter(([other]) => other !== topic).flatMap(([, all]) => all)
     refuseCollisions([...others, ...views])
@@ -88,7 +91,7 @@ export class FeastSink implements Sink {
     { offset }: { readonly offset: number },
     signal: AbortSignal,
   ): Promise<void> {
-    for (const view of this.#views.get(topic) ?? []) {
+    for (const view of await this.#viewsIn(topic, signal)) {
       await this.#stores.online.truncate(view, offset, signal)
       const { name, order } = view
       await this.#stores.offline?.truncate(name, { offset, order }, signal)
@@ -99,6 +102,26 @@ export class FeastSink implements Sink {
     await this.#stores.freshness[Symbol.asyncDispose]()
     await this.#stores.offline?.[Symbol.asyncDispose]()
     await this.#stores.online[Symbol.asyncDispose]()
+  }
+
+  /** After a start a truncate may come before any row: of which there were some, or nothing is to go. */
+  async #viewsIn(topic: string, signal: AbortSignal): Promise<readonly FeatureView[]> {
+    const known = this.#views.get(topic)
+    if (known !== undefined) return known
+    const to = this.#topics.find(({ name }) => name === topic)?.schema ?? null
+    if (to === null) return []
+    await this.evolve(topic, { from: null, to, agreed: [] }, signal)
+    return this.#views.get(topic)!
+  }
+
+  #refuseRekeyed(names: readonly string[], topic: string, agreed: SchemaStep['agreed']): void {
+    const rekeyed = agreed.find((change) => change.kind === 'key')
+    const view = names.find((name) => this.#config.views[name]!.entities === undefined)
+    if (rekeyed === undefined || view === undefined) return
+    throw new SluiceError('sink.feast.view', {
+      message: `View ${view}: the key of topic ${topic}, which are its entities, is (${rekeyed.to.join(', ')}) instead of (${rekeyed.from.join(', ')}), and the features of the old ones would stay for ever.`,
+      remedy: `Give the sink another name and the view another \`version\`, so that every row is written anew; or name its entities: views.${view}.entities: [${rekeyed.from.join(', ')}].`,
+    })
   }
 
   /** Columns that somebody agreed to drop or rename: what is served under their names would never change again. */

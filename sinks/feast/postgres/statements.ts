@@ -142,10 +142,13 @@ ON CONFLICT (entity_key, feature_name) DO UPDATE SET
 WHERE ${deleted('EXCLUDED.value')} > ${deleted('g.value')}`
 }
 
-/** Parameters: a state whose newest row is the last one of a live batch that is written. */
+/**
+ * Parameters: a state whose newest row is the last one of a live batch that is written. The commit does
+ * not wait for the disk: a server that crashes and forgets it has that of the batch before.
+ */
 export function raiseEndStatement(name: TableName): string {
   return `INSERT INTO ${quoted(name)} AS g (entity_key, feature_name, value, event_ts, created_ts)
-VALUES (''::bytea, ${state}, $1::bytea, now(), now())
+SELECT ''::bytea, ${state}, $1::bytea, now(), now() FROM set_config('synchronous_commit', 'off', true)
 ON CONFLICT (entity_key, feature_name) DO UPDATE SET
   value = ${head} || ${newest('EXCLUDED.value')} || ${deleted('g.value')}, created_ts = now()
 WHERE ${newest('EXCLUDED.value')} > ${newest('g.value')}`

@@ -66,10 +66,14 @@ const topic = 'src.rows'
 const schema = schemaOf({ id: 'int64', n: 'int64' }, ['id'])
 const set = (id: number) => ({ timeUs: 1e15, values: { id: BigInt(id), n: 1n } })
 
-/** As after a start of the process. */
-async function started(store: Store): Promise<Sink> {
+/** As after a start of the process, before anything was sent. */
+async function opened(store: Store): Promise<Sink> {
   const config = feast.config.parse({ project: 'shop', target: store.target, views: { v: {} } })
-  const sink = await feast.open(config, [{ name: topic, schema }], testContext())
+  return feast.open(config, [{ name: topic, schema }], testContext())
+}
+
+async function started(store: Store): Promise<Sink> {
+  const sink = await opened(store)
   await evolve(sink, topic, schema)
   return sink
 }
@@ -168,5 +172,27 @@ for (const [name, start] of Object.entries({ redis: redisStore, postgres: postgr
     await assert.rejects(send(sink, [1], { offset: 6 }), isAhead('offset 8', 'at 7'))
     await send(sink, [3], { offset: 8 })
     assert.deepEqual(await store.ids(), [2, 3])
+  })
+
+  run('a truncate that is the first thing after a start is not passed over', async (store) => {
+    {
+      await using sink = await started(store)
+      await send(sink, [1, 2], { offset: 0 })
+    }
+    await using sink = await opened(store)
+    await sink.truncate(topic, { id: 't', offset: 2 }, signal)
+    assert.deepEqual(await store.ids(), [])
+  })
+
+  run('an agreed change of the key is refused where the entities follow it', async (store) => {
+    await using sink = await started(store)
+    await send(sink, [1], { offset: 0 })
+    const to = schemaOf({ id: 'int64', n: 'int64' }, ['n'])
+    const agreed = [{ kind: 'key', from: ['id'], to: ['n'] }] as const
+    await assert.rejects(sink.evolve(topic, { from: schema, to, agreed }, signal), (error) => {
+      assert.ok(error instanceof SluiceError)
+      assert.deepEqual([error.code, error.fault], ['sink.feast.view', 'config'])
+      return error.message.includes('(n) instead of (id)')
+    })
   })
 }
