@@ -183,7 +183,7 @@ export class DeliveryLog {
     }
     this.#topics = { ...this.#topics, [topic.name]: state }
     this.book.refused(letters, null, this.#ctx.clock.nowMs())
-    this.#count(refused)
+    this.#count(letters)
     await this.#durably()
   }
 
@@ -192,7 +192,7 @@ export class DeliveryLog {
     const nowMs = this.#ctx.clock.nowMs()
     this.book.close(taken, 'retried', 'waited', nowMs)
     this.book.refused(letters, 'waited', nowMs)
-    this.#count(refusedOf(letters))
+    this.#count(letters)
     await this.#durably()
   }
 
@@ -206,7 +206,7 @@ export class DeliveryLog {
     const over = sent.flatMap(({ from, to }) => this.book.delivered(name, from, to, offsets))
     this.book.close(over, 'retried', by, nowMs)
     this.book.refused(refused, by, nowMs)
-    this.#count(refused.length)
+    this.#count(refused)
     this.desk.progress(job, notes ?? job.notes, counts)
     if (notes === null) this.desk.end(job, problem)
     this.#topics = { ...this.#topics, [name]: state }
@@ -231,9 +231,14 @@ export class DeliveryLog {
     if (requests.length > 0) await this.#durably()
   }
 
-  #count(letters: number): void {
-    if (letters > 0)
-      this.#ctx.metrics.count('dead_letters_total', letters, { task: this.#ctx.name })
+  /** Whoever watches the pipeline hears of the first of them; `sluice dlq ls` has all. */
+  #count(letters: readonly DeadLetter[]): void {
+    const rows = refusedOf(letters)
+    const first = letters.find(({ waits }) => waits === undefined)
+    if (first === undefined) return
+    const { topic, code, message } = first
+    this.#ctx.metrics.count('dead_letters_total', rows, { task: this.#ctx.name })
+    this.#ctx.logger.warn('rows set aside', { topic, rows, code, message, see: 'sluice dlq ls' })
   }
 
   async #durably(): Promise<void> {

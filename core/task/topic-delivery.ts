@@ -206,6 +206,8 @@ export class TopicDelivery {
   async #sendAgain(job: Job, overs: readonly Promise<void>[], signal: AbortSignal): Promise<void> {
     if (await this.#livesFirst(signal)) return
     if (overs.length > 0) return Promise.race(overs)
+    // What parked it is judged anew after the step.
+    this.#status.well(this.#topic.name)
     const state = { ...this.#state, parked: null }
     if (job.request.body.kind === 'resync') {
       this.#liveTurn = await this.#resync.step(job, state, signal)

@@ -9,7 +9,7 @@ import type { RowProblem, SinkResult } from '../../core/connector/sink.ts'
 import type { LogEntry } from '../../core/log/types.ts'
 import type { Log } from '../../core/log/log.ts'
 import { ChainWriter } from '../../core/log/writer.ts'
-import { runDeliver } from '../../core/task/deliver.ts'
+import { runDeliver, type DeliverTask } from '../../core/task/deliver.ts'
 import type { TaskContext } from '../../core/task/context.ts'
 import { numbersOf } from './number-rows.ts'
 
@@ -97,8 +97,9 @@ export async function deliverTo(
   script: SinkScript,
   ctx: TaskContext,
   signal: AbortSignal,
+  more: Pick<DeliverTask, 'deadLetters'> = {},
 ): Promise<void> {
   const connector = scriptedSink(script)
-  const task = { connector, config: {}, from: ['s.*'], chains: [sourceChain] }
+  const task = { connector, config: {}, from: ['s.*'], chains: [sourceChain], ...more }
   await runDeliver(task, ctx, signal)
 }

@@ -7,13 +7,15 @@ import { test } from 'node:test'
 import { SluiceError } from '../../../core/errors/error.ts'
 import type { Log } from '../../../core/log/log.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
+import type { LetterBudget } from '../../../core/connector/letter-budget.ts'
 import { PlainRenderer } from '../../../core/observe/plain-renderer.ts'
-import { StatusBoard, type TaskStatus } from '../../../core/observe/status.ts'
+import { StatusBoard } from '../../../core/observe/status.ts'
 import type { TaskContext } from '../../../core/task/context.ts'
 import { Lag } from '../../../core/task/lag.ts'
 import { waitFor } from '../../support/env.ts'
 import { numberRows, numberSchema } from '../../support/number-rows.ts'
 import { deliverTo, sinkScript, writeTopics, type SinkScript } from '../../support/scripted-sink.ts'
+import { ask, lettersOf, retryOf } from '../../support/letters.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
 
 function rows(topic: string, ...values: readonly number[]): LogEntry {
@@ -21,21 +23,27 @@ function rows(topic: string, ...values: readonly number[]): LogEntry {
 }
 
 /** A deliver task that shows itself on a board, as `run` makes it; `end` stops it. */
-function shown(log: Log, script: SinkScript): { status: TaskStatus; end: () => Promise<void> } {
+function shown(log: Log, script: SinkScript, deadLetters?: LetterBudget) {
   const status = new StatusBoard().task({ kind: 'deliver', name: 'k' })
+  const warnings: string[] = []
+  const context = taskContext(log, 'k')
   const ctx: TaskContext = {
-    ...taskContext(log, 'k'),
+    ...context,
+    logger: {
+      ...context.logger,
+      warn: (message, fields) => void warnings.push(`${message} ${JSON.stringify(fields)}`),
+    },
     report: (report) => status.report(report),
     progress: (count, bytes) => status.progress(count, bytes),
     trouble: (error, about) => status.trouble(error, about),
   }
   const stop = new AbortController()
-  const running = deliverTo(script, ctx, stop.signal)
+  const running = deliverTo(script, ctx, stop.signal, deadLetters && { deadLetters })
   const end = async (): Promise<void> => {
     stop.abort()
     await running
   }
-  return { status, end }
+  return { status, warnings, end }
 }
 
 function pause(ms: number): Promise<void> {
@@ -135,4 +143,30 @@ test('between two rounds a busy task is not idle, and a task that lost its sourc
   lag.lost()
   nowMs = 21_000
   assert.equal(lag.read(), 1000)
+})
+
+test('rows that are set aside are told; a topic that is within its budget again is well (invariant 5)', async () => {
+  const log = await testLog()
+  let isBad = true
+  const script = sinkScript({
+    answer: ({ numbers }) =>
+      isBad
+        ? (numbers ?? []).map((_, row) => ({
+            row,
+            code: 'sink.webhook.rejected',
+            message: 'said 422',
+            attempts: 1,
+          }))
+        : [],
+  })
+  await writeTopics(log, rows('s.t', 1, 2, 3))
+  const { status, warnings, end } = shown(log, script, { max: 2, rate: 1 })
+  await waitFor('parked', async () => status.state === 'parked')
+  const [warning] = warnings
+  assert.match(warning!, /^rows set aside .*"s\.t".*"rows":3.*sink\.webhook\.rejected.*said 422/)
+  isBad = false
+  await ask(log, retryOf(await lettersOf(log)))
+  await waitFor('running', async () => status.state === 'running')
+  assert.deepEqual([...status.troubles], [])
+  await end()
 })
