@@ -3,11 +3,7 @@
  * wrong with a filter is said before anything is done.
  */
 import { parseDuration } from '../core/connector/duration.ts'
-import { makeBatch, Op, type Batch } from '../core/record/batch.ts'
-import { builderFor, NumberBuilder, type AnyBuilder } from '../core/record/builder.ts'
-import { BytesBuilder } from '../core/record/bytes-builder.ts'
-import { makeSchema, type Field } from '../core/record/schema.ts'
-import type { SimpleKind } from '../core/record/types.ts'
+import { optional, RecordTable } from '../core/record/records.ts'
 import {
   letterTopicOf,
   listLetters,
@@ -194,32 +190,25 @@ function valuesOf(json: string | null): ReadonlyMap<string, string> {
   }
 }
 
-const columns: readonly (readonly [
-  name: string,
-  kind: SimpleKind,
-  value: (letter: ListedLetter) => string | number | null,
-])[] = [
-  ['task', 'text', ({ task }) => task.name],
-  ['letter', 'int64', ({ entry }) => entry.letter],
-  ['state', 'text', ({ entry }) => entry.state],
-  ['topic', 'text', ({ entry }) => entry.topic],
-  ['offset', 'int64', ({ entry }) => entry.offset],
-  ['code', 'text', ({ entry }) => entry.code],
-  ['message', 'text', ({ entry }) => entry.message],
-  ['attempts', 'int32', ({ entry }) => entry.attempts],
-  ['first_at', 'timestamptz', ({ entry }) => entry.firstUs],
-  ['at', 'timestamptz', ({ entry }) => entry.atUs],
-  ['op', 'text', ({ entry }) => entry.op],
-  ['weight', 'int32', ({ entry }) => entry.weight],
-  ['time', 'timestamptz', ({ entry }) => entry.timeUs],
-  ['key', 'json', ({ entry }) => entry.key],
-  ['row', 'json', ({ entry }) => entry.row],
-]
-
-const letterSchema = makeSchema(
-  columns.map(([name, kind]): Field => ({ name, type: { kind }, nullable: true })),
-  [],
-  'append',
+const table = new RecordTable<ListedLetter>(
+  [
+    optional('task', 'text', ({ task }) => task.name),
+    optional('letter', 'int64', ({ entry }) => entry.letter),
+    optional('state', 'text', ({ entry }) => entry.state),
+    optional('topic', 'text', ({ entry }) => entry.topic),
+    optional('offset', 'int64', ({ entry }) => entry.offset),
+    optional('code', 'text', ({ entry }) => entry.code),
+    optional('message', 'text', ({ entry }) => entry.message),
+    optional('attempts', 'int32', ({ entry }) => entry.attempts),
+    optional('first_at', 'timestamptz', ({ entry }) => entry.firstUs),
+    optional('at', 'timestamptz', ({ entry }) => entry.atUs),
+    optional('op', 'text', ({ entry }) => entry.op),
+    optional('weight', 'int32', ({ entry }) => entry.weight),
+    optional('time', 'timestamptz', ({ entry }) => entry.timeUs),
+    optional('key', 'json', ({ entry }) => entry.key),
+    optional('row', 'json', ({ entry }) => entry.row),
+  ],
+  () => 0,
 )
 
 async function whereMatches(
@@ -227,30 +216,8 @@ async function whereMatches(
   letters: readonly ListedLetter[],
 ): Promise<readonly ListedLetter[]> {
   const filter = await RowFilter.parse(where)
-  filter.check(letterSchema)
-  return [...filter.matching(batchOf(letters))].map((row) => letters[row]!)
-}
-
-function batchOf(letters: readonly ListedLetter[]): Batch {
-  const built = columns.map(([, kind, value]) => {
-    const builder = builderFor({ kind })
-    for (const letter of letters) append(builder, value(letter))
-    return builder.finish()
-  })
-  const rows = letters.length
-  return makeBatch(
-    letterSchema,
-    built,
-    new Int32Array(rows).fill(1),
-    new Uint8Array(rows).fill(Op.insert),
-    new Float64Array(rows),
-  )
-}
-
-function append(builder: AnyBuilder, value: string | number | null): void {
-  if (value === null) builder.appendNull()
-  else if (builder instanceof BytesBuilder) builder.appendString(String(value))
-  else if (builder instanceof NumberBuilder || 'append' in builder) builder.append(Number(value))
+  filter.check(table.schema)
+  return [...filter.matching(table.batch(letters))].map((row) => letters[row]!)
 }
 
 /**

@@ -12,12 +12,10 @@
  * Letters from before the columns behind `at` were added have none of them; dead-letter-entry.ts reads
  * both.
  */
-import { makeBatch, Op, opNames, type Batch } from '../record/batch.ts'
-import { builderFor, type AnyBuilder } from '../record/builder.ts'
-import { BytesBuilder } from '../record/bytes-builder.ts'
+import { opNames, type Batch } from '../record/batch.ts'
 import { jsonRows } from '../record/json.ts'
-import { makeSchema, type Field, type Schema } from '../record/schema.ts'
-import type { SimpleKind } from '../record/types.ts'
+import { optional, RecordTable, required } from '../record/records.ts'
+import type { Schema } from '../record/schema.ts'
 import { ValueWriter } from '../record/value-bytes.ts'
 
 /** A row where it stands; a letter copies it when it is committed. */
@@ -67,72 +65,34 @@ export interface LetterRow extends DeadLetter {
   readonly request: string | null
 }
 
-type Put = (builder: AnyBuilder, letter: LetterRow) => void
-
-interface Column extends Field {
-  readonly put: Put
-}
-
-const columns: readonly Column[] = [
-  column('topic', 'text', false, ({ topic }) => topic),
-  column('offset', 'int64', true, ({ offset }) => offset),
-  column('code', 'text', false, ({ code }) => code),
-  column('message', 'text', false, ({ message }) => message),
-  column('attempts', 'int32', false, ({ attempts }) => attempts),
-  column('row', 'json', true, ({ row }) => row && rowText(row.batch, row.row)),
-  column('at', 'timestamptz', false, ({ atUs }) => atUs),
-  column('letter', 'int64', true, ({ letter }) => letter),
-  column('state', 'text', true, ({ state }) => state),
-  column('first_at', 'timestamptz', true, ({ firstUs }) => firstUs),
-  column('op', 'text', true, ({ row }) => row && (opNames[row.batch.ops[row.row]!] ?? null)),
-  column('weight', 'int32', true, ({ row }) => row && row.batch.weights[row.row]!),
-  column('time', 'timestamptz', true, ({ row }) => row && row.batch.timesUs[row.row]!),
-  column('key', 'json', true, ({ row }) => row && keyText(row)),
-  column('schema', 'json', true, ({ row }) => row && schemaText(row.batch.schema)),
-  column('bytes', 'bytes', true, ({ row }) => row && rowBytes(row)),
-  column('request', 'text', true, ({ request }) => request),
-  column('due_at', 'timestamptz', true, ({ waits }) => waits?.dueUs ?? null),
-  column('lane', 'text', true, ({ waits }) => waits?.lane ?? null),
-  column('wait_group', 'text', true, ({ waits }) => waits?.group ?? null),
-]
-
-export const deadLetterSchema = makeSchema(
-  columns.map(({ name, type, nullable }) => ({ name, type, nullable })),
-  [],
-  'append',
+const table = new RecordTable<LetterRow>(
+  [
+    required('topic', 'text', ({ topic }) => topic),
+    optional('offset', 'int64', ({ offset }) => offset),
+    required('code', 'text', ({ code }) => code),
+    required('message', 'text', ({ message }) => message),
+    required('attempts', 'int32', ({ attempts }) => attempts),
+    optional('row', 'json', ({ row }) => row && rowText(row.batch, row.row)),
+    required('at', 'timestamptz', ({ atUs }) => atUs),
+    optional('letter', 'int64', ({ letter }) => letter),
+    optional('state', 'text', ({ state }) => state),
+    optional('first_at', 'timestamptz', ({ firstUs }) => firstUs),
+    optional('op', 'text', ({ row }) => row && (opNames[row.batch.ops[row.row]!] ?? null)),
+    optional('weight', 'int32', ({ row }) => row && row.batch.weights[row.row]!),
+    optional('time', 'timestamptz', ({ row }) => row && row.batch.timesUs[row.row]!),
+    optional('key', 'json', ({ row }) => row && keyText(row)),
+    optional('schema', 'json', ({ row }) => row && schemaText(row.batch.schema)),
+    optional('bytes', 'bytes', ({ row }) => row && rowBytes(row)),
+    optional('request', 'text', ({ request }) => request),
+    optional('due_at', 'timestamptz', ({ waits }) => waits?.dueUs ?? null),
+    optional('lane', 'text', ({ waits }) => waits?.lane ?? null),
+    optional('wait_group', 'text', ({ waits }) => waits?.group ?? null),
+  ],
+  ({ atUs }) => atUs,
 )
 
-function column(
-  name: string,
-  kind: SimpleKind,
-  nullable: boolean,
-  value: (letter: LetterRow) => string | number | Uint8Array | null,
-): Column {
-  const put: Put = (builder, letter) => {
-    const found = value(letter)
-    if (found === null) builder.appendNull()
-    else if (builder instanceof BytesBuilder) {
-      if (typeof found === 'string') builder.appendString(found)
-      else if (typeof found !== 'number') builder.append(found, 0, found.length)
-    } else if ('append' in builder) builder.append(Number(found))
-  }
-  return { name, type: { kind }, nullable, put }
-}
-
 export function deadLetterBatch(letters: readonly LetterRow[]): Batch {
-  const built = columns.map(({ type, put }) => {
-    const builder = builderFor(type)
-    for (const letter of letters) put(builder, letter)
-    return builder.finish()
-  })
-  const count = letters.length
-  return makeBatch(
-    deadLetterSchema,
-    built,
-    new Int32Array(count).fill(1),
-    new Uint8Array(count).fill(Op.insert),
-    Float64Array.from(letters, ({ atUs }) => atUs),
-  )
+  return table.batch(letters)
 }
 
 /** The first row of a letter. */

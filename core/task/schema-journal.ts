@@ -3,12 +3,11 @@
  * chain of the sink's task, in the commit that uses the decision, readable by `sluice tap` and by sinks.
  */
 import type { SchemaAction } from '../connector/schema-policy.ts'
-import { makeBatch, Op, type Batch } from '../record/batch.ts'
-import { builderFor } from '../record/builder.ts'
-import { BytesBuilder } from '../record/bytes-builder.ts'
-import { makeSchema, type Field } from '../record/schema.ts'
+import type { Batch } from '../record/batch.ts'
+import { optional, RecordTable, required } from '../record/records.ts'
+import type { Field } from '../record/schema.ts'
 import type { SchemaChange } from '../record/schema-change.ts'
-import { typeName, type SimpleKind } from '../record/types.ts'
+import { typeName } from '../record/types.ts'
 
 export interface SchemaDecision {
   readonly change: SchemaChange | { readonly kind: 'truncate' }
@@ -22,53 +21,27 @@ export interface DecisionAt extends SchemaDecision {
   readonly offset: number
 }
 
-interface Column {
-  readonly name: string
-  readonly kind: SimpleKind
-  readonly nullable: boolean
-  readonly value: (row: DecisionAt, nowMs: number) => string | number | null
+interface Decided extends DecisionAt {
+  readonly nowMs: number
 }
 
-const columns: readonly Column[] = [
-  column('topic', 'text', false, ({ topic }) => topic),
-  column('offset', 'int64', false, ({ offset }) => offset),
-  column('change', 'text', false, ({ change }) => change.kind),
-  column('column', 'text', true, ({ change }) => names(change)),
-  column('from', 'text', true, ({ change }) => ('from' in change ? said(change.from) : null)),
-  column('to', 'text', true, ({ change }) => ('to' in change ? said(change.to) : null)),
-  column('action', 'text', false, ({ action }) => action),
-  column('why', 'text', false, ({ why }) => why),
-  column('at', 'timestamptz', false, (_, nowMs) => nowMs * 1000),
-]
-
-function column(name: string, kind: SimpleKind, nullable: boolean, value: Column['value']): Column {
-  return { name, kind, nullable, value }
-}
-
-export const schemaChangesSchema = makeSchema(
-  columns.map(({ name, kind, nullable }) => ({ name, type: { kind }, nullable })),
-  [],
-  'append',
+const table = new RecordTable<Decided>(
+  [
+    required('topic', 'text', ({ topic }) => topic),
+    required('offset', 'int64', ({ offset }) => offset),
+    required('change', 'text', ({ change }) => change.kind),
+    optional('column', 'text', ({ change }) => names(change)),
+    optional('from', 'text', ({ change }) => ('from' in change ? said(change.from) : null)),
+    optional('to', 'text', ({ change }) => ('to' in change ? said(change.to) : null)),
+    required('action', 'text', ({ action }) => action),
+    required('why', 'text', ({ why }) => why),
+    required('at', 'timestamptz', ({ nowMs }) => nowMs * 1000),
+  ],
+  ({ nowMs }) => nowMs * 1000,
 )
 
 export function schemaChangesBatch(rows: readonly DecisionAt[], nowMs: number): Batch {
-  const built = columns.map(({ kind, value }) => {
-    const builder = builderFor({ kind })
-    for (const row of rows) {
-      const found = value(row, nowMs)
-      if (found === null) builder.appendNull()
-      else if (builder instanceof BytesBuilder) builder.appendString(String(found))
-      else if ('append' in builder) builder.append(Number(found))
-    }
-    return builder.finish()
-  })
-  return makeBatch(
-    schemaChangesSchema,
-    built,
-    new Int32Array(rows.length).fill(1),
-    new Uint8Array(rows.length).fill(Op.insert),
-    new Float64Array(rows.length).fill(nowMs * 1000),
-  )
+  return table.batch(rows.map((row) => ({ ...row, nowMs })))
 }
 
 /** The column that a change is about, under the name it had. */
