@@ -5,6 +5,10 @@
 import assert from 'node:assert/strict'
 import { mysql } from '../../../connectors/mysql/connector.ts'
 import { systemClock, type Context } from '../../../core/connector/context.ts'
+import {
+  matchesPattern,
+  parseTablePattern,
+} from '../../../connectors/mysql/schema/table-pattern.ts'
 import type { Position, Source, SourceBatch } from '../../../core/connector/source.ts'
 import { Op } from '../../../core/record/batch.ts'
 import { textAt } from '../../../core/record/value.ts'
@@ -86,17 +90,34 @@ export class Follower implements AsyncDisposable {
   async catchUp(server: MysqlServer, marker: number): Promise<void> {
     await server.query(`INSERT INTO shop.marker VALUES (${marker})`)
     const key = JSON.stringify([String(marker)])
+    const tables = await this.#tablesOf(server)
     for (let i = 0; i < 20_000; i++) {
-      if (this.fold.topics.get('shop.marker')?.has(key) === true && this.#isCopied()) return
+      if (this.fold.topics.get('shop.marker')?.has(key) === true && this.#isCopied(tables)) return
       await this.next()
     }
     assert.fail('the source never came to where it should')
   }
 
-  #isCopied(): boolean {
+  /** The tables that are followed, as the server has them now; those of a running gh-ost are not. */
+  async #tablesOf(server: MysqlServer): Promise<string[]> {
+    const patterns = (this.config['tables'] as readonly string[]).map((text) =>
+      parseTablePattern(text)!,
+    )
+    const found = await server.query<{ database: string; table: string }>(
+      `SELECT TABLE_SCHEMA AS \`database\`, TABLE_NAME AS \`table\` FROM information_schema.TABLES
+        WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME NOT LIKE '\\_%'`,
+    )
+    return found
+      .filter((name) => patterns.some((pattern) => matchesPattern(pattern, name, false)))
+      .map(({ database, table }) => `${database}.${table}`)
+  }
+
+  /** A table is listed in the position only once its copy has begun. */
+  #isCopied(tables: readonly string[]): boolean {
     const { snapshot } = JSON.parse(this.position!) as {
       snapshot: { tables: Record<string, { id: string; upTo?: unknown; asked?: string }> }
     }
+    if (!tables.every((table) => table in snapshot.tables)) return false
     const wanted = (this.config['resnapshot'] ?? {}) as Readonly<Record<string, string>>
     return Object.entries(snapshot.tables).every(
       ([topic, { id, upTo, asked }]) =>
