@@ -3,6 +3,8 @@
  * simulation can own it. One Context per source or sink instance.
  */
 import type { SluiceError } from '../errors/error.ts'
+import type { Batch } from '../record/batch.ts'
+import type { HttpRoutes } from './http-routes.ts'
 import type { FileStore, FileStoreOptions } from './file-store.ts'
 
 export interface Context {
@@ -16,6 +18,18 @@ export interface Context {
   readonly metrics: Metrics
   /** What this task is doing now, for the live status; cheap, call it when the answer changes. */
   readonly report: (status: StatusReport) => void
+}
+
+/** What sources get beside that. */
+export interface SourceContext extends Context {
+  /** The hub's HTTP server, for sources that are called; absent where nobody may call. */
+  readonly http?: HttpRoutes
+  /**
+   * What this source wrote to one of its own topics (named without the source's name), in commits made
+   * at or after `sinceMs`, oldest first: the memory of a source that has to know its own past. Ends
+   * with the newest commit there is when it is called. Absent where there is no log (preflight).
+   */
+  readonly history?: (topic: string, sinceMs: number, signal: AbortSignal) => AsyncIterable<Batch>
 }
 
 /** What sinks get beside that. */

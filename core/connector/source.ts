@@ -1,7 +1,8 @@
 import type { z } from 'zod'
 import type { Batch } from '../record/batch.ts'
 import type { Column } from '../record/column.ts'
-import type { Context } from './context.ts'
+import type { Context, SourceContext } from './context.ts'
+import type { RejectedRecords } from './format/format.ts'
 import type { Problem } from './problem.ts'
 
 /**
@@ -21,7 +22,7 @@ export interface SourceConnector<C> {
   /** Preflight: every problem at once. Throws only when it cannot look at all (`transient` or `config`). */
   check(config: C, ctx: Context): Promise<readonly Problem[]>
   /** Builds the source; connects at the first `read`. */
-  open(config: C, ctx: Context): Promise<Source>
+  open(config: C, ctx: SourceContext): Promise<Source>
   /** Pure partial order of this connector's positions: a is at or after b. */
   atOrAfter(a: Position, b: Position): boolean
   /**
@@ -61,6 +62,11 @@ export interface SourceBatch {
   readonly end: 'commit' | 'abort' | null
   /** Set when everything yielded before and with this batch (except open transactions) may be committed with it. */
   readonly position: Position | null
+  /**
+   * Records that do not fit their topic: they become dead letters of this source, in the same commit as
+   * the position that passes them. Only beside `transaction: null`.
+   */
+  readonly rejected?: readonly RejectedRecords[]
 }
 
 export type TopicChange = RowsChange | TruncateChange
