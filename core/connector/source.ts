@@ -2,7 +2,8 @@ import type { z } from 'zod'
 import type { Batch } from '../record/batch.ts'
 import type { Column } from '../record/column.ts'
 import type { Context, SourceContext } from './context.ts'
-import type { RejectedRecords } from './format/format.ts'
+import type { Decoded, RejectedRecords } from './format/format.ts'
+import type { LetterBudget } from './letter-budget.ts'
 import type { Problem } from './problem.ts'
 
 /**
@@ -31,6 +32,8 @@ export interface SourceConnector<C> {
    * find a misspelt topic without a network.
    */
   topics?(config: C): readonly string[] | null
+  /** How many records may be rejected before the source waits; the usual budget without it. */
+  letterBudget?(config: C): LetterBudget
 }
 
 export interface Source extends AsyncDisposable {
@@ -46,6 +49,11 @@ export interface Source extends AsyncDisposable {
    * holds it, only forwards, while `read` is being consumed; must not wait for the network for long.
    */
   ack(position: Position): Promise<void>
+  /**
+   * Decodes once more what was rejected: rows of `RejectedRecords.batch`, whose dead letters are to be
+   * tried again. Called while `read` is being consumed. A source without it rejects nothing.
+   */
+  decodeAgain?(topic: string, batch: Batch, signal: AbortSignal): Promise<Decoded>
 }
 
 export interface SourceBatch {

@@ -137,6 +137,17 @@ export class LetterBook {
     }
   }
 
+  /** A letter whose row was refused once more, for a reason that may be another. */
+  refusedAgain(
+    { letter, topic, offset, attempts, firstUs }: OpenLetter,
+    { code, message, row }: Pick<DeadLetter, 'code' | 'message' | 'row'>,
+    request: string,
+    nowMs: number,
+  ): void {
+    const refused = { topic, offset, code, message, attempts: attempts + 1, row }
+    this.#pending.push({ ...newLetter(refused, nowMs), letter, firstUs, request })
+  }
+
   /**
    * Letters of rows [from, to) of the topic, which were taken but for those of `refused`. One that
    * waits may be on its way at this moment, and is told by what comes of that.

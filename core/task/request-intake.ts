@@ -23,7 +23,42 @@ interface Taken extends AcceptedRequest {
 const folderPollMs = 100
 const pollMs = 5000
 
-/** Follows the chain of a sink's requests, and takes each of them in a commit of the sink's own. */
+/** What one commit of a requests' chain asks, and the commit after it. */
+export interface RequestCommit {
+  readonly requests: readonly AcceptedRequest[]
+  readonly next: number
+}
+
+/** Follows a chain of requests from commit `next` on, until it is aborted. */
+export async function* requestCommits(
+  ctx: TaskContext,
+  chain: string,
+  next: number,
+  signal: AbortSignal,
+): AsyncGenerator<RequestCommit> {
+  const pauseMs = ctx.log.store.url.startsWith('s3:') ? pollMs : folderPollMs
+  await using reader = ChainReader.open(ctx.log, chain, next)
+  while (!signal.aborted) {
+    const found = await nextRequests(reader, signal)
+    // Not raced against a promise that lives as long as the task, which would remember each pause.
+    if (found === null) await ctx.clock.sleep(pauseMs, signal).catch(() => {})
+    else yield found
+  }
+}
+
+/** What is asked in the next commit; null when there is none yet. */
+export async function nextRequests(
+  reader: ChainReader,
+  signal: AbortSignal,
+): Promise<RequestCommit | null> {
+  const commit = await reader.tryNext(signal)
+  if (commit === null) return null
+  const edited = await editedIn(reader, commit, signal)
+  const requests = await requestsIn(reader, commit, signal)
+  return { requests: requests.map((request) => ({ request, edited })), next: commit.seq + 1 }
+}
+
+/** Takes each request of a sink in a commit of the sink's own. */
 export async function followRequests(
   commits: DeliveryLog,
   ctx: TaskContext,
@@ -31,23 +66,14 @@ export async function followRequests(
   signal: AbortSignal,
 ): Promise<void> {
   const chain = requestChain(commits.chain)
-  const pauseMs = ctx.log.store.url.startsWith('s3:') ? pollMs : folderPollMs
-  await using reader = ChainReader.open(ctx.log, chain, commits.desk.next)
-  while (!signal.aborted) {
-    const commit = await reader.tryNext(signal)
-    if (commit === null) {
-      // Not raced against a promise that lives as long as the task, which would remember each pause.
-      await ctx.clock.sleep(pauseMs, signal).catch(() => {})
-      continue
-    }
-    const edited = await editedIn(reader, commit, signal)
-    const requests = await requestsIn(reader, commit, signal)
-    const accepted = requests.map((request) => ({ request, edited }))
+  for await (const { requests, next } of requestCommits(ctx, chain, commits.desk.next, signal)) {
     failpoint('request.before_accept')
-    await commits.accept(accepted, commit.seq + 1, delivers)
+    await commits.accept(requests, next, delivers)
     failpoint('request.after_accept')
-    for (const { number, body, by } of requests)
+    for (const { request } of requests) {
+      const { number, body, by } = request
       ctx.logger.info('request taken', { request: number, kind: body.kind, by })
+    }
   }
 }
 
