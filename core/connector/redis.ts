@@ -57,6 +57,9 @@ export class RedisLink implements AsyncDisposable {
   /** Connects unless it is connected. Throws what keeps it from that. */
   async ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
+    // The server has ended it, and the client takes it for ready until its own side is closed too, which
+    // what the server no longer reads can put off for ever.
+    if (this.#client instanceof Redis && this.#client.stream?.writable === false) this.drop()
     if (this.#client.status === 'ready' && this.#ending === null) return
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = null
