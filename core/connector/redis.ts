@@ -59,8 +59,9 @@ export class RedisLink implements AsyncDisposable {
     signal.throwIfAborted()
     // The server has ended it, and the client takes it for ready until its own side is closed too, which
     // what the server no longer reads can put off for ever.
-    if (this.#client instanceof Redis && this.#client.stream?.writable === false) this.drop()
-    if (this.#client.status === 'ready' && this.#ending === null) return
+    const client = this.#client
+    if (client.status === 'ready' && client instanceof Redis && !client.stream.writable) this.drop()
+    if (client.status === 'ready' && this.#ending === null) return
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = null
     })
