@@ -10,8 +10,8 @@ import type { Sink, SinkBatch } from '../../../core/connector/sink.ts'
 import { feast } from '../../../sinks/feast/connector.ts'
 import { startPostgres } from '../../services/postgres.ts'
 import { startRedis } from '../../services/redis.ts'
+import { quietContext } from '../../support/context.ts'
 import { missingService } from '../../support/env.ts'
-import { testContext } from './context.ts'
 import { evolve, fieldOf, hashOf, schemaOf, signal, sinkBatch } from './redis/support.ts'
 
 interface Store extends AsyncDisposable {
@@ -69,7 +69,7 @@ const set = (id: number) => ({ timeUs: 1e15, values: { id: BigInt(id), n: 1n } }
 /** As after a start of the process, before anything was sent. */
 async function opened(store: Store): Promise<Sink> {
   const config = feast.config.parse({ project: 'shop', target: store.target, views: { v: {} } })
-  return feast.open(config, [{ name: topic, schema }], testContext())
+  return feast.open(config, [{ name: topic, schema }], quietContext())
 }
 
 async function started(store: Store): Promise<Sink> {
