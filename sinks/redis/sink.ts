@@ -4,13 +4,15 @@
  */
 import type { Batch } from '../../core/record/batch.ts'
 import type { SinkContext } from '../../core/connector/context.ts'
-import { RedisLink } from '../../core/connector/redis.ts'
+import type { RedisLink } from '../../core/connector/redis.ts'
 import {
   runCalls,
   redisScript,
   type RedisCall,
   type RedisScript,
 } from '../../core/connector/redis-calls.ts'
+import { openRedis } from '../../core/connector/redis-config.ts'
+import { raiseEnd } from '../../core/connector/redis-end.ts'
 import { redisError } from '../../core/connector/redis-errors.ts'
 import type {
   RowProblem,
@@ -34,12 +36,11 @@ import {
   unknownColumns,
   type KeyTemplate,
 } from './key.ts'
-import { deleteScript, endScript, markName, truncateScript, writeScript } from './script.ts'
+import { deleteScript, markName, truncateScript, writeScript } from './script.ts'
 import { exactJson, textColumns } from './values.ts'
 
 /** Keys that SCAN looks at a time. */
 const scanCount = 1000
-const raiseEnd = redisScript(endScript)
 
 export class RedisSink implements Sink {
   readonly #config: RedisConfig
@@ -58,7 +59,7 @@ export class RedisSink implements Sink {
   constructor(config: RedisConfig, ctx: SinkContext) {
     this.#config = config
     this.#ctx = ctx
-    this.#link = openLink(config)
+    this.#link = openRedis(config)
     this.#parts = partsOf(config)
     this.#write = redisScript(writeScript(config.format))
     this.#delete = redisScript(deleteScript(config.format))
@@ -234,16 +235,6 @@ interface Round {
   readonly reject: (row: number, code: RowProblem['code'], message: string) => void
   /** Row of each call that is for one. */
   readonly callRows: number[]
-}
-
-export function openLink(config: RedisConfig): RedisLink {
-  return new RedisLink({
-    url: config.url,
-    cluster: config.cluster,
-    timeoutMs: config.timeout,
-    ...(config.sentinel === undefined ? {} : { sentinel: config.sentinel }),
-    ...(config.ca === undefined ? {} : { ca: config.ca }),
-  })
 }
 
 function partsOf({ key }: RedisConfig): KeyTemplate {
