@@ -39,7 +39,7 @@ test('an address with a % that was not encoded is refused, and not repeated', ()
     ['http://u:hunter2@h:8123/d%b', 'database'],
     ['http://u:%E0%A4%A@h:8123', 'password'],
   ] as const) {
-    for (const given of [text, ['http://u:hunter2@a', text]]) {
+    for (const given of [text, [text, 'http://b:8123']]) {
       assert.throws(
         () => of({ url: given }),
         (error: unknown) => {
