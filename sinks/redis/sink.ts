@@ -4,6 +4,7 @@
  */
 import type { Batch } from '../../core/record/batch.ts'
 import type { SinkContext } from '../../core/connector/context.ts'
+import { renamedSink } from '../../core/connector/place-by-name.ts'
 import type { RedisLink } from '../../core/connector/redis.ts'
 import {
   runCalls,
@@ -207,7 +208,7 @@ export class RedisSink implements Sink {
     const { topic } = sent
     return new SluiceError('sink.redis.store_ahead', {
       message: `Redis at ${this.#link.where} has topic ${topic} up to offset ${there}, and the next batch ends at ${endOf(sent)} already.`,
-      remedy: `The log was begun anew, or its cursor was set back. Empty the Redis (FLUSHDB); where it has other things too, remove the keys ${scanPattern(this.#parts, topic)}, then DEL "${this.#endKey(topic)}" "${this.#floorKey(topic)}". Or give \`key\` another prefix. \`sluice run\` goes on by itself at its next try.`,
+      remedy: `${renamedSink} If the log was begun anew or its cursor set back: empty the Redis (FLUSHDB); where it has other things too, remove the keys ${scanPattern(this.#parts, topic)}, then DEL "${this.#endKey(topic)}" "${this.#floorKey(topic)}". Or give \`key\` another prefix. \`sluice run\` goes on by itself at its next try.`,
     })
   }
 

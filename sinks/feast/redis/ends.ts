@@ -35,7 +35,7 @@ export class RedisEnds implements ViewEnds {
     const marks = `"${keyOf(view)}" "${this.#floors.keyOf(view)}"`
     return {
       store: `Redis at ${this.#link.where}`,
-      emptying: `Empty the Redis (FLUSHDB); where it has other things too, remove the keys of project ${view.project}, then DEL ${marks}.`,
+      emptying: `empty the Redis (FLUSHDB); where it has other things too, remove the keys of project ${view.project}, then DEL ${marks}.`,
     }
   }
 }

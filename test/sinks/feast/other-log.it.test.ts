@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { Redis } from 'ioredis'
+import { renamedSink } from '../../../core/connector/place-by-name.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import type { Sink, SinkBatch } from '../../../core/connector/sink.ts'
 import { feast } from '../../../sinks/feast/connector.ts'
@@ -95,19 +96,15 @@ const isAhead =
     assert.ok(error instanceof SluiceError, String(error))
     assert.deepEqual([error.code, error.fault], ['sink.feast.store_ahead', 'config'])
     for (const part of told) assert.ok(error.message.includes(part), error.message)
+    assert.ok(error.remedy.includes(renamedSink), error.remedy)
     return true
   }
 
 for (const [name, start] of Object.entries({ redis: redisStore, postgres: postgresStore })) {
   const run = (what: string, body: (store: Store) => Promise<void>): void => {
     test(`${name}: ${what}`, async (t: TestContext) => {
-      let store: Store
-      try {
-        store = await start()
-      } catch (error) {
-        return missingService(t, name, error)
-      }
-      await using _store = store
+      await using store = await startOrSkip(t, name, start)
+      if (store === null) return
       await body(store)
     })
   }
