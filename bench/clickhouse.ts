@@ -6,7 +6,6 @@
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { createClient } from '@clickhouse/client'
-import { systemClock, type SinkContext } from '../core/connector/context.ts'
 import { makeBatch, type Batch } from '../core/record/batch.ts'
 import { builderFor } from '../core/record/builder.ts'
 import { makeSchema } from '../core/record/schema.ts'
@@ -15,7 +14,7 @@ import { encodeNative } from '../sinks/clickhouse/encode.ts'
 import { planTable } from '../sinks/clickhouse/plan.ts'
 import { screen } from '../sinks/clickhouse/screen.ts'
 import { startClickHouse, type ClickHouse } from '../test/services/clickhouse.ts'
-import { openStore } from '../core/store/open.ts'
+import { benchContext } from './support/context.ts'
 import type { BenchRow } from './types.ts'
 
 const rowsPerBatch = 50_000
@@ -75,20 +74,6 @@ function orders(from: number): Batch {
   const times = Float64Array.from({ length: rowsPerBatch }, (_, i) => 1.7e15 + (from + i) * 10)
   const weights = new Int32Array(rowsPerBatch).fill(1)
   return makeBatch(schema, columns, weights, new Uint8Array(rowsPerBatch), times)
-}
-
-function benchContext(): SinkContext {
-  const silent = (): void => {}
-  return {
-    pipeline: 'bench',
-    name: 'clickhouse',
-    clock: systemClock,
-    random: () => 0.5,
-    logger: { debug: silent, info: silent, warn: silent, error: silent },
-    metrics: { count: silent, gauge: silent, observe: silent },
-    report: silent,
-    files: openStore,
-  }
 }
 
 function median(values: readonly number[]): number {

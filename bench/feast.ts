@@ -13,11 +13,9 @@ import { promisify } from 'node:util'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { systemClock, type SinkContext } from '../core/connector/context.ts'
 import { makeBatch, type Batch } from '../core/record/batch.ts'
 import { builderFor } from '../core/record/builder.ts'
 import { makeSchema, type Schema } from '../core/record/schema.ts'
-import { openStore } from '../core/store/open.ts'
 import { acceptRows } from '../sinks/feast/accept.ts'
 import { feast } from '../sinks/feast/connector.ts'
 import { BytesOut } from '../sinks/feast/bytes-out.ts'
@@ -27,6 +25,7 @@ import { writeTimestamp } from '../sinks/feast/layout/timestamp.ts'
 import { encodeRows } from '../sinks/feast/rows.ts'
 import { planView, type FeatureView } from '../sinks/feast/view.ts'
 import { startRedis, type RedisServer } from '../test/services/redis.ts'
+import { benchContext } from './support/context.ts'
 import { postgresDatabase } from './support/postgres-database.ts'
 import { schema as schemaName, type DatabaseServer } from './support/database.ts'
 import { inTurns, rate, rated } from './support/rates.ts'
@@ -86,20 +85,6 @@ function features(round: number, from: number): Batch {
   const times = new Float64Array(rowsPerBatch).fill(1.7e15 + round * 1e9)
   const weights = new Int32Array(rowsPerBatch).fill(1)
   return makeBatch(schema, columns, weights, new Uint8Array(rowsPerBatch), times)
-}
-
-function benchContext(): SinkContext {
-  const silent = (): void => {}
-  return {
-    pipeline: 'bench',
-    name: 'feats',
-    clock: systemClock,
-    random: () => 0.5,
-    logger: { debug: silent, info: silent, warn: silent, error: silent },
-    metrics: { count: silent, gauge: silent, observe: silent },
-    report: silent,
-    files: openStore,
-  }
 }
 
 /** The rows as HSETs of what Feast itself writes, in pieces of 64 KiB. */

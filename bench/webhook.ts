@@ -11,7 +11,7 @@ import { createServer } from 'node:http'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Pool, request } from 'undici'
-import { systemClock, type SinkContext } from '../core/connector/context.ts'
+import type { SinkContext } from '../core/connector/context.ts'
 import type { Sink, SinkBatch } from '../core/connector/sink.ts'
 import { makeBatch, Op, type Batch } from '../core/record/batch.ts'
 import { builderFor, NumberBuilder } from '../core/record/builder.ts'
@@ -23,8 +23,8 @@ import type { LogicalType } from '../core/record/types.ts'
 import { webhook } from '../sinks/webhook/connector.ts'
 import { planEvents } from '../sinks/webhook/events.ts'
 import { Payloads } from '../sinks/webhook/payload.ts'
-import { openStore } from '../core/store/open.ts'
 import { WaitingRows } from '../core/task/waiting-rows.ts'
+import { benchContext } from './support/context.ts'
 import type { BenchRow } from './types.ts'
 
 const inFlight = 16
@@ -243,20 +243,6 @@ function ordersBatch(firstId = 0, withoutBad = false): Batch {
     new Uint8Array(rows).fill(Op.insert),
     new Float64Array(rows).fill(startUs),
   )
-}
-
-function benchContext(): SinkContext {
-  const nothing = (): void => {}
-  return {
-    pipeline: 'bench',
-    name: 'hooks',
-    clock: systemClock,
-    random: Math.random,
-    logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
-    metrics: { count: nothing, gauge: nothing, observe: nothing },
-    report: nothing,
-    files: openStore,
-  }
 }
 
 function disposable(pool: Pool): { readonly pool: Pool } & AsyncDisposable {

@@ -4,6 +4,7 @@
  * looking.
  */
 import type { PipelineOutline } from '../config/pipeline.ts'
+import type { ConfigProblem } from '../config/problem.ts'
 import { loadPipeline } from '../config/load.ts'
 import { didYouMean } from '../core/connector/nearest.ts'
 import { isAbort } from '../core/errors/error.ts'
@@ -18,6 +19,8 @@ import { stopOnSignals } from './signals.ts'
 export interface OpenedLog {
   readonly file: string
   readonly outline: PipelineOutline
+  /** Of the whole file; references without a value are warnings. */
+  readonly problems: readonly ConfigProblem[]
   /** The pipeline's. */
   readonly name: string
   readonly log: Log
@@ -32,8 +35,7 @@ export async function withLog(
 ): Promise<ExitCode> {
   const { outline, problems } = await loadPipeline(file, { env: process.env, offline: true })
   if (outline?.log == null || outline.name === null) {
-    printProblems(problems)
-    return codeOf(problems) === exitCode.ok ? exitCode.environment : codeOf(problems)
+    return refuse(problems, ['', 'log', 'name'])
   }
   using stop = stopOnSignals(() => {})
   await using store = storeOf(outline.log)
@@ -44,11 +46,36 @@ export async function withLog(
   }
   const log = await openLog(store, { signal: stop.signal })
   try {
-    return await use({ file, outline, name: outline.name, log, signal: stop.signal })
+    return await use({ file, outline, problems, name: outline.name, log, signal: stop.signal })
   } catch (error) {
     if (!stop.signal.aborted || !isAbort(error)) throw error
     return exitCode.ok
   }
+}
+
+/**
+ * Prints what keeps a command from the parts of the file that it needs, the values that they lack as
+ * errors. What is wrong elsewhere does not keep it, and is shown only where nothing else is found.
+ */
+export function refuse(problems: readonly ConfigProblem[], parts: readonly string[]): ExitCode {
+  const found = problemsAt(problems, parts)
+  const shown = found.length > 0 ? found : problems
+  printProblems(shown)
+  const code = codeOf(shown)
+  return code === exitCode.ok ? exitCode.environment : code
+}
+
+/** Problems at or under the places, as errors; '' = the file as a whole. */
+export function problemsAt(
+  problems: readonly ConfigProblem[],
+  parts: readonly string[],
+): readonly ConfigProblem[] {
+  return problems
+    .filter(({ path }) => parts.some((part) => path === part || path.startsWith(`${part}.`)))
+    .map((problem) => ({
+      ...problem,
+      severity: problem.code === 'config.unresolved' ? 'error' : problem.severity,
+    }))
 }
 
 export interface FoundTopic {

@@ -13,6 +13,7 @@ import type { SourceConnector } from '../core/connector/source.ts'
 import type { ConfigDocument, Path } from './document.ts'
 import { checkBeside } from './issues.ts'
 import { isSecretAt, jsonSchemaOf, keysAt, type JsonSchema } from './json-schema.ts'
+import { checkNamedTopic } from './named-topics.ts'
 import { didYouMean, nearest } from '../core/connector/nearest.ts'
 import type { KnownTopics, PipelineTransform } from './pipeline.ts'
 import { nameLengthMax, namePattern, sinkFrameJson, type Registers } from './schema.ts'
@@ -245,12 +246,32 @@ function checkAllFrom(
   for (const sink of sinks) {
     const path: Path = ['sinks', sink.name, 'from']
     const isList = document.node(path)?.kind === 'list'
+    let wrong = document.unresolvedUnder(path)
     for (const [index, name] of sink.from.entries()) {
       const at = isList ? [...path, index] : path
       if (document.unresolvedUnder(at) || isSideTopic(document, sink.name, name)) continue
       const problem = checkFrom(name, known)
-      if (problem !== null) document.add(problem.code, at, problem)
+      if (problem === null) continue
+      document.add(problem.code, at, problem)
+      wrong = true
     }
+    if (!wrong) checkAllNamed(document, sink, known)
+  }
+}
+
+/** Topics that the sink's own keys name. */
+function checkAllNamed(
+  document: ConfigDocument,
+  { name, connector, config, from }: SinkEntry,
+  known: KnownTopics,
+): void {
+  if (config === undefined) return
+  for (const named of connector.topicsNamed?.(config.config) ?? []) {
+    const path: Path = ['sinks', name, ...named.path]
+    if (document.unresolvedUnder(path)) continue
+    const problem = checkNamedTopic(named, from, known)
+    const atKey = named.as === 'key'
+    if (problem !== null) document.add(problem.code, path, { ...problem, atKey })
   }
 }
 

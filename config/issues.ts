@@ -150,6 +150,9 @@ function addIssue(document: ConfigDocument, base: Path, issue: Issue, json: Json
     return
   }
   if (document.unresolvedUnder(path)) return
+  if (issue.code === 'invalid_union' && issue.discriminator !== undefined) {
+    return addUnknownKind(document, path, issue, json)
+  }
   const node = document.node(path)
   const value = path.reduce<unknown>(at, document.value)
   if (node === null || value === undefined) {
@@ -180,13 +183,45 @@ function addIssue(document: ConfigDocument, base: Path, issue: Issue, json: Json
   document.add('config.invalid_value', path, { message, suggestion })
 }
 
-/** Of a union, the branch that got furthest is the one that was meant. */
-function addUnion(
+type UnionIssue = Extract<Issue, { code: 'invalid_union' }>
+
+/** A mapping whose kind (`type: redys`) is none of those that there are, or is not said. */
+function addUnknownKind(
   document: ConfigDocument,
-  base: Path,
-  issue: Extract<Issue, { code: 'invalid_union' }>,
+  path: Path,
+  issue: UnionIssue,
   json: JsonSchema,
 ): void {
+  const key = String(path.at(-1))
+  const kinds = 'options' in issue ? (issue.options ?? []).map(String) : []
+  const value = path.reduce<unknown>(at, document.value)
+  const possible = `possible: ${kinds.join(', ')}`
+  if (value === undefined) {
+    const parent = path.slice(0, -1)
+    const known = keysAt(json, plain(issue.path).slice(0, -1))
+    const odd = document.keys(parent).filter((name) => !known.includes(name))
+    const misspelt = odd.find((name) => nearest(name, [key]) !== null)
+    if (misspelt === undefined) {
+      const message = `"${key}" is missing`
+      document.add('config.missing_key', path, { message, suggestion: possible, atKey: true })
+    } else {
+      const message = `"${shorten(misspelt)}" is not a key of ${nameOf(parent)}`
+      const suggestion = didYouMean(misspelt, [key])
+      const at = [...parent, misspelt]
+      document.add('config.unknown_key', at, { message, suggestion, atKey: true })
+    }
+  } else if (typeof value !== 'string') {
+    document.add('config.wrong_type', path, { message: `expected ${listed(kinds)}` })
+  } else {
+    document.add('config.unknown_type', path, {
+      message: `there is no ${String(path.at(-2) ?? '')} of ${key} "${shorten(value)}"`,
+      suggestion: didYouMean(value, kinds) ?? possible,
+    })
+  }
+}
+
+/** Of a union, the branch that got furthest is the one that was meant. */
+function addUnion(document: ConfigDocument, base: Path, issue: UnionIssue, json: JsonSchema): void {
   const local = plain(issue.path)
   const value = [...base, ...local].reduce<unknown>(at, document.value)
   const isOther = (one: Issue): boolean => isWrongTypeHere(one) || isNoWord(one, value)

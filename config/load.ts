@@ -118,6 +118,11 @@ async function check(document: ConfigDocument, registers: Registers): Promise<Ch
     checked === undefined || document.unresolvedUnder(['log'])
       ? null
       : logConfig(checked.config as z.output<typeof logSchema>, file)
+  const knownSinks = entries.sinks.map(({ config, ...sink }) => {
+    const whole = config !== undefined && !document.unresolvedUnder(['sinks', sink.name])
+    const { name, kind, connector } = sink
+    return { name, kind, connector, sink: whole ? { ...sink, config: config.config } : null }
+  })
   const build = (): Pipeline | null => {
     if (document.unresolvedUnder([]) || log === null || name === null) return null
     return {
@@ -128,9 +133,7 @@ async function check(document: ConfigDocument, registers: Registers): Promise<Ch
         config === undefined ? [] : [{ name, kind, connector, config: config.config }],
       ),
       transforms,
-      sinks: entries.sinks.flatMap(({ config, ...sink }) =>
-        config === undefined ? [] : [{ ...sink, config: config.config }],
-      ),
+      sinks: knownSinks.flatMap(({ sink }) => sink ?? []),
     }
   }
   const outline = {
@@ -138,6 +141,7 @@ async function check(document: ConfigDocument, registers: Registers): Promise<Ch
     log,
     sources: document.keys(['sources']),
     sinks: document.keys(['sinks']),
+    knownSinks,
     transforms,
     topics,
   }

@@ -75,8 +75,18 @@ export interface PipelineOutline {
   /** Names; also of entries that have problems. */
   readonly sources: readonly string[]
   readonly sinks: readonly string[]
+  /** Sinks whose type is known. */
+  readonly knownSinks: readonly OutlinedSink[]
   readonly transforms: readonly PipelineTransform[]
   readonly topics: KnownTopics
+}
+
+export interface OutlinedSink {
+  readonly name: string
+  readonly kind: string
+  readonly connector: SinkConnector<unknown>
+  /** null while it has problems or lacks values. */
+  readonly sink: PipelineSink | null
 }
 
 export interface KnownTopics {

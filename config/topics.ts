@@ -60,7 +60,7 @@ function unknown(name: string, { topics, open }: KnownTopics): FromProblem {
 }
 
 /** Whether some text that begins with `prefix` can match the pattern. */
-function prefixesMeet(pattern: string, prefix: string): boolean {
+export function prefixesMeet(pattern: string, prefix: string): boolean {
   const head = pattern.slice(0, pattern.indexOf('*'))
   return head.startsWith(prefix) || prefix.startsWith(head)
 }

@@ -5,15 +5,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { systemClock } from '../../core/connector/context.ts'
 import type { SourceConnector } from '../../core/connector/source.ts'
 import { openLog } from '../../core/log/log.ts'
 import { DirectoryStore } from '../../core/store/directory.ts'
-import { openStore } from '../../core/store/open.ts'
 import type { TaskContext } from '../../core/task/context.ts'
 import { runIngest } from '../../core/task/ingest.ts'
-
-const silent = (): void => {}
+import { benchContext } from './context.ts'
 
 export interface IngestOptions {
   readonly connector: SourceConnector<unknown>
@@ -39,16 +36,10 @@ export async function ingestSeconds({
   try {
     const log = await openLog(new DirectoryStore(join(folder, 'log')), { signal: stop.signal })
     const ctx: TaskContext = {
-      pipeline: 'bench',
-      name: 'db',
-      clock: systemClock,
-      random: Math.random,
-      logger: { debug: silent, info: silent, warn: silent, error: silent },
-      metrics: { count: silent, gauge: silent, observe: silent },
+      ...benchContext(),
       report: ({ state }) => {
         if (state === 'running' && startMs === 0) startMs = performance.now()
       },
-      files: openStore,
       log,
       writer: 'bench',
       progress: (count) => {
@@ -57,7 +48,7 @@ export async function ingestSeconds({
         endMs = performance.now()
         stop.abort()
       },
-      trouble: silent,
+      trouble: () => {},
     }
     const task = {
       connector,

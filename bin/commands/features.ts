@@ -1,7 +1,7 @@
 /** `sluice features verify | export`: what a feature store has, and how Feast reads it. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Pipeline, PipelineSink } from '../../config/pipeline.ts'
+import type { OutlinedSink, PipelineSink } from '../../config/pipeline.ts'
 import type { ExportedFile, FeatureAgreement } from '../../core/connector/feature-tools.ts'
 import { didYouMean } from '../../core/connector/nearest.ts'
 import type { SinkContext } from '../../core/connector/context.ts'
@@ -12,9 +12,8 @@ import { topicMatches } from '../../core/task/names.ts'
 import { contextOf } from '../context.ts'
 import { agreementJson, disagrees, printAgreements } from '../feature-format.ts'
 import { timeOf, WrongArgument } from '../letter-filter.ts'
-import { loadChecked } from '../load.ts'
-import { codeOf, exitCode, print, printError, printProblems, type ExitCode } from '../output.ts'
-import { topicsOf, withLog, type OpenedLog } from '../pipeline-log.ts'
+import { exitCode, print, printError, type ExitCode } from '../output.ts'
+import { problemsAt, refuse, topicsOf, withLog, type OpenedLog } from '../pipeline-log.ts'
 
 export interface VerifyCommandOptions {
   readonly sink?: string
@@ -35,7 +34,7 @@ export interface ExportOptions {
 }
 
 export async function verify(file: string, options: VerifyCommandOptions): Promise<ExitCode> {
-  return onSinks(file, options.sink, async (sinks, pipeline, opened) => {
+  return onSinks(file, options.sink, async (sinks, opened) => {
     const nowMs = Date.now()
     const asOfMs = options.asOf === undefined ? nowMs : timeOf(options.asOf, nowMs)
     const seed = options.seed ?? nowMs % 1_000_000
@@ -51,7 +50,7 @@ export async function verify(file: string, options: VerifyCommandOptions): Promi
           seed,
           signal: opened.signal,
         },
-        contextFor(sink, pipeline),
+        contextFor(sink, opened),
       )
       found.push({ sink: sink.name, agreements })
     }
@@ -74,14 +73,14 @@ export async function verify(file: string, options: VerifyCommandOptions): Promi
 }
 
 export async function exportRepository(file: string, options: ExportOptions): Promise<ExitCode> {
-  return onSinks(file, options.sink, async (sinks, pipeline, opened) => {
+  return onSinks(file, options.sink, async (sinks, opened) => {
     if (sinks.length > 1) {
       const names = sinks.map(({ name }) => name).join(', ')
       throw new WrongArgument(`several sinks keep features: name one by --sink (${names})`)
     }
     const sink = sinks[0]!
     const topics = await topicsFor(sink, opened)
-    const ctx = contextFor(sink, pipeline)
+    const ctx = contextFor(sink, opened)
     const files = await sink.connector.features!.export(sink.config, topics, ctx)
     const changed = await filesToWrite(files, options)
     for (const { name, text } of changed) {
@@ -121,42 +120,48 @@ async function filesToWrite(
   return changed
 }
 
-type OnSinks = (
-  sinks: readonly PipelineSink[],
-  pipeline: Pipeline,
-  opened: OpenedLog,
-) => Promise<ExitCode>
+type OnSinks = (sinks: readonly PipelineSink[], opened: OpenedLog) => Promise<ExitCode>
 
-/** Runs a command on the sinks that keep features, or the one named. */
+/**
+ * Runs a command on the sinks that keep features, or the one named. Nothing else of the file need be
+ * in order: whoever compares features may lack the passwords of sources and of other sinks.
+ */
 async function onSinks(file: string, name: string | undefined, use: OnSinks): Promise<ExitCode> {
-  const { pipeline, problems } = await loadChecked(file, false)
-  if (pipeline === null) {
-    printProblems(problems)
-    return codeOf(problems)
-  }
-  try {
-    const sinks = chosenSinks(pipeline, name)
-    return await withLog(file, (opened) => use(sinks, pipeline, opened))
-  } catch (error) {
-    if (!(error instanceof WrongArgument)) throw error
-    printError(error.message)
-    return exitCode.invalid
-  }
+  return withLog(file, async (opened) => {
+    try {
+      const chosen = chosenSinks(opened, name)
+      const places = chosen.map((sink) => `sinks.${sink.name}`)
+      const problems = problemsAt(opened.problems, places)
+      const sinks = chosen.flatMap(({ sink }) => sink ?? [])
+      const broken = problems.some(({ severity }) => severity === 'error')
+      if (broken || sinks.length < chosen.length) return refuse(problems, places)
+      return await use(sinks, opened)
+    } catch (error) {
+      if (!(error instanceof WrongArgument)) throw error
+      printError(error.message)
+      return exitCode.invalid
+    }
+  })
 }
 
-function chosenSinks(pipeline: Pipeline, name: string | undefined): readonly PipelineSink[] {
-  const able = pipeline.sinks.filter(({ connector }) => connector.features !== undefined)
+function chosenSinks(
+  { file, outline }: OpenedLog,
+  name: string | undefined,
+): readonly Pick<OutlinedSink, 'name' | 'sink'>[] {
+  const able = outline.knownSinks.filter(({ connector }) => connector.features !== undefined)
   const names = able.map((sink) => sink.name)
   if (name === undefined) {
     if (able.length > 0) return able
-    throw new WrongArgument(`${pipeline.file} has no sink that keeps features (type: feast)`)
+    throw new WrongArgument(`${file} has no sink that keeps features (type: feast)`)
   }
   const found = able.find((sink) => sink.name === name)
   if (found !== undefined) return [found]
-  const other = pipeline.sinks.find((sink) => sink.name === name)
+  const other = outline.knownSinks.find((sink) => sink.name === name)
   if (other !== undefined) {
     throw new WrongArgument(`sink ${name} is of type ${other.kind}, which keeps no features`)
   }
+  // Its type is wrong, which is among the problems.
+  if (outline.sinks.includes(name)) return [{ name, sink: null }]
   const hint = didYouMean(name, names) ?? `those that keep features: ${names.join(', ') || 'none'}`
   throw new WrongArgument(`there is no sink "${name}"; ${hint}`)
 }
@@ -170,10 +175,10 @@ async function topicsFor({ from }: PipelineSink, opened: OpenedLog): Promise<rea
   return topics
 }
 
-function contextFor({ name }: PipelineSink, pipeline: Pipeline): SinkContext {
+function contextFor({ name }: PipelineSink, opened: OpenedLog): SinkContext {
   return contextOf({
-    pipeline: pipeline.name,
-    folder: dirname(pipeline.file),
+    pipeline: opened.name,
+    folder: dirname(opened.file),
     logs: { level: 'warn', format: 'plain', write: printError },
     metrics: new MetricsRegistry(),
     status: new StatusBoard().task({ kind: 'deliver', name }),

@@ -1,14 +1,11 @@
 /**
- * Many calls of scripts on one RedisLink: so many bytes under way at a time, all answered before `run`
- * returns. A script that a server has forgotten (it restarted, SCRIPT FLUSH) is sent along with its call.
+ * Many calls of scripts on one RedisLink (redis-window.ts). A script that a server has forgotten (it
+ * restarted, SCRIPT FLUSH) is sent along with its call.
  */
 import { createHash } from 'node:crypto'
 import { Command } from 'ioredis'
 import type { RedisLink } from './redis.ts'
-import { redisError } from './redis-errors.ts'
-
-/** Enough for both sides never to wait for the other. */
-const windowBytes = 1 << 20
+import { inWindow, type RedisWindow } from './redis-window.ts'
 
 export interface RedisScript {
   readonly text: string
@@ -26,7 +23,8 @@ export interface RedisCall {
   readonly args: readonly (string | Buffer)[]
 }
 
-export interface FailedCall {
+/** Which call, from 0, and why. */
+export interface RefusedCall {
   readonly index: number
   readonly error: Error
 }
@@ -39,100 +37,52 @@ export async function runCalls(
   link: RedisLink,
   calls: Iterable<RedisCall>,
   signal: AbortSignal,
-): Promise<readonly FailedCall[]> {
-  await link.ready(signal)
-  const run = new Run(link, signal)
-  try {
+): Promise<readonly RefusedCall[]> {
+  const options = { keeps: isOwnFailure, signal }
+  const failed = await inWindow<Sent>(link, options, async (window) => {
     let index = 0
-    for (const call of calls) await run.send(call, index++)
-    return await run.finish()
-  } catch (error) {
-    signal.throwIfAborted()
-    throw redisError(link.where, error)
-  } finally {
-    run.end()
+    for (const call of calls) {
+      await window.room()
+      issue(link, window, { call, index: index++ }, 'EVALSHA')
+    }
+  })
+  const refused = failed.filter(({ error }) => !isForgotten(error))
+  const forgotten = failed.filter(({ error }) => isForgotten(error))
+  if (forgotten.length > 0) {
+    const again = await inWindow<Sent>(link, options, async (window) => {
+      for (const { call } of forgotten) {
+        await window.room()
+        issue(link, window, call, 'EVAL')
+      }
+    })
+    refused.push(...again)
   }
+  return refused.map(({ call: { index }, error }) => ({ index, error }))
 }
 
-class Run {
-  readonly #link: RedisLink
-  readonly #signal: AbortSignal
-  readonly #failed: FailedCall[] = []
-  readonly #forgotten: { readonly call: RedisCall; readonly index: number }[] = []
-  readonly #patience: NodeJS.Timeout
-  readonly #stop = (): void => this.#fail(this.#signal.reason as Error)
-  #bytes = 0
-  #failure: Error | null = null
-  #wake = (): void => {}
+interface Sent {
+  readonly call: RedisCall
+  readonly index: number
+}
 
-  constructor(link: RedisLink, signal: AbortSignal) {
-    this.#link = link
-    this.#signal = signal
-    signal.addEventListener('abort', this.#stop, { once: true })
-    this.#patience = setTimeout(() => {
-      this.#fail(link.timedOut())
-      link.drop()
-    }, link.timeoutMs)
-  }
+function isOwnFailure(error: Error): boolean {
+  return isForgotten(error) || /^-?WRONGTYPE/.test(error.message)
+}
 
-  async send(call: RedisCall, index: number): Promise<void> {
-    this.#issue(call, index, 'EVALSHA')
-    while (this.#bytes > windowBytes && this.#failure === null) await this.#woken()
-    if (this.#failure !== null) throw this.#failure
-  }
+function isForgotten({ message }: Error): boolean {
+  return message.startsWith('NOSCRIPT')
+}
 
-  async finish(): Promise<readonly FailedCall[]> {
-    await this.#drained()
-    const forgotten = this.#forgotten.splice(0)
-    for (const { call, index } of forgotten) this.#issue(call, index, 'EVAL')
-    await this.#drained()
-    return this.#failed
-  }
-
-  end(): void {
-    clearTimeout(this.#patience)
-    this.#signal.removeEventListener('abort', this.#stop)
-  }
-
-  async #drained(): Promise<void> {
-    while (this.#bytes > 0 && this.#failure === null) await this.#woken()
-    if (this.#failure !== null) throw this.#failure
-  }
-
-  #issue(call: RedisCall, index: number, verb: 'EVAL' | 'EVALSHA'): void {
-    const { script, keys, args } = call
-    const head = [verb, verb === 'EVAL' ? script.text : script.hash, String(keys.length)]
-    const encoded = encodeWords(head, keys, args)
-    const bytes = encoded.length
-    this.#bytes += bytes
-    const answered = (error: Error | null): void => {
-      this.#bytes -= bytes
-      this.#patience.refresh()
-      if (error !== null) this.#judge(error, call, index)
-      this.#wake()
-    }
-    this.#link.send(new EncodedCall(verb, head, keys, encoded)).then(
-      () => answered(null),
-      (error: Error) => answered(error),
-    )
-  }
-
-  #judge(error: Error, call: RedisCall, index: number): void {
-    if (error.message.startsWith('NOSCRIPT')) this.#forgotten.push({ call, index })
-    else if (/^-?WRONGTYPE/.test(error.message)) this.#failed.push({ index, error })
-    else this.#failure ??= error
-  }
-
-  #fail(error: Error): void {
-    this.#failure ??= error
-    this.#wake()
-  }
-
-  #woken(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve
-    })
-  }
+function issue(
+  link: RedisLink,
+  window: RedisWindow<Sent>,
+  sent: Sent,
+  verb: 'EVAL' | 'EVALSHA',
+): void {
+  const { script, keys, args } = sent.call
+  const head = [verb, verb === 'EVAL' ? script.text : script.hash, String(keys.length)]
+  const encoded = encodeWords(head, keys, args)
+  window.add(sent, encoded.length, link.send(new EncodedCall(verb, head, keys, encoded)))
 }
 
 /**

@@ -57,7 +57,11 @@ export class RedisLink implements AsyncDisposable {
   /** Connects unless it is connected. Throws what keeps it from that. */
   async ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    if (this.#client.status === 'ready' && this.#ending === null) return
+    // The server has ended it, and the client takes it for ready until its own side is closed too, which
+    // what the server no longer reads can put off for ever.
+    const client = this.#client
+    if (client.status === 'ready' && client instanceof Redis && !client.stream.writable) this.drop()
+    if (client.status === 'ready' && this.#ending === null) return
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = null
     })

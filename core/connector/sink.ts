@@ -22,6 +22,11 @@ export interface SinkConnector<C> {
   check(config: C, ctx: SinkContext): Promise<readonly Problem[]>
   /** `topics` are those known now; more may come with their first batch. */
   open(config: C, topics: readonly TopicInfo[], ctx: SinkContext): Promise<Sink>
+  /**
+   * Pure: the topics that the configuration names beside `from`, absent where it names none. Lets
+   * `validate` find one that the sink never receives, without a network.
+   */
+  topicsNamed?(config: C): readonly NamedTopic[]
   /** What `sluice features …` can do with this sink; absent for those that keep no features. */
   readonly features?: FeatureTools<C>
 }
@@ -80,6 +85,17 @@ export interface Batching {
    * not hold up the others. None is sent across a new schema or a truncate.
    */
   readonly ahead?: number
+}
+
+export interface NamedTopic {
+  /** Where it stands in the configuration. */
+  readonly path: readonly (string | number)[]
+  /** Whether the name is the last key of `path`, or its value. */
+  readonly as: 'key' | 'value'
+  /** null: none is named there, so that the sink must receive one topic only. */
+  readonly topic: string | null
+  /** `tail`: its last parts are enough while they are unique. */
+  readonly match: 'full' | 'tail'
 }
 
 export interface TopicInfo {

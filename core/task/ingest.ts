@@ -17,7 +17,7 @@ import { Lag } from './lag.ts'
 import { chainName, sourceTopic } from './names.ts'
 import { entryBytes, Transactions } from './transactions.ts'
 import { Unchanged } from './unchanged.ts'
-import { aborted, timeoutOr } from './wait.ts'
+import { aborted, isSettled, timeoutOr } from './wait.ts'
 
 export interface IngestTask {
   readonly connector: SourceConnector<unknown>
@@ -129,13 +129,12 @@ class Ingest {
       }
       const full = this.#readyBytes >= this.#task.flush.bytesMax * 2 && this.#inFlight !== null
       if (!full) next ??= batches.next()
-      let result: IteratorResult<SourceBatch> | null = null
       const events: Promise<unknown>[] = [stopped]
-      if (next !== null) events.push(next.then((taken) => (result = taken)))
+      if (next !== null) events.push(next)
       if (this.#inFlight !== null) events.push(this.#inFlight)
       await timeoutOr(this.#ctx.clock, this.#dueInMs(), events)
-      const taken = result as IteratorResult<SourceBatch> | null
-      if (taken !== null) {
+      if (next !== null && (await isSettled(next))) {
+        const taken = await next
         next = null
         if (taken.done === true) throw endedByItself(this.#ctx.name)
         await this.#take(taken.value)

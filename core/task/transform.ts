@@ -22,7 +22,7 @@ import { Lag } from './lag.ts'
 import { nextTrail, trailOf, type LetterTrail } from './letter-trail.ts'
 import { chainName, deadLetterTopic } from './names.ts'
 import { survivingRows } from './surviving.ts'
-import { aborted, timeoutOr } from './wait.ts'
+import { aborted, firstOf, isSettled, timeoutOr } from './wait.ts'
 
 export interface TransformTask {
   readonly query: ParsedQuery
@@ -137,11 +137,8 @@ class Transform {
         for (const { chain, reader } of this.#readers) {
           if (!waiting.has(chain)) waiting.set(chain, reader.next(reading.signal))
         }
-        let first: Commit | null = null
-        const nexts = [...waiting.values()].map((next) => next.then((commit) => (first ??= commit)))
-        await timeoutOr(this.#ctx.clock, null, [stopped, ...nexts])
-        const commit = first as Commit | null
-        if (signal.aborted || commit === null) break
+        await firstOf([stopped, ...waiting.values()])
+        if (signal.aborted) break
         const dueInMs = this.#timer.dueInMs(this.#ctx.clock.nowMs(), 0)
         if (dueInMs > 0) await timeoutOr(this.#ctx.clock, dueInMs, [stopped])
         if (signal.aborted) break
@@ -359,8 +356,7 @@ class Transform {
 
 /** The value of a promise that is settled by now, else null. A rejection is thrown. */
 async function settled<T>(promise: Promise<T> | undefined): Promise<T | null> {
-  if (promise === undefined) return null
-  return Promise.race([promise, Promise.resolve(null)])
+  return promise !== undefined && (await isSettled(promise)) ? promise : null
 }
 
 function negated(batch: Batch): Batch {

@@ -31,8 +31,8 @@ export function addressOf(config: ClickHouseConfig): Address {
   const path = databaseIn(first)
   return {
     urls: urls.map((url) => `${url.protocol}//${url.host}`),
-    user: config.user ?? (decodeURIComponent(first.username) || 'default'),
-    password: config.password?.reveal() ?? decodeURIComponent(first.password),
+    user: config.user ?? (decoded(first.username, 'user') || 'default'),
+    password: config.password?.reveal() ?? decoded(first.password, 'password'),
     database: config.database ?? (path === '' ? 'default' : path),
   }
 }
@@ -60,5 +60,18 @@ function sameAccount(url: URL, first: URL): boolean {
 }
 
 function databaseIn(url: URL): string {
-  return decodeURIComponent(url.pathname.replace(/^\/|\/$/g, ''))
+  return decoded(url.pathname.replace(/^\/|\/$/g, ''), 'database')
+}
+
+/** The parser lets a % stand that begins no encoded character, as one in a password often does. */
+function decoded(text: string, part: 'user' | 'password' | 'database'): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // Its own error says nothing more, and the text is not repeated.
+    throw new SluiceError('sink.clickhouse.url', {
+      message: `url has a % in its ${part} that begins no encoded character.`,
+      remedy: `Write %25 for the % itself${part === 'password' ? ', or put the text as it is under `password`' : ''}.`,
+    })
+  }
 }

@@ -21,6 +21,15 @@ export const clickhouse: SinkConnector<ClickHouseConfig> = {
     truncate: 'absorbs',
   },
   batching: batchingOf,
+  topicsNamed: (config) =>
+    (['tables', 'order_by', 'low_cardinality'] as const).flatMap((option) =>
+      Object.keys(config[option]).map((topic) => ({
+        path: [option, topic],
+        as: 'key',
+        topic,
+        match: 'full',
+      })),
+    ),
   check: (config) => checkServer(config, AbortSignal.timeout(config.timeout)),
   open: (config, topics, ctx) => Promise.resolve(openSink(config, topics, ctx)),
 }

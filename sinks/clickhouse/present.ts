@@ -9,6 +9,7 @@
  * It also finds the table of another log: one whose log was deleted and begun anew counts offsets
  * from 0 again, and its rows would lose against the old ones in silence.
  */
+import { renamedSink } from '../../core/connector/place-by-name.ts'
 import type { SinkBatch } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { ClickHouseServer } from './client.ts'
@@ -69,7 +70,7 @@ function ahead(server: ClickHouseServer, plan: TablePlan): SluiceError {
   return new SluiceError('sink.clickhouse.table_ahead', {
     message: `Table ${plan.table} holds rows that come after the next batch of topic ${plan.topic}, or that are not of this log.`,
     remedy:
-      `The log or its cursor was set back. Empty the table so that the topic fills it anew: TRUNCATE TABLE ${table}; ` +
+      `${renamedSink} If the log was begun anew or its cursor set back: empty the table so that the topic fills it anew: TRUNCATE TABLE ${table}; ` +
       'or give the topic another table: tables: {…}.',
   })
 }

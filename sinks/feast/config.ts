@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { durationText } from '../../core/connector/duration.ts'
+import { redisKeys } from '../../core/connector/redis-config.ts'
 import { secretText } from '../../core/connector/secret.ts'
 import { offlineConfig } from './offline/config.ts'
 import { scalarNames } from './types.ts'
@@ -32,20 +33,7 @@ const onDelete = z.enum(['remove', 'null', 'keep'])
 const redisTarget = z
   .strictObject({
     type: z.literal('redis'),
-    url: secretText(
-      'Address: `redis://user:password@host:6379/0`, `rediss://…` over TLS. Several hosts of a cluster or of sentinels are parted by commas.',
-    ),
-    cluster: z.boolean().default(false).meta({ description: 'Whether it is a Redis cluster.' }),
-    sentinel: z.string().min(1).optional().meta({
-      description: 'Name of the master set, where the hosts of `url` are sentinels.',
-    }),
-    ca: z.string().min(1).optional().meta({
-      description: 'PEM certificates to trust instead of the public authorities: `${file.ca.pem}`.',
-    }),
-    timeout: durationText('Longest wait for an answer, connecting included.', {
-      minMs: 100,
-      maxMs: 300_000,
-    }).prefault('10s'),
+    ...redisKeys,
   })
   .meta({
     description: 'Feast’s Redis online store: Redis 7.0 or later, Valkey, a cluster of either.',

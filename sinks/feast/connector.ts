@@ -27,6 +27,12 @@ export const feast: SinkConnector<FeastConfig> = {
   },
   // Large enough that a round's commit is a small part of it, small enough to be sent in 0.2 s.
   batching: () => ({ rowsMax: 20_000, bytesMax: 8 * 2 ** 20, pauseMsMin: 0, pauseMsMax: 100 }),
+  topicsNamed: ({ views }) =>
+    Object.entries(views).map(([name, { topic = null }]) =>
+      topic === null
+        ? { path: ['views', name], as: 'key', topic, match: 'tail' }
+        : { path: ['views', name, 'topic'], as: 'value', topic, match: 'tail' },
+    ),
   check,
   open: async (config, topics, ctx) => {
     const online = await openTarget(config, ctx)

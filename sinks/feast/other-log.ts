@@ -7,6 +7,7 @@
  * behind it, and one that ends before it is of another log. Asked at that first one only; beside rows
  * that are sent once more it says nothing.
  */
+import { renamedSink } from '../../core/connector/place-by-name.ts'
 import type { SinkBatch } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { ViewEnds } from './target.ts'
@@ -63,6 +64,6 @@ function storeAhead(
   const { store, emptying } = ends.describe(view)
   return new SluiceError('sink.feast.store_ahead', {
     message: `${store} has view ${view.name} up to offset ${there} of topic ${sent.topic}, and the next batch ends at ${endOf(sent)} already.`,
-    remedy: `The log was begun anew, or its cursor was set back. ${emptying} Or give the sink another \`project\`. \`sluice run\` goes on by itself at its next try.`,
+    remedy: `${renamedSink} If the log was begun anew or its cursor set back: ${emptying} Or give the sink another \`project\`. \`sluice run\` goes on by itself at its next try.`,
   })
 }

@@ -6,8 +6,9 @@
 import { createHash } from 'node:crypto'
 import type { SinkContext } from '../../core/connector/context.ts'
 import type { Problem } from '../../core/connector/problem.ts'
-import { RedisLink } from '../../core/connector/redis.ts'
-import { redisError } from '../../core/connector/redis-errors.ts'
+import type { RedisLink } from '../../core/connector/redis.ts'
+import { openRedis } from '../../core/connector/redis-config.ts'
+import { inWindow, type FailedCall } from '../../core/connector/redis-window.ts'
 import { checkRedis, fieldExpiryOf } from './redis/server.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { failpoint } from '../../core/errors/failpoint.ts'
@@ -21,7 +22,6 @@ import { scanView } from './redis/scan.ts'
 import { forgetScript, truncateScript, writeScript, type FieldExpiry } from './redis/script.ts'
 import { Sweeper } from './redis/sweep.ts'
 import type { FeatureRows, OnlineTarget, TargetProblem } from './target.ts'
-import { Window } from './redis/window.ts'
 import type { FeatureView } from './view.ts'
 
 interface LoadedView {
@@ -52,13 +52,7 @@ export class RedisTarget implements OnlineTarget {
     this.#config = config
     this.#ctx = ctx
     this.#project = Buffer.from(config.project)
-    this.#link = new RedisLink({
-      url: target.url,
-      cluster: target.cluster,
-      timeoutMs: target.timeout,
-      ...(target.sentinel === undefined ? {} : { sentinel: target.sentinel }),
-      ...(target.ca === undefined ? {} : { ca: target.ca }),
-    })
+    this.#link = openRedis(target)
     this.#floors = new Floors(this.#link, config.project)
     this.ends = new RedisEnds(this.#link, this.#floors)
     this.#sweeper = new Sweeper(this.#link, ctx)
@@ -136,25 +130,21 @@ export class RedisTarget implements OnlineTarget {
 
   /** Keeps calls under way until all have been answered. Rejects at the first error, or on abort. */
   async #run(round: Round, signal: AbortSignal): Promise<readonly TargetProblem[]> {
-    using window = new Window(this.#link, needsCare, signal)
     const { ends, slots } = round.calls
-    try {
-      for (let i = 0; i < ends.length; i++) {
-        await window.room()
-        const part = { from: i === 0 ? 0 : ends[i - 1]!, to: ends[i]! }
-        const bytes = this.#encode(round, part, 'EVALSHA')
-        window.add(i, bytes.length, this.#link.send(new ScriptCall(bytes, slots[i]!)))
-      }
-      await window.empty()
-    } catch (error) {
-      if (signal.aborted) throw signal.reason
-      const failed = redisError(this.#link.where, error)
-      // The name may lead to the new master by now.
-      if (failed.code === 'redis.read_only') this.#link.drop()
-      throw failed
-    }
+    const failed = await inWindow<number>(
+      this.#link,
+      { keeps: needsCare, signal },
+      async (window) => {
+        for (let i = 0; i < ends.length; i++) {
+          await window.room()
+          const part = { from: i === 0 ? 0 : ends[i - 1]!, to: ends[i]! }
+          const bytes = this.#encode(round, part, 'EVALSHA')
+          window.add(i, bytes.length, this.#link.send(new ScriptCall(bytes, slots[i]!)))
+        }
+      },
+    )
     failpoint('sink.feast.redis.after_write')
-    return this.#withCare(round, window.again, signal)
+    return this.#withCare(round, failed, signal)
   }
 
   #encode(
@@ -173,12 +163,12 @@ export class RedisTarget implements OnlineTarget {
    */
   async #withCare(
     round: Round,
-    calls: readonly number[],
+    failed: readonly FailedCall<number>[],
     signal: AbortSignal,
   ): Promise<readonly TargetProblem[]> {
     const problems: TargetProblem[] = []
     const { order, ends, slots } = round.calls
-    for (const index of calls) {
+    for (const { call: index } of failed) {
       for (let at = index === 0 ? 0 : ends[index - 1]!; at < ends[index]!; at++) {
         const bytes = this.#encode(round, { from: at, to: at + 1 }, 'EVAL')
         try {

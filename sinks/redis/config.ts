@@ -4,26 +4,13 @@
  */
 import { z } from 'zod'
 import { durationText } from '../../core/connector/duration.ts'
-import { secretText } from '../../core/connector/secret.ts'
+import { redisKeys } from '../../core/connector/redis-config.ts'
 import { parseTemplate } from './key.ts'
 
 const ttlMsMax = 100 * 366 * 86_400_000
 
 export const redisConfig = z.strictObject({
-  url: secretText(
-    'Address: `redis://user:password@host:6379/0`, `rediss://…` over TLS. Several hosts of a cluster or of sentinels are parted by commas.',
-  ),
-  cluster: z.boolean().default(false).meta({ description: 'Whether it is a Redis cluster.' }),
-  sentinel: z.string().min(1).optional().meta({
-    description: 'Name of the master set, where the hosts of `url` are sentinels.',
-  }),
-  ca: z.string().min(1).optional().meta({
-    description: 'PEM certificates to trust instead of the public authorities: `${file.ca.pem}`.',
-  }),
-  timeout: durationText('Longest wait for an answer, connecting included.', {
-    minMs: 100,
-    maxMs: 300_000,
-  }).prefault('10s'),
+  ...redisKeys,
   key: z
     .string()
     .default('{topic}:{key}')

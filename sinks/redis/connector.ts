@@ -1,9 +1,10 @@
 /** The Redis sink: each row as a key of its own, hash or JSON. */
 import type { Problem } from '../../core/connector/problem.ts'
+import { openRedis } from '../../core/connector/redis-config.ts'
 import type { SinkConnector } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { redisConfig, type RedisConfig } from './config.ts'
-import { openLink, RedisSink } from './sink.ts'
+import { RedisSink } from './sink.ts'
 
 export const redis: SinkConnector<RedisConfig> = {
   kind: 'redis',
@@ -26,7 +27,7 @@ export const redis: SinkConnector<RedisConfig> = {
 
 async function check(config: RedisConfig, signal: AbortSignal): Promise<readonly Problem[]> {
   try {
-    await using link = openLink(config)
+    await using link = openRedis(config)
     await link.ready(signal)
     return []
   } catch (error) {

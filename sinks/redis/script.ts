@@ -61,17 +61,6 @@ redis.call('SET',KEYS[2],ARGV[1],'PX',ARGV[2])
 return 1`
 }
 
-/**
- *   KEYS = where the end of a topic is kept     ARGV = offset behind the newest live batch
- *
- * Not lowered by a process that was taken for dead and wakes up. A batch of deletions is not to fail for
- * it when memory is full.
- */
-export const endScript = `${allowFull}
-local m=redis.call('GET',KEYS[1])
-if not m or tonumber(m)<tonumber(ARGV[1]) then redis.call('SET',KEYS[1],ARGV[1]) end
-return 1`
-
 export function truncateScript(format: Format): string {
   return `${allowFull}
 if redis.call('TYPE',KEYS[1]).ok~='${format === 'hash' ? 'hash' : 'string'}' then return 0 end

@@ -4,13 +4,16 @@
  */
 import type { Batch } from '../../core/record/batch.ts'
 import type { SinkContext } from '../../core/connector/context.ts'
-import { RedisLink } from '../../core/connector/redis.ts'
+import { renamedSink } from '../../core/connector/place-by-name.ts'
+import type { RedisLink } from '../../core/connector/redis.ts'
 import {
   runCalls,
   redisScript,
   type RedisCall,
   type RedisScript,
 } from '../../core/connector/redis-calls.ts'
+import { openRedis } from '../../core/connector/redis-config.ts'
+import { raiseEnd } from '../../core/connector/redis-end.ts'
 import { redisError } from '../../core/connector/redis-errors.ts'
 import type {
   RowProblem,
@@ -34,12 +37,11 @@ import {
   unknownColumns,
   type KeyTemplate,
 } from './key.ts'
-import { deleteScript, endScript, markName, truncateScript, writeScript } from './script.ts'
+import { deleteScript, markName, truncateScript, writeScript } from './script.ts'
 import { exactJson, textColumns } from './values.ts'
 
 /** Keys that SCAN looks at a time. */
 const scanCount = 1000
-const raiseEnd = redisScript(endScript)
 
 export class RedisSink implements Sink {
   readonly #config: RedisConfig
@@ -58,7 +60,7 @@ export class RedisSink implements Sink {
   constructor(config: RedisConfig, ctx: SinkContext) {
     this.#config = config
     this.#ctx = ctx
-    this.#link = openLink(config)
+    this.#link = openRedis(config)
     this.#parts = partsOf(config)
     this.#write = redisScript(writeScript(config.format))
     this.#delete = redisScript(deleteScript(config.format))
@@ -206,7 +208,7 @@ export class RedisSink implements Sink {
     const { topic } = sent
     return new SluiceError('sink.redis.store_ahead', {
       message: `Redis at ${this.#link.where} has topic ${topic} up to offset ${there}, and the next batch ends at ${endOf(sent)} already.`,
-      remedy: `The log was begun anew, or its cursor was set back. Empty the Redis (FLUSHDB); where it has other things too, remove the keys ${scanPattern(this.#parts, topic)}, then DEL "${this.#endKey(topic)}" "${this.#floorKey(topic)}". Or give \`key\` another prefix. \`sluice run\` goes on by itself at its next try.`,
+      remedy: `${renamedSink} If the log was begun anew or its cursor set back: empty the Redis (FLUSHDB); where it has other things too, remove the keys ${scanPattern(this.#parts, topic)}, then DEL "${this.#endKey(topic)}" "${this.#floorKey(topic)}". Or give \`key\` another prefix. \`sluice run\` goes on by itself at its next try.`,
     })
   }
 
@@ -234,16 +236,6 @@ interface Round {
   readonly reject: (row: number, code: RowProblem['code'], message: string) => void
   /** Row of each call that is for one. */
   readonly callRows: number[]
-}
-
-export function openLink(config: RedisConfig): RedisLink {
-  return new RedisLink({
-    url: config.url,
-    cluster: config.cluster,
-    timeoutMs: config.timeout,
-    ...(config.sentinel === undefined ? {} : { sentinel: config.sentinel }),
-    ...(config.ca === undefined ? {} : { ca: config.ca }),
-  })
 }
 
 function partsOf({ key }: RedisConfig): KeyTemplate {

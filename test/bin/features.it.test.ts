@@ -41,10 +41,8 @@ test('verify and export', async (t) => {
   await deliverAll(place, () => Promise.resolve(true))
   const file = join(folder.path, 'p.yaml')
   writeFileSync(file, yaml)
-  const env = {
-    REDIS_URL: server.url,
-    HOOK_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
-  }
+  // Nothing of the other sink: its secret may be on another machine.
+  const env = { REDIS_URL: server.url }
   const features = (...words: string[]) => sluice(['features', ...words], { env })
 
   const good = await features('verify', file)

@@ -5,9 +5,10 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { systemClock, type Context } from '../../core/connector/context.ts'
+import type { Context } from '../../core/connector/context.ts'
 import type { Position, Source, SourceBatch, SourceConnector } from '../../core/connector/source.ts'
 import { textAt } from '../../core/record/value.ts'
+import { quietContext } from '../support/context.ts'
 import { waitFor } from '../support/env.ts'
 
 export interface SourceHarness<C> {
@@ -36,16 +37,7 @@ interface Committed {
 let contexts = 0
 
 function newContext(name = `conformance_${process.pid}_${++contexts}`): Context {
-  const nothing = (): void => {}
-  return {
-    pipeline: 'conformance',
-    name,
-    clock: systemClock,
-    random: Math.random,
-    logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
-    metrics: { count: nothing, gauge: nothing, observe: nothing },
-    report: nothing,
-  }
+  return quietContext({ pipeline: 'conformance', name, random: Math.random })
 }
 
 /** One process's life with a source: pulls batches, keeps what a log would hold. */

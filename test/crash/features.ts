@@ -18,7 +18,7 @@ import { openReader } from '../../sinks/feast/verify/online.ts'
 import { planView } from '../../sinks/feast/view.ts'
 import { redis } from '../../sinks/redis/connector.ts'
 import { batchOf, type Row } from '../conformance/rows.ts'
-import { testContext } from '../sinks/feast/context.ts'
+import { quietContext } from '../support/context.ts'
 import { waitFor } from '../support/env.ts'
 import { notesOf } from '../support/letters.ts'
 import { sourceChain, writeTopics } from '../support/scripted-sink.ts'
@@ -148,7 +148,7 @@ export async function deliverAndDie(place: Place, failpoint: string): Promise<vo
 export async function onlineScores(place: Place): Promise<ReadonlyMap<number, number>> {
   const config = feastConfigOf(place)
   const view = planView(config, 'users', topic, schema)
-  await using reader = await openReader(config, testContext())
+  await using reader = await openReader(config, quietContext())
   const scores = new Map<number, number>()
   for await (const keys of reader.keys(view, signal)) {
     const found = await reader.read(view, keys, signal)
@@ -174,7 +174,7 @@ export async function differences(place: Place): Promise<number> {
   const found = await feast.features!.verify(
     feastConfigOf(place),
     { ...options, asOfMs: Date.now() },
-    testContext(),
+    quietContext(),
   )
   assert.ok(found.every(({ keys }) => keys > 0))
   return found.reduce(

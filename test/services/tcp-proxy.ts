@@ -12,6 +12,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly open: number
   /** Resets every connection: neither side gets an end. */
   cut(): void
+  /** Tells every client that the server has ended, and reads no more of what they say. */
+  end(): void
   /** From now on no byte passes, in either direction, until `resume`. */
   stall(): void
   resume(): void
@@ -77,6 +79,13 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       for (const { client, server } of pairs) {
         reset(client)
         reset(server)
+      }
+    },
+    end: () => {
+      for (const { client } of pairs) {
+        client.removeAllListeners('data')
+        client.pause()
+        client.end()
       }
     },
     stall: () => {

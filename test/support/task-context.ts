@@ -1,12 +1,9 @@
 /** A task's context over a real log in memory or in a folder, for tests of the loops. */
-import { systemClock, type Logger, type Metrics } from '../../core/connector/context.ts'
 import { openLog, type Log } from '../../core/log/log.ts'
 import { openStore } from '../../core/store/open.ts'
 import type { SluiceError } from '../../core/errors/error.ts'
 import type { TaskContext } from '../../core/task/context.ts'
-
-const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
-const uncounted: Metrics = { count: () => {}, gauge: () => {}, observe: () => {} }
+import { quietContext } from './context.ts'
 
 export interface TestContext extends TaskContext {
   /** Errors on show, in order; null = well again. */
@@ -23,14 +20,7 @@ export async function testLog(url = `memory://test-${process.pid}-${++logs}`): P
 export function taskContext(log: Log, name: string, writer = 'test'): TestContext {
   const troubles: (SluiceError | null)[] = []
   return {
-    pipeline: 'p',
-    name,
-    clock: systemClock,
-    random: Math.random,
-    logger: silent,
-    metrics: uncounted,
-    report: () => {},
-    files: openStore,
+    ...quietContext({ pipeline: 'p', name, random: Math.random }),
     log,
     writer,
     progress: () => {},

@@ -72,7 +72,7 @@ export const configCodes = {
   },
   'config.unknown_type': {
     fault: 'config',
-    cause: 'No source or sink of this type exists.',
+    cause: 'No source, sink or part of one (the target of a feature store) of this type exists.',
     remedy: 'Use one of the types listed in the message.',
   },
   'config.connector_unavailable': {
@@ -101,9 +101,16 @@ export const configCodes = {
       'A sink or a query reads from something that no source or transform of this file provides.',
     remedy: 'Use the name of a transform, `source.*`, or a full topic name `source.schema.table`.',
   },
+  'config.topic_not_received': {
+    fault: 'config',
+    cause:
+      'A part of a sink (a feature view, a table, an order) names a topic that is not among those under its `from`.',
+    remedy: 'Correct the name, or add the topic to `from`.',
+  },
   'config.ambiguous_topic': {
     fault: 'config',
-    cause: 'A short name fits several topics.',
+    cause:
+      'A short name fits several topics, or a part of a sink names none where it receives several.',
     remedy: 'Write the full name of the one you mean.',
   },
   'config.transform_cycle': {

@@ -39,8 +39,8 @@ export const feastCodes = {
   'sink.feast.store_ahead': {
     fault: 'config',
     cause:
-      'The online store has rows of a view that come after the next batch of its topic: they are of another log, which was deleted and begun anew, or the cursor was set back. The rows would seem older than what is there.',
+      'The online store has rows of a view that come after the next batch of its topic: they are of another log, which was deleted and begun anew, or the cursor was set back, as it is for a sink that was given another name. The rows would seem older than what is there.',
     remedy:
-      'Empty the store, or give the sink another `project`. `sluice run` goes on by itself at its next try.',
+      'Give a renamed sink its old name again. Else empty the store, or give the sink another `project`. `sluice run` goes on by itself at its next try.',
   },
 } as const satisfies CodeTable

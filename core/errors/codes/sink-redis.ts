@@ -16,8 +16,8 @@ export const sinkRedisCodes = {
   'sink.redis.store_ahead': {
     fault: 'config',
     cause:
-      'The Redis has rows of a topic that come after the next batch of it: they are of another log, which was deleted and begun anew, or the cursor was set back. The rows would seem older than what is there.',
+      'The Redis has rows of a topic that come after the next batch of it: they are of another log, which was deleted and begun anew, or the cursor was set back, as it is for a sink that was given another name. The rows would seem older than what is there.',
     remedy:
-      'Empty the Redis, or give `key` another prefix. `sluice run` goes on by itself at its next try.',
+      'Give a renamed sink its old name again. Else empty the Redis, or give `key` another prefix. `sluice run` goes on by itself at its next try.',
   },
 } as const satisfies CodeTable

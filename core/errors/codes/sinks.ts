@@ -173,9 +173,9 @@ export const sinkCodes = {
   'sink.clickhouse.table_ahead': {
     fault: 'config',
     cause:
-      'The table holds rows that this log has not delivered: the log or its cursor was set back, or another pipeline writes the table. New rows would be taken for old ones.',
+      'The table holds rows that this log has not delivered: the log or its cursor was set back, as it is for a sink that was given another name, or another pipeline writes the table. New rows would be taken for old ones.',
     remedy:
-      'TRUNCATE the table so that the topic fills it anew, or name another one under `tables`.',
+      'Give a renamed sink its old name again. Else TRUNCATE the table so that the topic fills it anew, or name another one under `tables`.',
   },
   'sink.clickhouse.ddl_needed': {
     fault: 'config',

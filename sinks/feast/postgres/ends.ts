@@ -39,7 +39,7 @@ export class PostgresEnds implements ViewEnds {
     const table = quoted(tableName(this.#schema, view))
     return {
       store: `PostgreSQL at ${this.#where}`,
-      emptying: `Empty the view (TRUNCATE TABLE ${table}).`,
+      emptying: `empty the view (TRUNCATE TABLE ${table}).`,
     }
   }
 }

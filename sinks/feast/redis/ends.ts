@@ -4,18 +4,10 @@
  *   `_sluice:{project}:{view}:end` = offset behind the newest live batch
  */
 import type { RedisLink } from '../../../core/connector/redis.ts'
+import { raiseEnd } from '../../../core/connector/redis-end.ts'
 import type { ViewEnds } from '../target.ts'
 import type { FeatureView } from '../view.ts'
 import type { Floors } from './floors.ts'
-
-/**
- * Not lowered by a process that was taken for dead and wakes up. A batch of deletions, which makes room,
- * is not to fail for it when memory is full.
- */
-const raiseScript = `#!lua flags=allow-oom
-local m=redis.call('GET',KEYS[1])
-if not m or tonumber(m)<tonumber(ARGV[1]) then redis.call('SET',KEYS[1],ARGV[1]) end
-return 1`
 
 export class RedisEnds implements ViewEnds {
   readonly #link: RedisLink
@@ -35,7 +27,7 @@ export class RedisEnds implements ViewEnds {
 
   async raise(view: FeatureView, end: number, signal: AbortSignal): Promise<void> {
     await this.#link.ready(signal)
-    const raised = this.#link.client.eval(raiseScript, 1, keyOf(view), end)
+    const raised = this.#link.client.eval(raiseEnd.text, 1, keyOf(view), end)
     await this.#link.settled(raised, signal)
   }
 
@@ -43,7 +35,7 @@ export class RedisEnds implements ViewEnds {
     const marks = `"${keyOf(view)}" "${this.#floors.keyOf(view)}"`
     return {
       store: `Redis at ${this.#link.where}`,
-      emptying: `Empty the Redis (FLUSHDB); where it has other things too, remove the keys of project ${view.project}, then DEL ${marks}.`,
+      emptying: `empty the Redis (FLUSHDB); where it has other things too, remove the keys of project ${view.project}, then DEL ${marks}.`,
     }
   }
 }

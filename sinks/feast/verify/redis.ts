@@ -1,9 +1,9 @@
 /** Reads a view from Feast's Redis online store: one HMGET an entity, all keys by SCAN. */
 import type { RedisLink } from '../../../core/connector/redis.ts'
+import { openRedis } from '../../../core/connector/redis-config.ts'
 import type { FeastConfig, RedisTargetConfig } from '../config.ts'
 import { featureField } from '../layout/murmur3.ts'
 import { readTimestampUs } from '../layout/timestamp-reader.ts'
-import { openLink } from '../redis/link.ts'
 import { entityPattern } from '../redis/scan.ts'
 import type { FeatureView } from '../view.ts'
 import type { OnlineEntity, OnlineReader } from './online.ts'
@@ -18,7 +18,7 @@ export class RedisReader implements OnlineReader {
   readonly #project: Buffer
 
   constructor({ project }: FeastConfig, target: RedisTargetConfig) {
-    this.#link = openLink(target)
+    this.#link = openRedis(target)
     this.#project = Buffer.from(project)
   }
 

@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { mysql } from '../../../connectors/mysql/connector.ts'
-import { systemClock, type Context } from '../../../core/connector/context.ts'
 import {
   matchesPattern,
   parseTablePattern,
@@ -13,17 +12,11 @@ import type { Position, Source, SourceBatch } from '../../../core/connector/sour
 import { Op } from '../../../core/record/batch.ts'
 import { textAt } from '../../../core/record/value.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'
+import { keptContext, type KeptContext } from '../../support/context.ts'
 import { Fold } from '../../support/fold.ts'
-
-export interface LogLine {
-  readonly level: string
-  readonly message: string
-  readonly fields: object
-}
 
 export class Follower implements AsyncDisposable {
   readonly fold = new Fold()
-  readonly lines: LogLine[] = []
   position: Position | null = null
   crashes = 0
   /** May be changed between a crash and the next read, as the pipeline file may. */
@@ -31,23 +24,14 @@ export class Follower implements AsyncDisposable {
   #source: Source | null = null
   #reader: AsyncIterator<SourceBatch> | null = null
   #stop = new AbortController()
-  readonly #context: Context
+  readonly #context = keptContext({ name: 'follower', random: Math.random })
 
   constructor(config: Readonly<Record<string, unknown>>) {
     this.config = { heartbeat: '1s', ...config }
-    const log =
-      (level: string) =>
-      (message: string, fields = {}): void =>
-        void this.lines.push({ level, message, fields })
-    this.#context = {
-      pipeline: 'test',
-      name: 'follower',
-      clock: systemClock,
-      random: Math.random,
-      logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
-      metrics: { count: () => {}, gauge: () => {}, observe: () => {} },
-      report: () => {},
-    }
+  }
+
+  get lines(): KeptContext['lines'] {
+    return this.#context.lines
   }
 
   async next(): Promise<SourceBatch> {

@@ -6,11 +6,12 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mysql } from '../../../connectors/mysql/connector.ts'
-import { systemClock, type Context } from '../../../core/connector/context.ts'
+import type { Context } from '../../../core/connector/context.ts'
 import type { Position, SourceBatch, TopicChange } from '../../../core/connector/source.ts'
 import { toSluiceError, type SluiceError } from '../../../core/errors/error.ts'
 import { textAt } from '../../../core/record/value.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'
+import { quietContext } from '../../support/context.ts'
 import { waitFor } from '../../support/env.ts'
 
 export const ledgerTable = 'shop.events'
@@ -141,18 +142,11 @@ export class Ledger implements AsyncDisposable {
   }
 
   #context(): Context {
-    const log = (message: string): void => void this.warnings.push(message)
-    const silent = (): void => {}
-    return {
-      // The id of a replica is derived from it: readers of one server have the same.
-      pipeline: `test of ${this.url}`,
-      name: 'ledger',
-      clock: systemClock,
-      random: Math.random,
-      logger: { debug: silent, info: silent, warn: log, error: log },
-      metrics: { count: silent, gauge: silent, observe: silent },
-      report: silent,
-    }
+    const warn = (message: string): void => void this.warnings.push(message)
+    // The id of a replica is derived from it: readers of one server have the same.
+    const pipeline = `test of ${this.url}`
+    const given = quietContext({ pipeline, name: 'ledger', random: Math.random })
+    return { ...given, logger: { ...given.logger, warn, error: warn } }
   }
 
   #apply({ changes, transaction, end, position }: SourceBatch): void {

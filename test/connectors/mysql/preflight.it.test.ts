@@ -4,21 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { systemClock, type Context } from '../../../core/connector/context.ts'
 import { mysql } from '../../../connectors/mysql/connector.ts'
 import type { MysqlServer } from '../../services/mysql-family.ts'
+import { quietContext } from '../../support/context.ts'
 import { mysqlServers } from '../../services/mysql-servers.ts'
 
-const nothing = (): void => {}
-const context: Context = {
-  pipeline: 'test',
-  name: 'preflight',
-  clock: systemClock,
-  random: Math.random,
-  logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
-  metrics: { count: nothing, gauge: nothing, observe: nothing },
-  report: nothing,
-}
+const context = quietContext({ name: 'preflight', random: Math.random })
 
 function problems(url: string, tables: readonly string[]) {
   return mysql.check(mysql.config.parse({ url, tables }), context)

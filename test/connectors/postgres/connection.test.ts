@@ -5,7 +5,7 @@ import { clientConfig } from '../../../connectors/postgres/connection.ts'
 import { postgres } from '../../../connectors/postgres/connector.ts'
 import { Secret } from '../../../core/connector/secret.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
-import { testContext } from './follow.ts'
+import { quietContext } from '../../support/context.ts'
 
 function read(url: string) {
   return clientConfig(new Secret(url), 'sluice/test')
@@ -45,7 +45,7 @@ it('a bare % in the URL is said to be one, before any server is asked', async ()
     url: 'postgres://u:50%off@localhost:1/db',
     tables: ['public.orders'],
   })
-  await assert.rejects(postgres.check(config, testContext('url').context), (error) => {
+  await assert.rejects(postgres.check(config, quietContext()), (error) => {
     assert.ok(error instanceof SluiceError)
     assert.deepEqual([error.code, error.fault], ['source.postgres.url', 'config'])
     assert.match(error.message, /^The url of the PostgreSQL source has a % in its password.*%25/)

@@ -3,7 +3,6 @@
  * position, and can crash at any batch and go on from the last position, as a new process would.
  */
 import assert from 'node:assert/strict'
-import { systemClock, type Context, type StatusReport } from '../../../core/connector/context.ts'
 import type { Position, Source, SourceBatch } from '../../../core/connector/source.ts'
 import { Op } from '../../../core/record/batch.ts'
 import { postgres } from '../../../connectors/postgres/connector.ts'
@@ -11,6 +10,7 @@ import { parseLsn } from '../../../connectors/postgres/lsn.ts'
 import { parsePosition } from '../../../connectors/postgres/position.ts'
 import { isComplete } from '../../../connectors/postgres/snapshot-progress.ts'
 import type { PostgresServer } from '../../services/postgres.ts'
+import { keptContext, type KeptContext } from '../../support/context.ts'
 import { Fold } from '../../support/fold.ts'
 
 export interface Followed {
@@ -21,36 +21,8 @@ export interface Followed {
   readonly name?: string
 }
 
-export interface LogLine {
-  readonly level: string
-  readonly message: string
-  readonly fields: object
-}
-
-/** A context that keeps what is logged and reported. */
-export function testContext(name = 'shop') {
-  const lines: LogLine[] = []
-  const reports: StatusReport[] = []
-  const log =
-    (level: string) =>
-    (message: string, fields = {}): void =>
-      void lines.push({ level, message, fields })
-  const context: Context = {
-    pipeline: 'test',
-    name,
-    clock: systemClock,
-    random: Math.random,
-    logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
-    metrics: { count: () => {}, gauge: () => {}, observe: () => {} },
-    report: (report) => void reports.push(report),
-  }
-  return { context, lines, reports }
-}
-
 export class Follower implements AsyncDisposable {
   readonly fold = new Fold()
-  readonly lines: LogLine[]
-  readonly reports: StatusReport[]
   position: Position | null = null
   batches = 0
   snapshotRows = 0
@@ -59,7 +31,7 @@ export class Follower implements AsyncDisposable {
   /** May be changed between a crash and the next read, as the pipeline file may. */
   tables: readonly string[]
   readonly #followed: Followed
-  readonly #context: Context
+  readonly #context: KeptContext
   #source: Source | null = null
   #reader: AsyncIterator<SourceBatch> | null = null
   #stop = new AbortController()
@@ -67,10 +39,15 @@ export class Follower implements AsyncDisposable {
   constructor(followed: Followed) {
     this.#followed = followed
     this.tables = followed.tables
-    const { context, lines, reports } = testContext(followed.name)
-    this.#context = context
-    this.lines = lines
-    this.reports = reports
+    this.#context = keptContext({ name: followed.name ?? 'shop', random: Math.random })
+  }
+
+  get lines(): KeptContext['lines'] {
+    return this.#context.lines
+  }
+
+  get reports(): KeptContext['reports'] {
+    return this.#context.reports
   }
 
   /** The next batch, applied; the schemas alone that come first at each start are not returned. */

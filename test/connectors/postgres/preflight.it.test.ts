@@ -8,11 +8,12 @@ import { position } from '../../../core/connector/source.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { postgres } from '../../../connectors/postgres/connector.ts'
 import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
-import { Follower, rowsOf, testContext } from './follow.ts'
+import { quietContext } from '../../support/context.ts'
+import { Follower, rowsOf } from './follow.ts'
 
 async function problems(url: string, tables: readonly string[], more: object = {}, name = 'shop') {
   const config = postgres.config.parse({ url, tables, ...more })
-  return postgres.check(config, testContext(name).context)
+  return postgres.check(config, quietContext({ name }))
 }
 
 /** Runs the statements of a remedy as a person would who reads it. */

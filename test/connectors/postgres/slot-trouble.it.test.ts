@@ -7,11 +7,12 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { postgres } from '../../../connectors/postgres/connector.ts'
 import { parseLsn } from '../../../connectors/postgres/lsn.ts'
-import { systemClock, type Clock, type Context } from '../../../core/connector/context.ts'
+import { systemClock, type Clock } from '../../../core/connector/context.ts'
 import type { SluiceError } from '../../../core/errors/error.ts'
 import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
 import { waitFor } from '../../support/env.ts'
-import { Follower, rowsOf, testContext } from './follow.ts'
+import { quietContext } from '../../support/context.ts'
+import { Follower, rowsOf } from './follow.ts'
 
 /** Waits a fiftieth of what it is asked to: minutes of a quiet source in a test. */
 const hasty: Clock = {
@@ -66,8 +67,7 @@ for (const version of await postgresMajors(18, 14)) {
     }
 
     async function resume(follower: Follower, name: string, signal: AbortSignal) {
-      const { context } = testContext(name)
-      const hastyContext: Context = { ...context, clock: hasty }
+      const hastyContext = quietContext({ name, clock: hasty })
       const config = postgres.config.parse({ url: server.url, tables: ['t'] })
       const source = await postgres.open(config, hastyContext)
       return { source, batches: source.read(follower.position, signal)[Symbol.asyncIterator]() }

@@ -16,7 +16,7 @@ import { Secret } from '../../../core/connector/secret.ts'
 import { SnapshotTableChanged, type KeyText } from '../../../core/connector/snapshot/reader.ts'
 import { rowKey } from '../../../core/record/key.ts'
 import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
-import { testContext } from './follow.ts'
+import { quietContext } from '../../support/context.ts'
 
 const from = formatPosition({ lsn: 0n, snapshot: null })
 const all = { after: null, upTo: null }
@@ -47,7 +47,7 @@ for (const version of await postgresMajors(18, 14)) {
         types: new TypeCatalog(),
         tables: new Map([['public.t', name]]),
         commits: new CommitLog(),
-        ctx: testContext().context,
+        ctx: quietContext(),
       })
 
     /** Names of the columns, and how many rows, of a chunk that is read after `change`. */

@@ -3,10 +3,14 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
 import { RedisLink } from '../../../core/connector/redis.ts'
+import { redisScript, runCalls } from '../../../core/connector/redis-calls.ts'
 import { Secret } from '../../../core/connector/secret.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { startRedis, type RedisServer } from '../../services/redis.ts'
+import { startTcpProxy } from '../../services/tcp-proxy.ts'
 import { makeAuthority, makeCertificate } from '../../support/certificates.ts'
 import { freePort, missingService, tempDir } from '../../support/env.ts'
 
@@ -77,6 +81,53 @@ test('it connects anew after each loss, and is quiet about what nobody waits for
   }
   await redis.ready(signal)
   assert.equal(await redis.client.get('k'), '2')
+})
+
+test('a connection that the server has ended is not ready, whatever is still to be sent on it', async (t) => {
+  let server: RedisServer
+  try {
+    server = await startRedis({ settings: { appendonly: 'no' } })
+  } catch (error) {
+    return missingService(t, 'redis', error)
+  }
+  await using _server = server
+  await using proxy = await startTcpProxy(server.port)
+  await using redis = link(`redis://127.0.0.1:${proxy.port}`)
+  await redis.ready(signal)
+  proxy.end()
+  // More than the sockets between them hold: the client cannot close its side.
+  const unsent = redis.client.set('k', Buffer.alloc(64 * 2 ** 20))
+  const rejected = assert.rejects(unsent)
+  const client = redis.client as Redis
+  while (client.stream.writable) await setImmediate()
+  assert.equal(client.status, 'ready', 'the client has seen it: nothing is attacked')
+  await redis.ready(signal)
+  assert.ok(client.stream.writable, 'ready on a connection that takes nothing')
+  await rejected
+  assert.equal(await redis.client.get('k'), null)
+})
+
+test('a master that has become a replica is let go, and its name leads to the new one', async (t) => {
+  let servers: readonly RedisServer[]
+  try {
+    servers = await Promise.all([startRedis(), startRedis()])
+  } catch (error) {
+    return missingService(t, 'redis', error)
+  }
+  const [old, next] = servers as readonly [RedisServer, RedisServer]
+  await using _old = old
+  await using _next = next
+  await using proxy = await startTcpProxy(old.port)
+  await using redis = link(`redis://127.0.0.1:${proxy.port}`)
+  const script = redisScript("return redis.call('SET',KEYS[1],ARGV[1])")
+  const set = (value: string) => runCalls(redis, [{ script, keys: ['k'], args: [value] }], signal)
+  await set('1')
+  await redis.client.replicaof(next.host, next.port)
+  proxy.target = next.port
+  await assert.rejects(set('2'), code('redis.read_only'))
+  await set('3')
+  assert.equal(await redis.client.get('k'), '3')
+  assert.match(await redis.client.info('replication'), /role:master/)
 })
 
 test('an address that is none is refused without being shown', () => {

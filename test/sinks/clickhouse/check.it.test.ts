@@ -4,10 +4,11 @@ import { test } from 'node:test'
 import { codes } from '../../../core/errors/codes.ts'
 import { clickhouse } from '../../../sinks/clickhouse/connector.ts'
 import { freePort } from '../../support/env.ts'
-import { startOrSkip, testContext, type ConfigInput } from './harness.ts'
+import { quietContext } from '../../support/context.ts'
+import { startOrSkip, type ConfigInput } from './harness.ts'
 
 function check(config: ConfigInput) {
-  return clickhouse.check(clickhouse.config.parse(config), testContext())
+  return clickhouse.check(clickhouse.config.parse(config), quietContext())
 }
 
 test('a server that is ready has no problems, with the password in either place', async (t) => {

@@ -1,8 +1,9 @@
 /** A process that delivers a deletion of long ago and dies while it is cleaned up; see cleanup.it.test.ts. */
 import { makeSchema } from '../../../core/record/schema.ts'
 import { batchOf } from '../../conformance/rows.ts'
+import { keptContext } from '../../support/context.ts'
 import { waitFor } from '../../support/env.ts'
-import { openSink, send, testContext } from './harness.ts'
+import { openSink, send } from './harness.ts'
 
 export const cleanedSchema = makeSchema(
   [{ name: 'k', type: { kind: 'int32' }, nullable: false }],
@@ -18,8 +19,8 @@ export const oldDeletion = batchOf(cleanedSchema, [
 
 const [, program, url, topic] = process.argv
 if (program === import.meta.filename) {
-  const context = testContext()
+  const context = keptContext()
   await using sink = await openSink({ url: url!, cleanup }, context)
   await send(sink, topic!, oldDeletion, { offset: 1 })
-  await waitFor('the round', async () => context.logged.some((line) => line.includes('removed')))
+  await waitFor('the round', async () => context.hasLogged('removed'))
 }

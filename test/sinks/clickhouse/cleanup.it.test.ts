@@ -9,9 +9,10 @@ import { join } from 'node:path'
 import { makeSchema } from '../../../core/record/schema.ts'
 import type { Sink } from '../../../core/connector/sink.ts'
 import { batchOf, type Row } from '../../conformance/rows.ts'
+import { keptContext } from '../../support/context.ts'
 import { waitFor } from '../../support/env.ts'
 import { cleanedSchema, cleanup, oldDeletion, oldRow } from './cleanup-child.ts'
-import { clickhouseSuite, openSink, send, testContext } from './harness.ts'
+import { clickhouseSuite, openSink, send } from './harness.ts'
 
 const suite = clickhouseSuite()
 const { test } = suite
@@ -30,7 +31,7 @@ const oldUs = nowUs - 40 * dayUs
 
 /** At a time of its own, so that ages are what the test says. */
 function context() {
-  const given = testContext()
+  const given = keptContext()
   let nowMs = nowUs / 1000
   return {
     ...given,
@@ -112,7 +113,7 @@ test('a round that the server does not take changes nothing, and the next one do
   ])
   ctx.pass(3_700_000)
   await send(sink, topic, batchOf(schema, [set(2, 'b', nowUs)]), { offset: 2 })
-  await waitFor('the refusal', async () => ctx.logged.some((line) => line.includes('not removed')))
+  await waitFor('the refusal', async () => ctx.hasLogged('not removed'))
   assert.equal((await rowsOf('held')).length > 1, true)
   assert.deepEqual(await suite.server.query('SELECT k FROM held_live'), [{ k: 2 }])
   ctx.pass(3_700_000)
@@ -139,7 +140,7 @@ for (const failpoint of ['cleanup_marked', 'cleanup_merged']) {
       stdio: ['ignore', 'ignore', 'inherit'],
     })
     assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL'])
-    const ctx = testContext()
+    const ctx = keptContext()
     await using sink = await openSink({ url: suite.server.url, cleanup }, ctx)
     const late = { id: 'late', origin: 'replay' } as const
     const { rejected } = await send(sink, topic, oldRow, late)

@@ -1,7 +1,6 @@
 /** What the ClickHouse tests share: a context, an open sink on a running server, and its rows. */
 import { after, before, test, type TestContext } from 'node:test'
-import { systemClock, type SinkContext } from '../../../core/connector/context.ts'
-import { openStore } from '../../../core/store/open.ts'
+import type { SinkContext } from '../../../core/connector/context.ts'
 import type { Sink } from '../../../core/connector/sink.ts'
 import type { Batch } from '../../../core/record/batch.ts'
 import { clickhouse } from '../../../sinks/clickhouse/connector.ts'
@@ -12,30 +11,16 @@ import {
   type ClickHouse,
   type ClickHouseOptions,
 } from '../../services/clickhouse.ts'
+import { quietContext } from '../../support/context.ts'
 import { missingService } from '../../support/env.ts'
 import { step } from '../../support/schema-step.ts'
 
 export type ConfigInput = z.input<typeof clickhouseConfig>
 
-export function testContext(): SinkContext & { readonly logged: string[] } {
-  const logged: string[] = []
-  const log = (message: string, fields?: unknown): void => {
-    logged.push(`${message} ${JSON.stringify(fields ?? {})}`)
-  }
-  return {
-    pipeline: 'test',
-    name: 'warehouse',
-    clock: systemClock,
-    random: () => 0.5,
-    logger: { debug: log, info: log, warn: log, error: log },
-    metrics: { count: () => {}, gauge: () => {}, observe: () => {} },
-    report: () => {},
-    files: openStore,
-    logged,
-  }
-}
-
-export function openSink(config: ConfigInput, context: SinkContext = testContext()): Promise<Sink> {
+export function openSink(
+  config: ConfigInput,
+  context: SinkContext = quietContext(),
+): Promise<Sink> {
   return clickhouse.open(clickhouse.config.parse(config), [], context)
 }
 

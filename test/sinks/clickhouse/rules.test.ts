@@ -31,6 +31,37 @@ import { batchOf, type Row } from '../../conformance/rows.ts'
 
 const url = 'http://127.0.0.1:8123'
 
+test('an address with a % that was not encoded is refused, and not repeated', () => {
+  const of = (config: object) => addressOf(clickhouseConfig.parse(config))
+  for (const [text, part] of [
+    ['http://u:50%off@h:8123', 'password'],
+    ['http://u%ser:hunter2@h:8123', 'user'],
+    ['http://u:hunter2@h:8123/d%b', 'database'],
+    ['http://u:%E0%A4%A@h:8123', 'password'],
+  ] as const) {
+    for (const given of [text, [text, 'http://b:8123']]) {
+      assert.throws(
+        () => of({ url: given }),
+        (error: unknown) => {
+          assert.ok(error instanceof SluiceError, String(error))
+          assert.deepEqual([error.code, error.fault], ['sink.clickhouse.url', 'config'])
+          assert.match(error.message, new RegExp(`^url has a % in its ${part} `))
+          assert.match(error.remedy, /%25/)
+          assert.doesNotMatch(
+            `${error.message}${error.remedy}${String(error.cause)}`,
+            /hunter2|off|%E0|%ser|d%b/,
+          )
+          return true
+        },
+        text,
+      )
+    }
+  }
+  assert.equal(of({ url: 'http://u:50%25off@h:8123' }).password, '50%off')
+  // What stands in its own field is text as it is.
+  assert.equal(of({ url: 'http://u@h:8123', password: '50%off' }).password, '50%off')
+})
+
 test('a topic names its table without looking at the others', () => {
   const names: Readonly<Record<string, string>> = {
     'shop.public.orders': 'orders',

@@ -12,7 +12,7 @@ import { feastConfig } from '../../../sinks/feast/config.ts'
 import { Freshness } from '../../../sinks/feast/freshness.ts'
 import { planView } from '../../../sinks/feast/view.ts'
 import { batchOf, type Row } from '../../conformance/rows.ts'
-import { testContext } from './context.ts'
+import { quietContext } from '../../support/context.ts'
 
 const schema = makeSchema(
   [
@@ -36,7 +36,7 @@ function watch() {
   const delays: number[] = []
   const troubles = new Map<string, SluiceError>()
   const ctx: SinkContext = {
-    ...testContext(),
+    ...quietContext(),
     // No look but those that the test asks for.
     clock: { nowMs: () => state.nowMs, sleep: (_, signal) => aborted(signal) },
     metrics: {

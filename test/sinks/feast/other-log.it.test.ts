@@ -5,13 +5,14 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { Redis } from 'ioredis'
+import { renamedSink } from '../../../core/connector/place-by-name.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import type { Sink, SinkBatch } from '../../../core/connector/sink.ts'
 import { feast } from '../../../sinks/feast/connector.ts'
 import { startPostgres } from '../../services/postgres.ts'
 import { startRedis } from '../../services/redis.ts'
+import { quietContext } from '../../support/context.ts'
 import { missingService } from '../../support/env.ts'
-import { testContext } from './context.ts'
 import { evolve, fieldOf, hashOf, schemaOf, signal, sinkBatch } from './redis/support.ts'
 
 interface Store extends AsyncDisposable {
@@ -69,7 +70,7 @@ const set = (id: number) => ({ timeUs: 1e15, values: { id: BigInt(id), n: 1n } }
 /** As after a start of the process, before anything was sent. */
 async function opened(store: Store): Promise<Sink> {
   const config = feast.config.parse({ project: 'shop', target: store.target, views: { v: {} } })
-  return feast.open(config, [{ name: topic, schema }], testContext())
+  return feast.open(config, [{ name: topic, schema }], quietContext())
 }
 
 async function started(store: Store): Promise<Sink> {
@@ -95,19 +96,15 @@ const isAhead =
     assert.ok(error instanceof SluiceError, String(error))
     assert.deepEqual([error.code, error.fault], ['sink.feast.store_ahead', 'config'])
     for (const part of told) assert.ok(error.message.includes(part), error.message)
+    assert.ok(error.remedy.includes(renamedSink), error.remedy)
     return true
   }
 
 for (const [name, start] of Object.entries({ redis: redisStore, postgres: postgresStore })) {
   const run = (what: string, body: (store: Store) => Promise<void>): void => {
     test(`${name}: ${what}`, async (t: TestContext) => {
-      let store: Store
-      try {
-        store = await start()
-      } catch (error) {
-        return missingService(t, name, error)
-      }
-      await using _store = store
+      await using store = await startOrSkip(t, name, start)
+      if (store === null) return
       await body(store)
     })
   }

@@ -6,12 +6,12 @@ import { redis } from '../../../sinks/redis/connector.ts'
 import type { SinkHarness } from '../../conformance/sink.ts'
 import { startRedis, type RedisServer, type RedisVersion } from '../../services/redis.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
-import { testContext } from '../feast/context.ts'
+import { quietContext } from '../../support/context.ts'
 
 export function openSink(
   url: string,
   more: Record<string, unknown> = {},
-  ctx: SinkContext = testContext(),
+  ctx: SinkContext = quietContext(),
 ): Promise<Sink> {
   return redis.open(redis.config.parse({ url, timeout: '2s', ...more }), [], ctx)
 }

@@ -4,7 +4,6 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock, SinkContext } from '../../../core/connector/context.ts'
-import { openStore } from '../../../core/store/open.ts'
 import type { Sink, SinkBatch } from '../../../core/connector/sink.ts'
 import { makeBatch, Op, type Batch } from '../../../core/record/batch.ts'
 import { NumberBuilder } from '../../../core/record/builder.ts'
@@ -12,6 +11,7 @@ import { BytesBuilder } from '../../../core/record/bytes-builder.ts'
 import { makeSchema, type Changelog } from '../../../core/record/schema.ts'
 import type { WebhookConfig } from '../../../sinks/webhook/config.ts'
 import { webhook } from '../../../sinks/webhook/connector.ts'
+import { quietContext } from '../../support/context.ts'
 
 export const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 
@@ -82,17 +82,7 @@ export function jumpClock(): JumpClock {
 }
 
 export function testContext(clock: Clock = jumpClock(), random = (): number => 0.5): SinkContext {
-  const nothing = (): void => {}
-  return {
-    pipeline: 'shop',
-    name: 'hooks',
-    clock,
-    random,
-    logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
-    metrics: { count: nothing, gauge: nothing, observe: nothing },
-    report: nothing,
-    files: openStore,
-  }
+  return quietContext({ pipeline: 'shop', name: 'hooks', clock, random })
 }
 
 /** A configuration as a pipeline file would give it, for a receiver on this machine. */

@@ -8,7 +8,7 @@ import { snapshotBeside } from '../../../../core/connector/snapshot/beside.ts'
 import { nothingCopied } from '../../../../core/connector/snapshot/progress.ts'
 import type { Chunk } from '../../../../core/connector/snapshot/reader.ts'
 import { position, type SourceBatch } from '../../../../core/connector/source.ts'
-import { testContext } from '../../../connectors/postgres/follow.ts'
+import { quietContext } from '../../../support/context.ts'
 
 /** Reads until the first batch; returns how many of the streams that were begun are over. */
 async function readOne(read: () => Promise<Chunk>): Promise<number> {
@@ -35,7 +35,7 @@ async function readOne(read: () => Promise<Chunk>): Promise<number> {
       progress: nothingCopied,
       position: position('0'),
       join: (at) => at,
-      ctx: testContext().context,
+      ctx: quietContext(),
     },
     new AbortController().signal,
   )

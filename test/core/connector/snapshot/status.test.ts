@@ -1,7 +1,6 @@
 /** What the status line says of a copy: how far of about how much, and what was not counted by this process. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemClock, type Context } from '../../../../core/connector/context.ts'
 import { snapshotBeside } from '../../../../core/connector/snapshot/beside.ts'
 import {
   nothingCopied,
@@ -11,10 +10,10 @@ import {
 import type { SnapshotReader } from '../../../../core/connector/snapshot/reader.ts'
 import { position, type SourceBatch } from '../../../../core/connector/source.ts'
 import { Op } from '../../../../core/record/batch.ts'
+import { quietContext } from '../../../support/context.ts'
 import { rowsBatch, schemaOf } from './database.ts'
 
 const schema = schemaOf(true, 'upsert')
-const nothing = (): void => {}
 
 /** A table of four rows with the keys 1 to 4, in chunks of two. */
 function readerOf(rowsEstimate: number): SnapshotReader {
@@ -43,25 +42,18 @@ async function told(rowsEstimate: number, progress: SnapshotProgress) {
   const details: string[] = []
   const copied: object[] = []
   const stop = new AbortController()
-  const ctx: Context = {
-    pipeline: 'p',
-    name: 'n',
-    clock: systemClock,
-    random: () => 0,
+  const ctx = quietContext({
     logger: {
-      debug: nothing,
+      ...quietContext().logger,
       info: (message, fields) => {
         if (message === 'the table is copied') copied.push({ ...fields })
       },
-      warn: nothing,
-      error: nothing,
     },
-    metrics: { count: nothing, gauge: nothing, observe: nothing },
     report: ({ state, detail }) => {
       details.push(`${state} ${detail}`)
       if (state === 'running') stop.abort()
     },
-  }
+  })
   const beside = snapshotBeside(
     {
       stream: () => idle,

@@ -9,8 +9,9 @@ import {
   nothingCopied,
   type SnapshotProgress,
 } from '../../../../core/connector/snapshot/progress.ts'
-import type { Context } from '../../../../core/connector/context.ts'
+import type { Clock, Context } from '../../../../core/connector/context.ts'
 import { position, type Position, type SourceBatch } from '../../../../core/connector/source.ts'
+import { quietContext } from '../../../support/context.ts'
 import { Answers } from './answers.ts'
 import { changesOf, Database, type Table } from './database.ts'
 import { Ledger } from './ledger.ts'
@@ -309,15 +310,7 @@ export class World {
   }
 
   #context(): Context {
-    const none = (): void => {}
-    return {
-      pipeline: 'p',
-      name: 's',
-      clock: { nowMs: () => 0, sleep: (_, signal) => this.#answers.later(signal, none) },
-      random: () => 0.5,
-      logger: { debug: none, info: none, warn: none, error: none },
-      metrics: { count: none, gauge: none, observe: none },
-      report: none,
-    }
+    const sleep: Clock['sleep'] = (_, signal) => this.#answers.later(signal, () => {})
+    return quietContext({ clock: { nowMs: () => 0, sleep } })
   }
 }

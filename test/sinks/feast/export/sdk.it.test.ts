@@ -14,9 +14,9 @@ import { installFeast } from '../../../services/feast.ts'
 import { applyAndRead } from '../../../services/feast-export.ts'
 import { startPostgres } from '../../../services/postgres.ts'
 import { startRedis } from '../../../services/redis.ts'
+import { quietContext } from '../../../support/context.ts'
 import { missingService, tempDir } from '../../../support/env.ts'
 import { step } from '../../../support/schema-step.ts'
-import { testContext } from '../context.ts'
 
 const { signal } = new AbortController()
 const newYearMs = 1_767_225_600_000
@@ -62,7 +62,7 @@ async function deliver(
 ): Promise<readonly ExportedFile[]> {
   const topics = [{ name: topic, schema }]
   {
-    await using sink = await feast.open(config, topics, testContext())
+    await using sink = await feast.open(config, topics, quietContext())
     await sink.evolve(topic, step(null, schema), signal)
     const row = (user: number, hours: number, score: number) => ({
       values: {
@@ -80,8 +80,8 @@ async function deliver(
     const batch = batchOf(schema, [row(7, 0, 1), row(8, 0, 2), row(7, 2, 3)])
     await sink.write({ id: 'b', topic, batch, offset: 0, attempt: 1 }, signal)
   }
-  const files = await feast.features!.export(config, topics, testContext())
-  const again = await feast.features!.export(config, topics, testContext())
+  const files = await feast.features!.export(config, topics, quietContext())
+  const again = await feast.features!.export(config, topics, quietContext())
   assert.deepEqual(files, again, 'the same bytes each time')
   return files
 }

@@ -13,8 +13,8 @@ import type { ScalarName } from '../../../../sinks/feast/types.ts'
 import type { LogicalType } from '../../../../core/record/types.ts'
 import { textAt } from '../../../../core/record/value.ts'
 import { mergeFiles } from '../../../../sinks/feast/offline/merge.ts'
+import { quietContext } from '../../../support/context.ts'
 import { waitFor } from '../../../support/env.ts'
-import { testContext } from '../context.ts'
 import { newYearUs, signal, storedRows, userRows, userView, type UserRow } from './support.ts'
 
 let stores = 0
@@ -35,7 +35,7 @@ function expected(from: number, to: number) {
 }
 
 async function openLog(files: FileStore): Promise<OfflineLog> {
-  const log = new OfflineLog(files, null, testContext())
+  const log = new OfflineLog(files, null, quietContext())
   await log.evolve(userView, signal)
   return log
 }
@@ -197,7 +197,7 @@ test('days that are over are merged in the background, and what an earlier proce
   }
   assert.equal((await names(files)).length, 15)
   const parts = { files, days: new DayFiles(files), locks: new DayLocks() }
-  const compactor = new Compactor(parts, { filesMax: 100, quietMs: 0 }, testContext())
+  const compactor = new Compactor(parts, { filesMax: 100, quietMs: 0 }, quietContext())
   compactor.watch('users')
   await waitFor('the merge', async () => (await names(files)).length === 3)
   await compactor[Symbol.asyncDispose]()

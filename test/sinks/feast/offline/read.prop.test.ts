@@ -9,8 +9,8 @@ import { OfflineLog } from '../../../../sinks/feast/offline/log.ts'
 import { mergeFiles } from '../../../../sinks/feast/offline/merge.ts'
 import { fileName, type LogFile } from '../../../../sinks/feast/offline/names.ts'
 import { latestAsOf, type KeyPlace } from '../../../../sinks/feast/offline/read.ts'
-import { testContext } from '../context.ts'
 import { newYearUs, signal, userRows, userView, type UserRow } from './support.ts'
+import { quietContext } from '../../../support/context.ts'
 
 const dayUs = 86_400_000_000
 let stores = 0
@@ -47,7 +47,7 @@ test('pages of any size together are all entities, each with its newest row', as
       fc.boolean(),
       async (rows, limit, asOfHour, order, merged) => {
         const files = openStore(`memory://read-${process.pid}-${++stores}`)
-        const log = new OfflineLog(files, null, testContext())
+        const log = new OfflineLog(files, null, quietContext())
         await log.evolve(userView, signal)
         for (let from = 0; from < rows.length; from += 7) {
           await log.append('users', userRows(from, rows.slice(from, from + 7)), signal)

@@ -20,8 +20,8 @@ import { batchOf, type Value } from '../../../conformance/rows.ts'
 import { installFeast } from '../../../services/feast.ts'
 import { readOffline, type OfflineAnswer } from '../../../services/feast-offline.ts'
 import { startS3, type S3Server } from '../../../services/s3.ts'
+import { quietContext } from '../../../support/context.ts'
 import { missingService, tempDir } from '../../../support/env.ts'
-import { testContext } from '../context.ts'
 import { newYearUs, signal, userRows, userView } from './support.ts'
 
 const hourUs = 3_600_000_000
@@ -212,7 +212,7 @@ async function writeTyped(files: FileStore): Promise<void> {
     { values: { user_id: 2 } },
     { weight: -1, values: { user_id: 3, ...values } },
   ])
-  const log = new OfflineLog(files, null, testContext())
+  const log = new OfflineLog(files, null, quietContext())
   await log.evolve(typedView, signal)
   const rows = {
     batch,
@@ -258,7 +258,7 @@ function judgeTyped({ types, rows }: OfflineAnswer['tables'][number]): void {
 
 /** User 1: values, one that comes late, a deletion, a new life. User 2: only later than anybody asks. */
 async function writeHistory(files: FileStore): Promise<void> {
-  const log = new OfflineLog(files, null, testContext())
+  const log = new OfflineLog(files, null, quietContext())
   await log.evolve(userView, signal)
   const batches = [
     [

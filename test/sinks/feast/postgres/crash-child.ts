@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { makeSchema } from '../../../../core/record/schema.ts'
 import { feast as connector } from '../../../../sinks/feast/connector.ts'
 import { batchOf, type Row } from '../../../conformance/rows.ts'
+import { quietContext } from '../../../support/context.ts'
 import { step } from '../../../support/schema-step.ts'
-import { testContext } from '../context.ts'
 
 const schema = makeSchema(
   [
@@ -38,7 +38,7 @@ export async function deliver(url: string, folder: string): Promise<void> {
     offline: { url: `file://${offlineOf(folder)}`, compaction: false },
   })
   const { signal } = new AbortController()
-  await using sink = await connector.open(config, [], testContext())
+  await using sink = await connector.open(config, [], quietContext())
   await sink.evolve('t', step(null, schema), signal)
   const done = existsSync(cursor) ? Number(readFileSync(cursor, 'utf8')) : 0
   for (let offset = done; offset < crashRows; offset += batchRows) {

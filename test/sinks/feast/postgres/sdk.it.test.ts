@@ -11,9 +11,9 @@ import { feast as connector } from '../../../../sinks/feast/connector.ts'
 import { batchOf, type Row, type Value } from '../../../conformance/rows.ts'
 import { installFeast, type Feast, type FeastValue } from '../../../services/feast.ts'
 import { startPostgres, type PostgresServer } from '../../../services/postgres.ts'
+import { quietContext } from '../../../support/context.ts'
 import { missingService } from '../../../support/env.ts'
 import { step } from '../../../support/schema-step.ts'
-import { testContext } from '../context.ts'
 import { signal } from './support.ts'
 
 interface Case {
@@ -127,7 +127,7 @@ async function start(t: Parameters<typeof missingService>[0]) {
 function openSink(server: PostgresServer, views: Record<string, unknown>): Promise<Sink> {
   const target = { type: 'postgres', url: server.url }
   const config = connector.config.parse({ project: 'shop', target, views })
-  return connector.open(config, [], testContext())
+  return connector.open(config, [], quietContext())
 }
 
 function store({ host, port, user, password }: PostgresServer): Readonly<Record<string, unknown>> {

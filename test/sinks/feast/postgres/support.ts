@@ -7,7 +7,7 @@ import { openPostgresTarget, type PostgresTarget } from '../../../../sinks/feast
 import { FeatureOp, type FeatureRows } from '../../../../sinks/feast/target.ts'
 import type { FeatureView } from '../../../../sinks/feast/view.ts'
 import type { PostgresServer } from '../../../services/postgres.ts'
-import { testContext } from '../context.ts'
+import { quietContext } from '../../../support/context.ts'
 
 export const signal = new AbortController().signal
 
@@ -84,7 +84,7 @@ export function featureRows(view: FeatureView, changes: readonly Change[]): Feat
 
 export function openTarget(
   url: string,
-  ctx: SinkContext = testContext(),
+  ctx: SinkContext = quietContext(),
   { tombstones = 7 * 86_400_000, timeout = 30_000 } = {},
 ): PostgresTarget {
   const config = { type: 'postgres', url: new Secret(url), schema: 'public', timeout } as const

@@ -4,8 +4,8 @@ import { after, before, test } from 'node:test'
 import { SluiceError } from '../../../../core/errors/error.ts'
 import { startPostgres, type PostgresServer } from '../../../services/postgres.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
+import { quietContext } from '../../../support/context.ts'
 import { missingService } from '../../../support/env.ts'
-import { testContext } from '../context.ts'
 import { featureRows, model, openTarget, scores, signal, viewOf, type Change } from './support.ts'
 
 let server: PostgresServer
@@ -138,7 +138,7 @@ it('a row takes the place of what Feast has written, unless that is newer', asyn
 
 it('expired features go, remembered deletions in their time, newer ones stay', async () => {
   const ctx = {
-    ...testContext(),
+    ...quietContext(),
     clock: { nowMs: () => 100_000_000, sleep: () => new Promise<void>(() => {}) },
   }
   const view = viewOf({ ttlMs: 50_000_000 })
@@ -224,7 +224,7 @@ it('a server that restarts, a cut and a silent peer are waited for, and nothing 
   setTimeout(() => abort.abort(new Error('stopping')), 50)
   await assert.rejects(stuck, /stopping/)
   proxy.resume()
-  await using hasty = openTarget(url.href, testContext(), { timeout: 300 })
+  await using hasty = openTarget(url.href, quietContext(), { timeout: 300 })
   await hasty.evolve(view, signal)
   proxy.stall()
   await assert.rejects(

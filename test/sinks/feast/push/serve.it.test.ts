@@ -7,9 +7,9 @@ import type { LogicalType } from '../../../../core/record/types.ts'
 import { feast as connector } from '../../../../sinks/feast/connector.ts'
 import { batchOf, type Row } from '../../../conformance/rows.ts'
 import { startFeastServer, type FeastServer } from '../../../services/feast-server.ts'
+import { quietContext } from '../../../support/context.ts'
 import { missingService } from '../../../support/env.ts'
 import { step } from '../../../support/schema-step.ts'
-import { testContext } from '../context.ts'
 
 const signal = new AbortController().signal
 const features: readonly (readonly [string, string, LogicalType])[] = [
@@ -40,7 +40,7 @@ function openSink(url: string, more: Record<string, unknown> = {}) {
     target: { type: 'push', url, ...more },
     views: { users: { types: { seen: 'unix_timestamp' } } },
   })
-  return connector.open(config, [], testContext())
+  return connector.open(config, [], quietContext())
 }
 
 async function send(url: string, rows: readonly Row[], more: Record<string, unknown> = {}) {
@@ -120,7 +120,7 @@ test('what a push cannot do is refused with the cure', async () => {
     target: { type: 'push', url: 'http://127.0.0.1:1' },
     views: { users: { types: { seen: 'int64' } } },
   })
-  await using sink = await connector.open(config, [], testContext())
+  await using sink = await connector.open(config, [], quietContext())
   const refused = (error: unknown): boolean =>
     error instanceof SluiceError &&
     error.code === 'sink.feast.push_view' &&

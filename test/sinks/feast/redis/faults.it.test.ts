@@ -9,6 +9,7 @@ import { SluiceError, type Fault } from '../../../../core/errors/error.ts'
 import { feast } from '../../../../sinks/feast/connector.ts'
 import { startRedis, startRedisCluster, type RedisServer } from '../../../services/redis.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
+import { quietContext } from '../../../support/context.ts'
 import { freePort, missingService } from '../../../support/env.ts'
 import {
   evolve,
@@ -19,7 +20,6 @@ import {
   schemaOf,
   signal,
   sinkBatch,
-  testContext,
 } from './support.ts'
 
 const schema = schemaOf({ id: 'int64', n: 'int64' }, ['id'])
@@ -47,7 +47,7 @@ async function check(url: string, target = {}) {
     target: { type: 'redis', url, timeout: '2s', ...target },
     views,
   })
-  return (await feast.check(config, testContext())).map(({ code, severity }) => [code, severity])
+  return (await feast.check(config, quietContext())).map(({ code, severity }) => [code, severity])
 }
 
 /** Beside the entities: where the view's end is kept. */

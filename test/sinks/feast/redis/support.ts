@@ -1,32 +1,16 @@
 /** The feast sink with a real Redis, for tests: topics of rows in, hashes out. */
 import type { Redis } from 'ioredis'
-import { systemClock, type SinkContext } from '../../../../core/connector/context.ts'
+import type { SinkContext } from '../../../../core/connector/context.ts'
 import type { Sink, SinkBatch } from '../../../../core/connector/sink.ts'
 import { makeSchema, type Field, type Schema } from '../../../../core/record/schema.ts'
-import { openStore } from '../../../../core/store/open.ts'
 import { entityKeyPrefix } from '../../../../sinks/feast/layout/entity-key.ts'
 import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
 import { feast } from '../../../../sinks/feast/connector.ts'
 import { batchOf, type Row } from '../../../conformance/rows.ts'
+import { quietContext } from '../../../support/context.ts'
 import { step } from '../../../support/schema-step.ts'
 
 export const signal = new AbortController().signal
-
-const silent = (): void => {}
-
-export function testContext(over: Partial<SinkContext> = {}): SinkContext {
-  return {
-    pipeline: 'test',
-    name: 'feats',
-    clock: systemClock,
-    random: () => 0.5,
-    logger: { debug: silent, info: silent, warn: silent, error: silent },
-    metrics: { count: silent, gauge: silent, observe: silent },
-    report: silent,
-    files: openStore,
-    ...over,
-  }
-}
 
 type Config = Readonly<Record<string, unknown>>
 
@@ -55,7 +39,7 @@ export function openFeast(
   return feast.open(
     config,
     topics.map((name) => ({ name, schema: null })),
-    testContext(ctx),
+    quietContext(ctx),
   )
 }
 

@@ -4,8 +4,8 @@ import type { Sink } from '../../../../core/connector/sink.ts'
 import { makeSchema } from '../../../../core/record/schema.ts'
 import { feast } from '../../../../sinks/feast/connector.ts'
 import { batchOf, type Row } from '../../../conformance/rows.ts'
+import { quietContext } from '../../../support/context.ts'
 import { step } from '../../../support/schema-step.ts'
-import { testContext } from '../context.ts'
 
 export const signal = new AbortController().signal
 export const topic = 'shop.users'
@@ -42,7 +42,7 @@ export function configOf({
 }
 
 export async function openUsers(stores: Stores): Promise<Sink> {
-  const sink = await feast.open(configOf(stores), [{ name: topic, schema }], testContext())
+  const sink = await feast.open(configOf(stores), [{ name: topic, schema }], quietContext())
   await sink.evolve(topic, step(null, schema), signal)
   return sink
 }
@@ -81,7 +81,7 @@ export async function verify(
       signal,
       ...options,
     },
-    testContext(),
+    quietContext(),
   )
   const counts = Object.fromEntries(
     agreements.map(({ feature, keys, mismatched, missing, extra }) => [
