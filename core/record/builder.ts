@@ -7,7 +7,12 @@ import type { Column } from './column.ts'
 import { DecimalBuilder } from './decimal-builder.ts'
 import { ListBuilder } from './list-builder.ts'
 import { Validity, type ColumnBuilder } from './validity.ts'
-import { isScaledDecimal, type LogicalType } from './types.ts'
+import {
+  isScaledDecimal,
+  timestampInfinity,
+  timestampNegativeInfinity,
+  type LogicalType,
+} from './types.ts'
 
 const firstCapacity = 256
 
@@ -30,6 +35,13 @@ export class BoolBuilder implements ColumnBuilder {
   appendNull(): void {
     this.#validity.setNull(this.length)
     this.append(0)
+  }
+  isNullAt(row: number): boolean {
+    return this.#validity.isNull(row)
+  }
+  rewind(length: number): void {
+    this.#validity.rewind(length, this.length)
+    this.length = length
   }
   finish(): Column {
     const { length } = this
@@ -59,6 +71,13 @@ export class Int32Builder implements ColumnBuilder {
     this.#validity.setNull(this.length)
     this.append(0)
   }
+  isNullAt(row: number): boolean {
+    return this.#validity.isNull(row)
+  }
+  rewind(length: number): void {
+    this.#validity.rewind(length, this.length)
+    this.length = length
+  }
   finish(): Column {
     const { length } = this
     this.length = 0
@@ -78,6 +97,10 @@ export class NumberBuilder implements ColumnBuilder {
   /** What ±Infinity becomes when the column goes wide (timestamps); int64 columns never hold it. */
   #values = new Float64Array(firstCapacity)
   #big: bigint[] | null = null
+  /** Whether ±Infinity is among `#big`: these are timestamps, and two of the integers stand for it. */
+  #infinite = false
+  /** Wide values may have been taken back. */
+  #rewound = false
   #validity = new Validity()
   constructor(wide: 'int64' | 'uint64' = 'int64') {
     this.#wide = wide
@@ -88,7 +111,7 @@ export class NumberBuilder implements ColumnBuilder {
   /** An exact number: for integers a safe integer; NaN and ±Infinity as themselves. */
   append(value: number): void {
     if (this.#big !== null) {
-      this.#big.push(wideOf(value))
+      this.#big.push(this.#wideOf(value))
       this.length++
       return
     }
@@ -103,7 +126,7 @@ export class NumberBuilder implements ColumnBuilder {
     if (value >= -0x1fffffffffffffn && value <= 0x1fffffffffffffn) return this.append(Number(value))
     if (this.#big === null) {
       this.#big = []
-      for (let i = 0; i < this.length; i++) this.#big.push(wideOf(this.#values[i]!))
+      for (let i = 0; i < this.length; i++) this.#big.push(this.#wideOf(this.#values[i]!))
     }
     this.#big.push(value)
     this.length++
@@ -112,12 +135,24 @@ export class NumberBuilder implements ColumnBuilder {
     this.#validity.setNull(this.length)
     this.append(0)
   }
+  isNullAt(row: number): boolean {
+    return this.#validity.isNull(row)
+  }
+  rewind(length: number): void {
+    this.#validity.rewind(length, this.length)
+    this.length = length
+    if (this.#big === null) return
+    this.#big.length = length
+    this.#rewound = true
+  }
   finish(): Column {
     const { length } = this
     const validity = this.#validity.take(length)
+    if (this.#rewound) this.#narrow()
     const big = this.#big
     this.length = 0
     this.#big = null
+    this.#infinite = false
     if (big === null) {
       return { encoding: 'float64', length, validity, values: this.#values.slice(0, length) }
     }
@@ -125,13 +160,37 @@ export class NumberBuilder implements ColumnBuilder {
       ? { encoding: 'int64', length, validity, values: BigInt64Array.from(big) }
       : { encoding: 'uint64', length, validity, values: BigUint64Array.from(big) }
   }
+
+  /**
+   * Back to doubles where none of the values left is wide. Once a batch, and not when a value is taken
+   * back: values that go wide and are taken back in turns would cost the square of their number.
+   */
+  #narrow(): void {
+    this.#rewound = false
+    const big = this.#big
+    if (big === null) return
+    if (this.#values.length < big.length) this.#values = new Float64Array(big.length)
+    for (let i = 0; i < big.length; i++) {
+      const value = big[i]!
+      const infinity = this.#infinite ? infinityOf(value) : 0
+      if (infinity === 0 && (value < -0x1fffffffffffffn || value > 0x1fffffffffffffn)) return
+      this.#values[i] = infinity === 0 ? Number(value) : infinity
+    }
+    this.#big = null
+  }
+
+  /** ±Infinity as timestamps say it in 64 bits (types.ts). */
+  #wideOf(value: number): bigint {
+    if (Number.isFinite(value)) return BigInt(value)
+    this.#infinite = true
+    return value > 0 ? timestampInfinity : timestampNegativeInfinity
+  }
 }
 
-/** ±Infinity as timestamps say it in 64 bits (types.ts). */
-function wideOf(value: number): bigint {
-  if (value === Infinity) return 0x7fffffffffffffffn
-  if (value === -Infinity) return -0x8000000000000000n
-  return BigInt(value)
+/** ±Infinity; 0 where the integer stands for neither. */
+function infinityOf(value: bigint): number {
+  if (value === timestampInfinity) return Infinity
+  return value === timestampNegativeInfinity ? -Infinity : 0
 }
 
 /** uuid, interval: 16 bytes a value. */
@@ -159,6 +218,13 @@ export class Fixed16Builder implements ColumnBuilder {
     this.#validity.setNull(this.length)
     const at = this.reserve()
     this.#data.fill(0, at, at + 16)
+  }
+  isNullAt(row: number): boolean {
+    return this.#validity.isNull(row)
+  }
+  rewind(length: number): void {
+    this.#validity.rewind(length, this.length)
+    this.length = length
   }
   finish(): Column {
     const { length } = this

@@ -86,6 +86,16 @@ export class BytesBuilder implements ColumnBuilder {
     return (bits & highBits) === 0
   }
 
+  isNullAt(row: number): boolean {
+    return this.#validity.isNull(row)
+  }
+
+  rewind(length: number): void {
+    this.#validity.rewind(length, this.length)
+    this.length = length
+    this.#end = this.#offsets[length]!
+  }
+
   finish(): Column {
     const { length } = this
     const offsets = this.#offsets.slice(0, length + 1)

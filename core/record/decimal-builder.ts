@@ -17,14 +17,18 @@ const exactTextMax = 17
 
 export class DecimalBuilder implements ColumnBuilder {
   length = 0
+  readonly #precision: number
   readonly #scale: number
   readonly #wide: boolean
   #values = new Float64Array(256)
   #bigs: BigInt64Array | null = null
   #texts: string[] | null = null
+  /** Values that made the column wide or exact digits may have been taken back. */
+  #rewound = false
   #validity = new Validity()
 
   constructor(precision: number, scale: number) {
+    this.#precision = precision
     this.#scale = scale
     this.#wide = precision > decimalDoublePrecisionMax
   }
@@ -74,7 +78,22 @@ export class DecimalBuilder implements ColumnBuilder {
     if (this.#texts !== null) this.length++
   }
 
+  isNullAt(row: number): boolean {
+    return this.#validity.isNull(row)
+  }
+
+  rewind(length: number): void {
+    this.#validity.rewind(length, this.length)
+    this.length = length
+    this.#rewound ||= this.#bigs !== null || this.#texts !== null
+    if (this.#texts !== null) this.#texts.length = length
+  }
+
   finish(): Column {
+    return this.#rewound ? this.#again().finish() : this.#finish()
+  }
+
+  #finish(): Column {
     const { length } = this
     const validity = this.#validity.take(length)
     const texts = this.#texts
@@ -134,6 +153,22 @@ export class DecimalBuilder implements ColumnBuilder {
     }
     this.#bigs = bigs
     return true
+  }
+
+  /**
+   * The values left in a new builder, which needs no wider packing than they do. Once a batch, and not
+   * when a value is taken back: doing so in turns would cost the square of their number.
+   */
+  #again(): DecimalBuilder {
+    const left = new DecimalBuilder(this.#precision, this.#scale)
+    const texts = this.#texts ?? this.#textsSoFar()
+    texts.forEach((text, row) => {
+      if (this.isNullAt(row)) left.appendNull()
+      else left.#appendSlowly(text)
+    })
+    this.#rewound = false
+    this.#finish()
+    return left
   }
 
   #textsSoFar(): string[] {

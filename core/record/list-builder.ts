@@ -13,7 +13,8 @@ export class ListBuilder<Child extends ColumnBuilder = ColumnBuilder> implements
   #offsets = new Int32Array(257)
   #validity = new Validity()
   #texts: BytesBuilder | null = null
-  #exact = false
+  /** The row whose value made the column exact; −1 = none did. */
+  #exactFrom = -1
 
   constructor(child: Child) {
     this.child = child
@@ -23,7 +24,7 @@ export class ListBuilder<Child extends ColumnBuilder = ColumnBuilder> implements
   }
   /** Whether the column of this batch will be exact texts; elements need not be appended any more. */
   get exact(): boolean {
-    return this.#exact
+    return this.#exactFrom >= 0
   }
   /** The exact text of the list about to be ended; either for every value of a builder or for none. */
   keepText(source: Uint8Array, start: number, end: number): void {
@@ -32,7 +33,7 @@ export class ListBuilder<Child extends ColumnBuilder = ColumnBuilder> implements
   /** Turns the column of this batch into exact texts; needs `keepText`. */
   makeExact(): void {
     if (this.#texts === null) throw new TypeError('a list column without texts cannot be exact')
-    this.#exact = true
+    if (this.#exactFrom < 0) this.#exactFrom = this.length
   }
   /** Ends the list whose elements were appended to `child` since the last end. */
   endList(): void {
@@ -48,15 +49,25 @@ export class ListBuilder<Child extends ColumnBuilder = ColumnBuilder> implements
     this.#texts?.appendNull()
     this.endList()
   }
+  isNullAt(row: number): boolean {
+    return this.#validity.isNull(row)
+  }
+  rewind(length: number): void {
+    this.#validity.rewind(length, this.length)
+    this.length = length
+    this.child.rewind(this.#offsets[length]!)
+    if (this.#texts !== null && this.#texts.length > length) this.#texts.rewind(length)
+    if (this.#exactFrom >= length) this.#exactFrom = -1
+  }
   finish(): Column {
     const { length } = this
     const offsets = this.#offsets.slice(0, length + 1)
     const validity = this.#validity.take(length)
     const texts = this.#texts
-    const exact = this.#exact
+    const exact = this.exact
     this.length = 0
     this.#texts = null
-    this.#exact = false
+    this.#exactFrom = -1
     const child = this.child.finish()
     if (texts !== null && exact) return texts.finish()
     return { encoding: 'list', length, validity, offsets, child }
