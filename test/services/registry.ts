@@ -1,0 +1,173 @@
+/**
+ * A real schema registry with Confluent's REST API: Apicurio Registry out of Maven Central, its data in
+ * memory, on a free port, stopped on dispose and with this process. 3.0.9 is the last line that runs on
+ * Java 17.
+ *
+ *   await using registry = await startRegistry()
+ *   registry.url     // what `registry: {url}` of a source wants
+ */
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { freePort, tempDir, waitFor } from '../support/env.ts'
+import { once, servicesFolder } from './install.ts'
+import { asServerUser, endProcess } from './server-process.ts'
+
+const run = promisify(execFile)
+const version = '3.0.9'
+const startTimeoutMs = 60_000
+
+export interface SchemaReference {
+  readonly name: string
+  readonly subject: string
+  readonly version: number
+}
+
+export interface RegistryServer extends AsyncDisposable {
+  /** Base URL of the Confluent API. */
+  readonly url: string
+  readonly pid: number
+  /** SIGKILL, as a crash; the data goes with it. */
+  kill(): Promise<void>
+  /** Starts again on the same port, empty. */
+  restart(): Promise<void>
+  /** Registers a version of a subject; its schema's id. */
+  register(
+    subject: string,
+    schema: string,
+    type?: 'AVRO' | 'PROTOBUF' | 'JSON',
+    references?: readonly SchemaReference[],
+  ): Promise<number>
+  /** Sets the rule by which a subject's next versions are judged. */
+  setCompatibility(subject: string, level: 'NONE' | 'BACKWARD' | 'FULL'): Promise<void>
+}
+
+export async function startRegistry(): Promise<RegistryServer> {
+  const folder = join(servicesFolder(), `apicurio-${version}`)
+  await once(folder, fetchApicurio)
+  const server = new Running(folder, await freePort())
+  try {
+    await server.restart()
+    return server
+  } catch (error) {
+    await server[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+async function fetchApicurio(into: string): Promise<void> {
+  const artifact = `io.apicurio:apicurio-registry-app:${version}:tar.gz:all`
+  const quiet = ['-q', '-B']
+  await run('mvn', [...quiet, 'dependency:get', `-Dartifact=${artifact}`, '-Dtransitive=false'])
+  await run('mvn', [
+    ...quiet,
+    'dependency:copy',
+    `-Dartifact=${artifact}`,
+    `-DoutputDirectory=${into}`,
+  ])
+  const archive = join(into, `apicurio-registry-app-${version}-all.tar.gz`)
+  await run('tar', ['xzf', archive, '-C', into])
+  rmSync(archive)
+}
+
+class Running implements RegistryServer {
+  readonly url: string
+  readonly #program: string
+  readonly #port: number
+  readonly #folder = tempDir('registry')
+  #child: ChildProcess | null = null
+  readonly #atExit = (): void => {
+    this.#child?.kill('SIGKILL')
+    this.#folder[Symbol.dispose]()
+  }
+
+  constructor(folder: string, port: number) {
+    this.#program = join(folder, `apicurio-registry-app-${version}-runner.jar`)
+    this.#port = port
+    this.url = `http://127.0.0.1:${port}/apis/ccompat/v7`
+    process.once('exit', this.#atExit)
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0
+  }
+
+  async restart(): Promise<void> {
+    await this.kill()
+    const path = join(this.#folder.path, 'server.log')
+    const log = openSync(path, 'a')
+    const [program, ...args] = asServerUser(['java', ...this.#javaArguments()], 'KILL')
+    const child = spawn(program!, args, {
+      cwd: this.#folder.path,
+      env: { PATH: process.env['PATH'], HOME: this.#folder.path },
+      stdio: ['ignore', log, log],
+    })
+    closeSync(log)
+    this.#child = child
+    try {
+      await waitFor(
+        'the registry to answer',
+        async () => {
+          if (child.exitCode !== null) return true
+          return (await fetch(`${this.url}/subjects`)).ok
+        },
+        startTimeoutMs,
+      )
+      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`)
+    } catch (error) {
+      await this.kill()
+      const text = readFileSync(path, 'utf8').slice(-2000)
+      throw new Error(`the registry did not start:\n${text}`, { cause: error })
+    }
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#child
+    this.#child = null
+    if (child?.exitCode === null && child.signalCode === null) await endProcess(child, 'SIGKILL')
+  }
+
+  async register(
+    subject: string,
+    schema: string,
+    type = 'AVRO',
+    references: readonly SchemaReference[] = [],
+  ): Promise<number> {
+    const path = `subjects/${encodeURIComponent(subject)}/versions`
+    const answer = await this.#call('POST', path, { schema, schemaType: type, references })
+    return (answer as { readonly id: number }).id
+  }
+
+  async setCompatibility(subject: string, compatibility: string): Promise<void> {
+    await this.#call('PUT', `config/${encodeURIComponent(subject)}`, { compatibility })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+    process.removeListener('exit', this.#atExit)
+    this.#folder[Symbol.dispose]()
+  }
+
+  async #call(method: string, path: string, body: unknown): Promise<unknown> {
+    const answer = await fetch(`${this.url}/${path}`, {
+      method,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`)
+    return answer.json()
+  }
+
+  #javaArguments(): readonly string[] {
+    return [
+      '-Xmx384m',
+      '-XX:+UseSerialGC',
+      '-XX:TieredStopAtLevel=1',
+      '-Dquarkus.http.host=127.0.0.1',
+      `-Dquarkus.http.port=${this.#port}`,
+      '-jar',
+      this.#program,
+    ]
+  }
+}
