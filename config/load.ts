@@ -21,6 +21,7 @@ import type { ConfigProblem } from './problem.ts'
 import { readFile as readRegularFile, type ReadFile } from './read-file.ts'
 import { References, type Environment } from './references.ts'
 import { logSchema, pipelineSchema, type Registers } from './schema.ts'
+import { serverConfig, serverSchema } from './server.ts'
 import { SourceText } from './source-text.ts'
 import { sqlRange } from './sql-range.ts'
 import { parseTree, type TreeIssue } from './tree.ts'
@@ -106,9 +107,10 @@ async function check(document: ConfigDocument, registers: Registers): Promise<Ch
   const { file } = document.source
   const value = document.value as Readonly<Record<string, unknown>>
   const entries = await checkEntries(document, registers)
-  const { log: logValue, ...frame } = value
-  checkSchema(document, [], frame, pipelineSchema.omit({ log: true }))
+  const { log: logValue, server: serverValue, ...frame } = value
+  checkSchema(document, [], frame, pipelineSchema.omit({ log: true, server: true }))
   const checked = checkSchema(document, ['log'], logValue, logSchema)
+  const server = checkSchema(document, ['server'], serverValue ?? {}, serverSchema)
   const transforms = transformsOf(document)
   const topics = knownTopics(document, entries.sources, transforms)
   entries.checkNames()
@@ -125,10 +127,12 @@ async function check(document: ConfigDocument, registers: Registers): Promise<Ch
   })
   const build = (): Pipeline | null => {
     if (document.unresolvedUnder([]) || log === null || name === null) return null
+    if (server === undefined) return null
     return {
       file,
       name,
       log,
+      server: serverConfig(server.config as z.output<typeof serverSchema>),
       sources: entries.sources.flatMap(({ name, kind, connector, config }) =>
         config === undefined ? [] : [{ name, kind, connector, config: config.config }],
       ),

@@ -13,6 +13,7 @@ export interface Pipeline {
   readonly file: string
   readonly name: string
   readonly log: LogConfig
+  readonly server: ServerConfig
   readonly sources: readonly PipelineSource[]
   readonly transforms: readonly PipelineTransform[]
   readonly sinks: readonly PipelineSink[]
@@ -28,6 +29,24 @@ export interface LogConfig {
   readonly secretAccessKey: Secret | null
   /** Longest time rows wait for a commit; null = adaptive. */
   readonly flushMs: number | null
+}
+
+/** Of the HTTP server that sources are called through; it listens only when one is. */
+export interface ServerConfig {
+  readonly host: string
+  readonly port: number
+  /** PEM texts. */
+  readonly tls: {
+    readonly cert: string
+    readonly key: Secret
+    readonly clientCa: string | null
+  } | null
+  /** CIDRs or addresses. */
+  readonly trustProxy: readonly string[]
+  readonly maxConnections: number
+  readonly headersTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly keepAliveMs: number
 }
 
 export interface PipelineSource {

@@ -8,6 +8,7 @@ import { secretText } from '../core/connector/secret.ts'
 import type { SinkConnector } from '../core/connector/sink.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
 import { jsonSchemaOf, type JsonSchema } from './json-schema.ts'
+import { serverSchema } from './server.ts'
 import { sinkFrame } from './sink-frame.ts'
 
 /** Lazy registers of source and sink types, as in connectors/index.ts and sinks/index.ts. */
@@ -76,6 +77,10 @@ export const pipelineSchema = z.strictObject({
     .max(nameLengthMax)
     .meta({ description: 'Name of the pipeline; part of its chains in the log.' }),
   log: logSchema.meta({ description: 'The log, which holds everything between source and sink.' }),
+  server: serverSchema.optional().meta({
+    description:
+      'The HTTP server through which sources are called (`type: http` with `push`). It listens only when one of them is.',
+  }),
   sources: z
     .record(z.string(), z.looseObject({ type: z.string() }))
     .meta({ description: sourcesText }),

@@ -7,9 +7,10 @@ import { dirname, join, resolve } from 'node:path'
 import type { Pipeline } from '../../config/pipeline.ts'
 import { systemClock, type Metrics } from '../../core/connector/context.ts'
 import { SluiceError, toSluiceError } from '../../core/errors/error.ts'
+import { HttpServer } from '../../core/hub/http-server.ts'
 import { runHub, type HubEnd } from '../../core/hub/hub.ts'
 import { flushPolicy, pipelineTasks, type PipelineParts } from '../../core/hub/pipeline-tasks.ts'
-import { openLog, type Log } from '../../core/log/log.ts'
+import { openLog } from '../../core/log/log.ts'
 import { createLogger, type LogFormat, type LogLevel } from '../../core/observe/logger.ts'
 import { MetricsRegistry } from '../../core/observe/metrics.ts'
 import { ObserveServer } from '../../core/observe/server.ts'
@@ -74,6 +75,8 @@ async function runPipeline(run: Run, signal: AbortSignal): Promise<HubEnd> {
     logger.warn(error.message, { remedy: error.remedy })
   })
   if (server !== null) logger.info('metrics and status', { url: server.url })
+  // Ends after the tasks: what was committed last is still answered.
+  await using http = new HttpServer(pipeline.server, createLogger(logs, 'server'))
   await using store = storeOf(pipeline.log)
   logger.info('opening the log', { url: pipeline.log.url })
   const log = await openLog(store, { signal })
@@ -99,7 +102,7 @@ async function runPipeline(run: Run, signal: AbortSignal): Promise<HubEnd> {
           status,
         })
         metrics.onRender(() => setGauges(context.metrics, status))
-        return taskContext(context, status, { log, writer })
+        return taskContext(context, status, { log, writer, http })
       },
     },
     signal,
@@ -109,13 +112,12 @@ async function runPipeline(run: Run, signal: AbortSignal): Promise<HubEnd> {
 function taskContext(
   context: ReturnType<typeof contextOf>,
   status: TaskStatus,
-  { log, writer }: { readonly log: Log; readonly writer: string },
+  parts: Pick<TaskContext, 'log' | 'writer' | 'http'>,
 ): TaskContext {
   const { metrics } = context
   return {
     ...context,
-    log,
-    writer,
+    ...parts,
     progress: (rows, bytes) => {
       status.progress(rows, bytes)
       metrics.count('rows_total', rows)

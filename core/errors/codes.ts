@@ -6,6 +6,9 @@ import { feastOfflineCodes } from './codes/feast-offline.ts'
 import { feastPostgresCodes } from './codes/feast-postgres.ts'
 import { feastPushCodes } from './codes/feast-push.ts'
 import { feastToolsCodes } from './codes/feast-tools.ts'
+import { kafkaRegistryCodes } from './codes/kafka-registry.ts'
+import { httpCodes } from './codes/http.ts'
+import { formatCodes } from './codes/format.ts'
 import { logCodes } from './codes/log.ts'
 import { mysqlCodes } from './codes/mysql.ts'
 import { postgresCodes } from './codes/postgres.ts'
@@ -33,7 +36,10 @@ export const codes = {
   ...deadLetterCodes,
   ...postgresCodes,
   ...mysqlCodes,
+  ...kafkaRegistryCodes,
   ...snapshotCodes,
+  ...formatCodes,
+  ...httpCodes,
   ...sqlCodes,
   ...sinkCodes,
   ...webhookCodes,

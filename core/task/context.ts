@@ -1,4 +1,5 @@
 import type { SinkContext } from '../connector/context.ts'
+import type { HttpRoutes } from '../connector/http-routes.ts'
 import type { SluiceError } from '../errors/error.ts'
 import type { Log } from '../log/log.ts'
 
@@ -9,6 +10,8 @@ import type { Log } from '../log/log.ts'
  */
 export interface TaskContext extends SinkContext {
   readonly log: Log
+  /** For sources that are called; absent where nobody may call. */
+  readonly http?: HttpRoutes
   /** Names this process in the commits it writes. */
   readonly writer: string
   /** Counts for the live status: rows and bytes that are now durable or delivered. */
