@@ -1,4 +1,4 @@
-/** Asking a sink's task for something, and watching what becomes of it. */
+/** Asking a task for something, and watching what becomes of it. */
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readHead } from '../core/log/head.ts'
@@ -27,12 +27,12 @@ export async function ask(
   return { task, request: await writeRequest(log, { chain, body, edited, by }, signal) }
 }
 
-/** What the sink's task says of its requests; null while it took none. */
+/** What a task says of its requests; null while it took none. */
 export async function requestNotes(
   { log, name, signal }: OpenedLog,
-  sink: string,
+  task: Asked['task'],
 ): Promise<RequestNotes | null> {
-  const head = await readHead(log, chainName(name, 'deliver', sink), signal)
+  const head = await readHead(log, chainName(name, task.kind, task.name), signal)
   return (head?.notes as DeliveryNotes | null | undefined)?.requests ?? null
 }
 
@@ -53,7 +53,7 @@ async function followOne(opened: OpenedLog, { task, request }: Asked): Promise<O
   const startedMs = Date.now()
   let said = ''
   for (;;) {
-    const notes = await requestNotes(opened, task.name)
+    const notes = await requestNotes(opened, task)
     const over = notes?.over.find(({ number }) => number === request.number)
     if (over !== undefined) {
       print(`${task.name}, request ${request.number}: ${outcomeText(over)}`)

@@ -73,6 +73,7 @@ export function tasksOf({ outline }: OpenedLog, { sink, task }: LetterOptions): 
   const tasks: LetterTask[] = [
     ...outline.sinks.map((name) => ({ kind: 'deliver', name }) as const),
     ...outline.transforms.map(({ name }) => ({ kind: 'transform', name }) as const),
+    ...outline.sources.map((name) => ({ kind: 'ingest', name }) as const),
   ]
   const wanted = sink ?? task
   if (wanted === undefined) return tasks
@@ -80,10 +81,6 @@ export function tasksOf({ outline }: OpenedLog, { sink, task }: LetterOptions): 
     ({ kind, name }) => name === wanted && (sink === undefined || kind === 'deliver'),
   )
   if (found.length > 0) return found
-  if (outline.sources.includes(wanted))
-    throw new WrongArgument(
-      `${wanted} is a source: sources set no rows aside. A row that cannot be read stops its source, which says why`,
-    )
   const names = tasks.map(({ name }) => name).join(', ')
   throw new WrongArgument(
     `there is no ${sink === undefined ? 'task' : 'sink'} "${wanted}"; there are ${names}`,

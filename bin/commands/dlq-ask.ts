@@ -7,7 +7,7 @@ import type { Batch } from '../../core/record/batch.ts'
 import { sliceBatch } from '../../core/record/batch-ops.ts'
 import { batchOfKept, keptRow } from '../../core/task/dead-letter-entry.ts'
 import type { LetterRow } from '../../core/task/dead-letters.ts'
-import type { ListedLetter } from '../../core/task/letter-list.ts'
+import type { LetterTask, ListedLetter } from '../../core/task/letter-list.ts'
 import { rowAt } from '../../core/task/replay-rows.ts'
 import type { LettersByTopic, NamedLetter } from '../../core/task/requests.ts'
 import { editRow, type JsonInput } from '../../core/task/value-edit.ts'
@@ -45,8 +45,8 @@ export function retry(
   return onLetters(file, async (opened) => {
     const chosen = sendable(withHalves(await findLetters(opened, letters, options, 'open')))
     const asked: Asked[] = []
-    for (const [sink, group] of byTask(chosen)) {
-      asked.push(await askSink(opened, sink, 'retry', group, []))
+    for (const [task, group] of byTask(chosen)) {
+      asked.push(await askTask(opened, task, 'retry', group, []))
     }
     return ended(opened, asked, options.follow)
   })
@@ -60,14 +60,14 @@ export function replayKeys(
 ): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
     const { chosen } = await findLetters(opened, letters, options, 'open')
-    const keyless = sendable(chosen).find(({ entry }) => entry.key === null)
+    const keyless = ofSinks(sendable(chosen)).find(({ entry }) => entry.key === null)
     if (keyless !== undefined)
       throw new WrongArgument(
         `${nameOf(keyless)}: rows of ${keyless.entry.topic} have no key that later rows could share; use dlq retry, or sluice replay --from offset:${keyless.entry.offset}`,
       )
     const asked: Asked[] = []
-    for (const [sink, group] of byTask(chosen)) {
-      asked.push(await askSink(opened, sink, 'replay_keys', group, []))
+    for (const [task, group] of byTask(chosen)) {
+      asked.push(await askTask(opened, task, 'replay_keys', group, []))
     }
     return ended(opened, asked, options.follow)
   })
@@ -85,12 +85,11 @@ export function drop(
       printError(`nothing was dropped. To drop ${what}, add --yes`)
       return exitCode.invalid
     }
-    for (const group of byTask(chosen).values()) {
+    for (const [task, group] of byTask(chosen)) {
       const numbers = group.map(({ entry }) => entry.letter).toSorted((a, b) => a - b)
-      const { task } = group[0]!
       const { request } = await ask(opened, task, { kind: 'drop', letters: numbers })
       // A transform keeps no letter waiting: the request itself is what says that it is over.
-      const when = task.kind === 'deliver' ? ` (request ${request.number})` : ''
+      const when = task.kind === 'transform' ? '' : ` (request ${request.number})`
       print(`${task.name}: ${count(numbers.length, 'letter')} dropped${when}`)
     }
     if (chosen.length === 0) print('no letter was dropped')
@@ -105,18 +104,18 @@ export function edit(
 ): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
     const found = await findLetters(opened, letters, options, 'open')
-    const edited = await editAll(opened, sendable(found.chosen), options)
+    const edited = await editAll(opened, ofSinks(sendable(found.chosen)), options)
     if (edited === null) return exitCode.invalid
     const asked: Asked[] = []
-    for (const [sink, group] of byTask(sendable(withHalves(found)))) {
+    for (const [task, group] of byTask(sendable(withHalves(found)))) {
       const names = new Set(group.map(({ entry }) => entry.letter))
       const rows = edited.filter(
-        ({ task, row }) => task === sink && row.letter !== null && names.has(row.letter),
+        (one) => one.task === task.name && one.row.letter !== null && names.has(one.row.letter),
       )
       asked.push(
-        await askSink(
+        await askTask(
           opened,
-          sink,
+          task,
           'retry',
           group,
           rows.map(({ row }) => row),
@@ -199,40 +198,52 @@ async function rowOf(
 
 /** Letters of sinks; those of transforms are refused in words. */
 function sendable(letters: readonly ListedLetter[]): readonly ListedLetter[] {
-  const other = letters.find(({ task }) => task.kind !== 'deliver')
+  const other = letters.find(({ task }) => task.kind === 'transform')
   if (other === undefined) return letters
   throw new WrongArgument(
     `${nameOf(other)} is a letter of the transform ${other.task.name}, which cannot be sent again: its result would no longer be what the query says of the log. Correct the query (it is then computed anew) or the row at the source, and drop the letter; --sink leaves such letters out`,
   )
 }
 
-function byTask(letters: readonly ListedLetter[]): ReadonlyMap<string, readonly ListedLetter[]> {
-  const groups = new Map<string, ListedLetter[]>()
-  for (const letter of letters) {
-    const group = groups.get(letter.task.name)
-    if (group === undefined) groups.set(letter.task.name, [letter])
-    else group.push(letter)
-  }
-  return groups
+/** A record that a source could not read has no columns yet, and no key. */
+function ofSinks(letters: readonly ListedLetter[]): readonly ListedLetter[] {
+  const other = letters.find(({ task }) => task.kind === 'ingest')
+  if (other === undefined) return letters
+  throw new WrongArgument(
+    `${nameOf(other)} is a record that the source ${other.task.name} could not read: mend its schema in the pipeline file and use dlq retry, or correct it where it comes from and drop the letter`,
+  )
 }
 
-async function askSink(
+/** By task: each is one object, whatever the number of its letters. */
+function byTask(letters: readonly ListedLetter[]): [LetterTask, readonly ListedLetter[]][] {
+  const groups = new Map<string, [LetterTask, ListedLetter[]]>()
+  for (const letter of letters) {
+    const group = groups.get(letter.task.name)
+    if (group === undefined) groups.set(letter.task.name, [letter.task, [letter]])
+    else group[1].push(letter)
+  }
+  return [...groups.values()]
+}
+
+async function askTask(
   opened: OpenedLog,
-  sink: string,
+  task: LetterTask,
   kind: 'retry' | 'replay_keys',
   letters: readonly ListedLetter[],
   edited: readonly LetterRow[],
 ): Promise<Asked> {
   const body = { kind, letters: byTopic(letters) } as const
-  const asked = await ask(opened, { kind: 'deliver', name: sink }, body, edited)
-  print(`${sink}: request ${asked.request.number} for ${count(letters.length, 'letter')}`)
+  const asked = await ask(opened, task, body, edited)
+  print(`${task.name}: request ${asked.request.number} for ${count(letters.length, 'letter')}`)
   return asked
 }
 
 function byTopic(letters: readonly ListedLetter[]): LettersByTopic {
   const topics: Record<string, NamedLetter[]> = {}
-  for (const { entry } of letters) {
-    if (entry.offset !== null) (topics[entry.topic] ??= []).push([entry.letter, entry.offset])
+  for (const { task, entry } of letters) {
+    // A record that was never a row of the log goes by its letter alone.
+    const offset = task.kind === 'ingest' ? entry.letter : entry.offset
+    if (offset !== null) (topics[entry.topic] ??= []).push([entry.letter, offset])
   }
   for (const list of Object.values(topics)) list.sort((a, b) => a[1] - b[1])
   return topics

@@ -1,5 +1,10 @@
 /** `sluice dlq ls | show | requests`: dead letters as they are, beside whatever is running. */
-import { letterTopicOf, requestsOf, storyOf } from '../../core/task/letter-list.ts'
+import {
+  letterTopicOf,
+  requestsOf,
+  storyOf,
+  type LetterTask,
+} from '../../core/task/letter-list.ts'
 import { chainName } from '../../core/task/names.ts'
 import type { Request } from '../../core/task/requests.ts'
 import { countsText, outcomeText, requestNotes } from '../ask.ts'
@@ -78,14 +83,15 @@ export interface RequestsOptions {
 export function requests(file: string, options: RequestsOptions): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
     const rows: Row[] = []
-    for (const { kind, name } of tasksOf(opened, options)) {
-      if (kind === 'deliver') rows.push(...(await rowsOf(opened, name)))
+    for (const task of tasksOf(opened, options)) {
+      // A transform takes none: it looks at them only to leave out what was dropped.
+      if (task.kind !== 'transform') rows.push(...(await rowsOf(opened, task)))
     }
     if (options.format === 'table') {
       printTable(
-        ['sink', 'request', 'kind', 'asked', 'by', 'state'],
-        rows.map(({ sink, number, kind, at, by, state }) => [
-          sink,
+        ['task', 'request', 'kind', 'asked', 'by', 'state'],
+        rows.map(({ task, number, kind, at, by, state }) => [
+          task,
           String(number),
           kind,
           at ?? '',
@@ -103,7 +109,7 @@ export function requests(file: string, options: RequestsOptions): Promise<ExitCo
 }
 
 interface Row {
-  readonly sink: string
+  readonly task: string
   readonly number: number
   readonly kind: string
   /** null of those that were taken. */
@@ -112,21 +118,21 @@ interface Row {
   readonly state: string
 }
 
-async function rowsOf(opened: OpenedLog, sink: string): Promise<Row[]> {
-  const notes = await requestNotes(opened, sink)
-  const chain = chainName(opened.name, 'deliver', sink)
+async function rowsOf(opened: OpenedLog, { kind: of, name: task }: LetterTask): Promise<Row[]> {
+  const notes = await requestNotes(opened, { kind: of, name: task })
+  const chain = chainName(opened.name, of, task)
   const waiting = await requestsOf(opened.log, chain, notes?.next ?? 1, opened.signal)
   const over = (notes?.over ?? []).map(({ number, kind, by, ...rest }): Row => {
     const state = outcomeText({ number, kind, by, ...rest })
-    return { sink, number, kind, at: null, by, state }
+    return { task, number, kind, at: null, by, state }
   })
   const active = Object.entries(notes?.active ?? {}).map(([number, { kind, by, ...rest }]): Row => {
     const state = `under way: ${countsText(rest)}`
-    return { sink, number: Number(number), kind, at: null, by, state }
+    return { task, number: Number(number), kind, at: null, by, state }
   })
-  return [...over, ...active, ...waiting.map((request) => waitingRow(sink, request))]
+  return [...over, ...active, ...waiting.map((request) => waitingRow(task, request))]
 }
 
-function waitingRow(sink: string, { number, body, by, atUs }: Request): Row {
-  return { sink, number, kind: body.kind, at: time(atUs), by, state: 'waits for the pipeline' }
+function waitingRow(task: string, { number, body, by, atUs }: Request): Row {
+  return { task, number, kind: body.kind, at: time(atUs), by, state: 'waits for the pipeline' }
 }

@@ -5,16 +5,24 @@
  * One commit is in flight at a time; the next one fills meanwhile. Pulling stops while as much again
  * is waiting behind the commit in flight: that is the back-pressure towards the source.
  */
+import type { SourceContext } from '../connector/context.ts'
+import type { RejectedRecords } from '../connector/format/format.ts'
+import { usualBudget } from '../connector/letter-budget.ts'
 import { position as toPosition, type Position, type Source } from '../connector/source.ts'
 import type { SourceBatch, SourceConnector, TopicChange } from '../connector/source.ts'
 import { isAbort, SluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
 import type { Commit, LogEntry } from '../log/types.ts'
+import { ChainReader } from '../log/reader.ts'
 import { ChainWriter } from '../log/writer.ts'
 import type { FlushPolicy, TaskContext } from './context.ts'
 import { FlushTimer } from './flush.ts'
 import { Lag } from './lag.ts'
 import { chainName, sourceTopic } from './names.ts'
+import { ownHistory } from './own-history.ts'
+import { nextRequests, requestCommits, type RequestCommit } from './request-intake.ts'
+import { requestChain } from './requests.ts'
+import { SourceLetters, type SealedLetters } from './source-letters.ts'
 import { entryBytes, Transactions } from './transactions.ts'
 import { Unchanged } from './unchanged.ts'
 import { aborted, isSettled, timeoutOr } from './wait.ts'
@@ -40,13 +48,31 @@ export async function runIngest(
   ctx.report({ state: 'starting', detail: 'taking over the chain' })
   const chain = chainName(ctx.pipeline, 'ingest', ctx.name)
   await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
-  await using source = await task.connector.open(task.config, ctx)
-  const bytesMax = task.openBytesMax
   const { log } = ctx
+  const history: SourceContext['history'] = (topic, sinceMs, until) =>
+    ownHistory(log, chain, { topic: sourceTopic(ctx.name, topic), sinceMs }, until)
+  const budget = task.connector.letterBudget?.(task.config) ?? usualBudget
+  const letters = await SourceLetters.open(writer, ctx, budget, signal)
+  await using source = await task.connector.open(task.config, { ...ctx, history })
+  const bytesMax = task.openBytesMax
   const state = { log, chain, folder: task.stateDir, bytesMax, ctx, signal }
   await using unchanged = new Unchanged(state)
-  const ingest = new Ingest(task, ctx, writer, source, unchanged)
+  const ingest = new Ingest(task, ctx, { writer, source, unchanged, letters })
   await ingest.run(signal)
+}
+
+/** What goes into one commit. */
+interface Step {
+  readonly entries: readonly LogEntry[]
+  readonly position: Position | null
+  readonly letters: SealedLetters | null
+}
+
+interface IngestParts {
+  readonly writer: ChainWriter
+  readonly source: Source
+  readonly unchanged: Unchanged
+  readonly letters: SourceLetters
 }
 
 class Ingest {
@@ -55,6 +81,7 @@ class Ingest {
   readonly #writer: ChainWriter
   readonly #source: Source
   readonly #unchanged: Unchanged
+  readonly #letters: SourceLetters
   readonly #timer: FlushTimer
   readonly #transactions: Transactions
   readonly #shutdown = new AbortController()
@@ -72,19 +99,17 @@ class Ingest {
   #committed: Position | null
   #lastCommitMs: number
   #inFlight: Promise<void> | null = null
+  /** Why nothing more is read, once what was is committed. */
+  #over: SluiceError | null = null
 
-  constructor(
-    task: IngestTask,
-    ctx: TaskContext,
-    writer: ChainWriter,
-    source: Source,
-    unchanged: Unchanged,
-  ) {
+  constructor(task: IngestTask, ctx: TaskContext, parts: IngestParts) {
+    const { writer, source, unchanged, letters } = parts
     this.#task = task
     this.#ctx = ctx
     this.#writer = writer
     this.#source = source
     this.#unchanged = unchanged
+    this.#letters = letters
     this.#timer = new FlushTimer(task.flush)
     const stage = (entries: readonly LogEntry[]) => writer.stage(entries, this.#shutdown.signal)
     this.#transactions = new Transactions(stage, {
@@ -100,9 +125,12 @@ class Ingest {
   async run(signal: AbortSignal): Promise<void> {
     // Reading is aborted last: the final commit is still acknowledged through the open source.
     const reading = new AbortController()
+    await this.#takeWaitingRequests(signal)
+    if (this.#over !== null) return this.#finish()
     const batches = this.#source.read(this.#committed, reading.signal)[Symbol.asyncIterator]()
+    const requests = this.#requests(reading.signal)
     try {
-      await this.#loop(batches, signal)
+      await this.#loop(batches, requests, signal)
       // What is whole and staged is committed before the task ends; open transactions come again.
       await this.#finish()
     } catch (error) {
@@ -115,22 +143,31 @@ class Ingest {
       await this.#inFlight?.catch(() => {})
       await this.#transactions[Symbol.asyncDispose]()
       await batches.return?.(undefined).catch(() => {})
+      await requests?.return(undefined).catch(() => {})
     }
   }
 
-  async #loop(batches: AsyncIterator<SourceBatch>, signal: AbortSignal): Promise<void> {
+  async #loop(
+    batches: AsyncIterator<SourceBatch>,
+    requests: AsyncGenerator<RequestCommit, void> | null,
+    signal: AbortSignal,
+  ): Promise<void> {
     let next: Promise<IteratorResult<SourceBatch>> | null = null
+    let asked: Promise<IteratorResult<RequestCommit, void>> | null = null
     const stopped = aborted(signal)
     for (;;) {
-      if (signal.aborted) {
+      if (signal.aborted || this.#over !== null) {
         // The read is aborted after the last commit; that rejection is ours and nobody else's.
         next?.catch(() => {})
+        asked?.catch(() => {})
         return
       }
       const full = this.#readyBytes >= this.#task.flush.bytesMax * 2 && this.#inFlight !== null
       if (!full) next ??= batches.next()
       const events: Promise<unknown>[] = [stopped]
       if (next !== null) events.push(next)
+      asked ??= requests?.next() ?? null
+      if (asked !== null) events.push(asked)
       if (this.#inFlight !== null) events.push(this.#inFlight)
       await timeoutOr(this.#ctx.clock, this.#dueInMs(), events)
       if (next !== null && (await isSettled(next))) {
@@ -138,6 +175,11 @@ class Ingest {
         next = null
         if (taken.done === true) throw endedByItself(this.#ctx.name)
         await this.#take(taken.value)
+      }
+      if (asked !== null && (await isSettled(asked))) {
+        const taken = await asked
+        asked = null
+        if (taken.done !== true) await this.#takeRequests(taken.value, signal)
       }
       if (this.#inFlight === null && this.#dueInMs() === 0) this.#startCommit()
     }
@@ -147,7 +189,8 @@ class Ingest {
   #dueInMs(): number | null {
     if (this.#inFlight !== null) return null
     const nowMs = this.#ctx.clock.nowMs()
-    if (this.#ready.length > 0) return this.#timer.dueInMs(nowMs, this.#readyBytes)
+    if (this.#ready.length > 0 || this.#letters.changed)
+      return this.#timer.dueInMs(nowMs, this.#readyBytes)
     if (this.#position === this.#committed) return null
     return Math.max(0, this.#lastCommitMs + heartbeatMs - nowMs)
   }
@@ -170,7 +213,47 @@ class Ingest {
         this.#unchanged.commit(scope)
       }
     }
+    if (batch.rejected !== undefined) this.#setAside(batch.rejected)
     if (batch.position !== null) this.#moveTo(batch.position)
+  }
+
+  #setAside(rejected: readonly RejectedRecords[]): void {
+    for (const records of rejected) this.#letters.refused(records)
+    if (rejected.length > 0) this.#over = this.#letters.overBudget()
+  }
+
+  /** Only a source that rejects records can be asked about them; each look at the chain costs a GET. */
+  #requests(signal: AbortSignal): AsyncGenerator<RequestCommit, void> | null {
+    if (this.#source.decodeAgain === undefined) return null
+    const chain = requestChain(this.#writer.chain)
+    return requestCommits(this.#ctx, chain, this.#letters.nextRequest, signal)
+  }
+
+  /** A budget that was used up is looked at only when what was asked meanwhile is done. */
+  async #takeWaitingRequests(signal: AbortSignal): Promise<void> {
+    if (this.#source.decodeAgain === undefined) return
+    const chain = requestChain(this.#writer.chain)
+    await using reader = ChainReader.open(this.#ctx.log, chain, this.#letters.nextRequest)
+    for (;;) {
+      const found = await nextRequests(reader, signal)
+      if (found === null) break
+      await this.#takeRequests(found, signal)
+    }
+    this.#over = this.#letters.overBudget()
+  }
+
+  async #takeRequests(asked: RequestCommit, signal: AbortSignal): Promise<void> {
+    const isKeyed = (topic: string): boolean =>
+      this.#writer.head.topics.get(topic)?.schemas.at(-1)?.changelog !== 'append'
+    const letters = { source: this.#source, isKeyed }
+    for (const change of await this.#letters.take(asked, letters, signal)) {
+      const topic = sourceTopic(this.#ctx.name, change.topic)
+      if ('batch' in change) this.#append([{ kind: 'rows', topic, batch: change.batch }])
+    }
+    for (const { request } of asked.requests) {
+      const { number, body, by } = request
+      this.#ctx.logger.info('request taken', { request: number, kind: body.kind, by })
+    }
   }
 
   async #entryOf(change: TopicChange, { transaction }: SourceBatch): Promise<LogEntry> {
@@ -188,6 +271,7 @@ class Ingest {
       if (this.#isKnown(entry)) continue
       this.#ready.push(entry)
       if (entry.kind === 'rows' && entry.batch.rows > 0) {
+        this.#letters.took(entry.topic, entry.batch.rows)
         this.#readyRows += entry.batch.rows
         this.#oldestUs = Math.min(this.#oldestUs, entry.batch.timesUs[0]!)
       }
@@ -226,20 +310,24 @@ class Ingest {
     this.#readyBytes = 0
     this.#readyRows = 0
     this.#timer.started(clock.nowMs())
-    const flight = this.#commit(entries, position, { rows, bytes })
+    const letters = this.#letters.seal(this.#writer.head.seq + 1)
+    const flight = this.#commit({ entries, position, letters }, { rows, bytes })
     this.#inFlight = flight
     // Awaited by the loop; this only keeps an early rejection from being reported as unhandled.
     flight.catch(() => {})
   }
 
   async #commit(
-    entries: readonly LogEntry[],
-    position: Position | null,
+    { entries, position, letters }: Step,
     size: { readonly rows: number; readonly bytes: number },
   ): Promise<void> {
     const startedMs = this.#ctx.clock.nowMs()
     const unchanged = this.#unchanged.seal()
-    const draft = position === null ? { entries } : { entries, position }
+    const draft = {
+      entries: letters === null ? entries : [...entries, ...letters.entries],
+      ...(position === null ? {} : { position }),
+      ...(letters === null ? {} : { notes: letters.notes }),
+    }
     const commit: Commit = await this.#writer.commit(draft, this.#shutdown.signal)
     failpoint('ingest.after_commit')
     const nowMs = this.#ctx.clock.nowMs()
@@ -249,6 +337,7 @@ class Ingest {
     this.#lag.end()
     this.#lastCommitMs = nowMs
     this.#timer.finished(nowMs)
+    if (letters !== null) this.#letters.committed(commit, letters)
     await this.#unchanged.committed(unchanged, commit.seq)
     this.#committed = position
     if (position !== null) {
@@ -262,10 +351,11 @@ class Ingest {
 
   async #finish(): Promise<void> {
     await this.#inFlight
-    if (this.#ready.length > 0 || this.#position !== this.#committed) {
+    if (this.#ready.length > 0 || this.#letters.changed || this.#position !== this.#committed) {
       this.#startCommit()
       await this.#inFlight
     }
+    if (this.#over !== null) throw this.#over
   }
 }
 

@@ -9,11 +9,11 @@ import type { Batch } from '../record/batch.ts'
 import { letterEntry, type LetterEntry } from './dead-letter-entry.ts'
 import { isOver } from './dead-letters.ts'
 import { letterBlocks, trailOf, type LetterTopic } from './letter-trail.ts'
-import { chainName, deadLetterTopic } from './names.ts'
+import { chainName, deadLetterTopic, type TaskKind } from './names.ts'
 import { requestChain, requestsIn, type Request } from './requests.ts'
 
 export interface LetterTask {
-  readonly kind: 'transform' | 'deliver'
+  readonly kind: TaskKind
   readonly name: string
 }
 
@@ -40,7 +40,7 @@ export async function* listLetters(
   const head = await readHead(letters.log, letters.chain, signal)
   if (head === null) return
   // A transform does not follow requests: what was dropped of its letters is told by them alone.
-  const dropped = task.kind === 'deliver' ? none : await droppedLetters(letters, signal)
+  const dropped = task.kind !== 'transform' ? none : await droppedLetters(letters, signal)
   let left = all ? Infinity : (trailOf(head, letters.topic).open ?? Infinity)
   const ended = new Map<number, LetterEntry | null>()
   if (left === 0) return
@@ -97,12 +97,12 @@ export async function storyOf(
 /** All requests of a task that were ever made, oldest first, from commit `from` of their chain on. */
 export async function requestsOf(
   log: Log,
-  sinkChain: string,
+  taskChain: string,
   from: number,
   signal: AbortSignal,
 ): Promise<Request[]> {
   const requests: Request[] = []
-  await using reader = ChainReader.open(log, requestChain(sinkChain), from)
+  await using reader = ChainReader.open(log, requestChain(taskChain), from)
   for (;;) {
     const commit = await reader.tryNext(signal)
     if (commit === null) return requests

@@ -35,7 +35,7 @@ export async function* requestCommits(
   chain: string,
   next: number,
   signal: AbortSignal,
-): AsyncGenerator<RequestCommit> {
+): AsyncGenerator<RequestCommit, void> {
   const pauseMs = ctx.log.store.url.startsWith('s3:') ? pollMs : folderPollMs
   await using reader = ChainReader.open(ctx.log, chain, next)
   while (!signal.aborted) {
