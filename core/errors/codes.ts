@@ -9,6 +9,7 @@ import { feastToolsCodes } from './codes/feast-tools.ts'
 import { kafkaRegistryCodes } from './codes/kafka-registry.ts'
 import { httpCodes } from './codes/http.ts'
 import { formatCodes } from './codes/format.ts'
+import { kafkaSourceCodes } from './codes/kafka-source.ts'
 import { logCodes } from './codes/log.ts'
 import { mysqlCodes } from './codes/mysql.ts'
 import { postgresCodes } from './codes/postgres.ts'
@@ -36,6 +37,7 @@ export const codes = {
   ...deadLetterCodes,
   ...postgresCodes,
   ...mysqlCodes,
+  ...kafkaSourceCodes,
   ...kafkaRegistryCodes,
   ...snapshotCodes,
   ...formatCodes,

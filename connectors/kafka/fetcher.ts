@@ -1,0 +1,279 @@
+/**
+ * One fetch loop a broker. A loop asks for all partitions that this broker leads, the one that has waited
+ * longest first, and puts what comes into one inbox. Each broker has a share of the bytes that may wait or
+ * be on their way; when it is used up the loop rests until something was decoded: that is how pulling is
+ * the back-pressure. Requests go on from the heads of batches (fetched-end.ts), so that the next data is on
+ * its way while these are decoded.
+ */
+import { backoffMs } from '../../core/connector/backoff.ts'
+import type { Clock } from '../../core/connector/context.ts'
+import type { SluiceError } from '../../core/errors/error.ts'
+import type { FetchedPartition, FetchPosition, KafkaDriver } from './driver.ts'
+import { fetchedEnd } from './fetched-end.ts'
+import { offsetNumber, type Partition } from './partitions.ts'
+import { Wakeup } from './wakeup.ts'
+
+/** What came of one partition in one answer. */
+export interface Chunk {
+  readonly partition: Partition
+  /** Offset that was asked for: records before it are not meant. */
+  readonly from: number
+  /** Where the partition goes on behind it, whether it holds records or not. */
+  readonly end: number
+  readonly fetched: Pick<FetchedPartition, 'records' | 'aborted'>
+  readonly share: Share
+}
+
+/** A broker's part of what may wait. */
+interface Share {
+  waiting: number
+  readonly wakeup: Wakeup
+}
+
+export interface FetcherOptions {
+  readonly driver: KafkaDriver
+  readonly clock: Clock
+  readonly random: () => number
+  readonly limits: {
+    /** Of everything that waits or is on its way, all brokers together. */
+    readonly maxBytes: number
+    readonly partitionBytes: number
+    readonly minBytes: number
+    readonly maxWaitMs: number
+  }
+  /** A request failed as a whole, for the `failures`th time in a row; throws what ends the source. */
+  readonly onFailure: (error: unknown, failures: number) => void
+  /** Answers come again after failures. */
+  readonly onWell: (broker: number) => void
+  /** The broker refused one partition; it is held until somebody lets it go. */
+  readonly onRefused: (partition: Partition, error: string) => void
+  /** What ended a loop, and has to end the source. */
+  readonly onEnd: (error: unknown) => void
+}
+
+const pauses = { baseMs: 100, maxMs: 5000 }
+
+interface BrokerLoop extends Share {
+  readonly broker: number
+  /** In the order in which they are asked for. */
+  partitions: Partition[]
+  readonly stop: AbortController
+  ended: Promise<void>
+}
+
+export class Fetcher implements AsyncDisposable {
+  readonly #options: FetcherOptions
+  readonly #loops = new Map<number, BrokerLoop>()
+  /** Loops of brokers that lead nothing any more, until they have ended. */
+  readonly #leaving = new Set<Promise<void>>()
+  readonly #stop = new AbortController()
+  #inbox: Chunk[] = []
+  #inboxAt = 0
+  readonly #arrived: Wakeup
+
+  constructor(options: FetcherOptions) {
+    this.#options = options
+    this.#arrived = new Wakeup(options.clock)
+  }
+
+  /** Whether nothing is waiting. */
+  get empty(): boolean {
+    return this.#inboxAt === this.#inbox.length
+  }
+
+  take(): Chunk | null {
+    const chunk = this.#inbox[this.#inboxAt]
+    if (chunk === undefined) return null
+    this.#inboxAt++
+    if (this.#inboxAt === this.#inbox.length) {
+      this.#inbox = []
+      this.#inboxAt = 0
+    }
+    return chunk
+  }
+
+  /** In front of what waits: chunks that were taken and could not be looked at yet. */
+  giveBack(chunks: readonly Chunk[]): void {
+    this.#inbox = [...chunks, ...this.#inbox.slice(this.#inboxAt)]
+    this.#inboxAt = 0
+    this.#arrived.wake()
+  }
+
+  /** Resolves when there is something to take, on `wake`, or on abort. */
+  async wait(signal: AbortSignal): Promise<void> {
+    await this.#arrived.wait(signal)
+  }
+
+  wake(): void {
+    this.#arrived.wake()
+  }
+
+  /** The chunk is decoded: its bytes make room for others. */
+  release({ partition, share, fetched }: Chunk): void {
+    partition.waitingBytes -= fetched.records.byteLength
+    share.waiting -= fetched.records.byteLength
+    share.wakeup.wake()
+  }
+
+  /** Passes over what is between `partition.asked` and `to`, behind everything that waits. */
+  jump(partition: Partition, to: number): void {
+    const fetched = { records: new Uint8Array(0), aborted: [] }
+    const share = { waiting: 0, wakeup: this.#arrived }
+    this.#inbox.push({ partition, from: to, end: to, fetched, share })
+    partition.asked = to
+    this.#arrived.wake()
+  }
+
+  /** Who leads what, after it changed: loops begin and end, and the others look again. */
+  assign(partitions: Iterable<Partition>): void {
+    const led = new Map<number, Set<Partition>>()
+    for (const partition of partitions) {
+      if (partition.leader === null) continue
+      const own = led.get(partition.leader)
+      if (own === undefined) led.set(partition.leader, new Set([partition]))
+      else own.add(partition)
+    }
+    for (const loop of this.#loops.values()) {
+      const own = led.get(loop.broker)
+      if (own === undefined) this.#end(loop)
+      else {
+        // Those that stay keep their turn.
+        const stay = loop.partitions.filter((partition) => own.delete(partition))
+        loop.partitions = [...own, ...stay]
+        loop.wakeup.wake()
+      }
+    }
+    for (const [broker, own] of led) if (!this.#loops.has(broker)) this.#begin(broker, [...own])
+  }
+
+  #begin(broker: number, partitions: Partition[]): void {
+    const stop = new AbortController()
+    const wakeup = new Wakeup(this.#options.clock)
+    const loop: BrokerLoop = {
+      broker,
+      partitions,
+      waiting: 0,
+      wakeup,
+      stop,
+      ended: Promise.resolve(),
+    }
+    this.#loops.set(broker, loop)
+    const signal = AbortSignal.any([this.#stop.signal, stop.signal])
+    loop.ended = this.#run(loop, signal).catch((error: unknown) => {
+      if (!signal.aborted) this.#options.onEnd(error)
+    })
+  }
+
+  #end(loop: BrokerLoop): void {
+    this.#loops.delete(loop.broker)
+    loop.stop.abort()
+    this.#leaving.add(loop.ended)
+    void loop.ended.then(() => this.#leaving.delete(loop.ended))
+  }
+
+  async #run(loop: BrokerLoop, signal: AbortSignal): Promise<void> {
+    const { clock, random, onFailure, onWell } = this.#options
+    let failures = 0
+    while (!signal.aborted) {
+      try {
+        await this.#once(loop, signal)
+        if (failures > 0) onWell(loop.broker)
+        failures = 0
+      } catch (error) {
+        if (signal.aborted) return
+        onFailure(error, ++failures)
+        const wanted = (error as Partial<SluiceError>).retryAfterMs ?? 0
+        await clock.sleep(Math.max(wanted, backoffMs(failures, pauses, random)), signal)
+      }
+    }
+  }
+
+  /** One request, or one rest. */
+  async #once(loop: BrokerLoop, signal: AbortSignal): Promise<void> {
+    const { limits, driver } = this.#options
+    const perRequest = Math.max(1, Math.floor(limits.maxBytes / this.#loops.size / 2))
+    if (loop.waiting > perRequest) return loop.wakeup.wait(signal)
+    const asked: Partition[] = []
+    let someRest = false
+    for (const partition of loop.partitions) {
+      if (partition.leader !== loop.broker || partition.held || partition.inFlight) continue
+      if (partition.waitingBytes < limits.partitionBytes) asked.push(partition)
+      else someRest = true
+    }
+    if (asked.length === 0) return loop.wakeup.wait(signal)
+    const positions = asked.map((partition): FetchPosition => ({
+      topic: partition.topic.name,
+      partition: partition.partition,
+      offset: BigInt(partition.asked),
+      maxBytes: Math.min(limits.partitionBytes, perRequest),
+    }))
+    for (const partition of asked) partition.inFlight = true
+    let got = 0
+    try {
+      // Were the broker to wait for data of the others, those that rest would wait with them.
+      const maxWaitMs = someRest ? 0 : limits.maxWaitMs
+      const bounds = { minBytes: limits.minBytes, maxBytes: perRequest, maxWaitMs }
+      const answers = await driver.fetch(loop.broker, positions, bounds, signal)
+      if (!signal.aborted) got = this.#arrive(loop, asked, answers)
+    } finally {
+      for (const partition of asked) this.#landed(partition, loop)
+    }
+    if (got === 0 && someRest) await loop.wakeup.wait(signal, limits.maxWaitMs)
+  }
+
+  /** A new leader waits until nobody else has the partition on the way: chunks stay in order. */
+  #landed(partition: Partition, { broker }: BrokerLoop): void {
+    partition.inFlight = false
+    const { leader } = partition
+    if (leader !== null && leader !== broker) this.#loops.get(leader)?.wakeup.wake()
+  }
+
+  /** Returns how many bytes came. */
+  #arrive(
+    loop: BrokerLoop,
+    asked: readonly Partition[],
+    answers: readonly FetchedPartition[],
+  ): number {
+    const byName = new Map(asked.map((partition) => [partition.name, partition]))
+    const served = new Set<Partition>()
+    let got = 0
+    for (const answer of answers) {
+      const partition = byName.get(`${answer.topic}/${answer.partition}`)
+      if (partition === undefined) continue
+      if (answer.error !== null) {
+        partition.held = true
+        this.#options.onRefused(partition, answer.error)
+        continue
+      }
+      partition.highWatermark = Number(answer.highWatermark)
+      partition.stableEnd = Number(answer.lastStableOffset)
+      const end = offsetNumber(fetchedEnd(answer.records, partition.asked), partition)
+      // Not one whole batch: next time it is asked for first, when a broker gives one whatever its size.
+      if (end <= partition.asked) continue
+      got += answer.records.byteLength
+      served.add(partition)
+      partition.fresh = false
+      partition.waitingBytes += answer.records.byteLength
+      loop.waiting += answer.records.byteLength
+      const { asked: from } = partition
+      this.#inbox.push({ partition, from, end, fetched: answer, share: loop })
+      partition.asked = end
+    }
+    if (served.size > 0) {
+      // A broker fills its answer in the order of the request (KIP-74): those who got nothing come first.
+      const turn = loop.partitions
+      loop.partitions = [
+        ...turn.filter((partition) => !served.has(partition)),
+        ...turn.filter((partition) => served.has(partition)),
+      ]
+      this.#arrived.wake()
+    }
+    return got
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await Promise.all([...this.#leaving, ...[...this.#loops.values()].map(({ ended }) => ended)])
+    this.#loops.clear()
+  }
+}
