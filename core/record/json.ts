@@ -180,7 +180,7 @@ function dateJson(day: number): string {
   return day === dateNegativeInfinity ? '-infinity' : isoDate(day)
 }
 
-function isoDate(dayNumber: number): string {
+export function isoDate(dayNumber: number): string {
   const { year, month, day } = civilDate(dayNumber)
   const digits = String(Math.abs(year))
   const shown =
@@ -190,14 +190,14 @@ function isoDate(dayNumber: number): string {
   return `${shown}-${two(month)}-${two(day)}`
 }
 
-function clock(us: number): string {
+export function clock(us: number): string {
   if (us < 0) return `-${clock(-us)}`
   const seconds = Math.floor(us / 1e6)
   const fraction = String(us - seconds * 1e6).padStart(6, '0')
   return `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}.${fraction}`
 }
 
-function isoInterval(interval: Interval): string {
+export function isoInterval(interval: Interval): string {
   const infinite = intervalInfinity(interval)
   if (infinite !== 0) return infinite > 0 ? 'infinity' : '-infinity'
   const { months, days, us } = interval
