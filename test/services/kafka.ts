@@ -1,0 +1,330 @@
+/**
+ * Real Kafka brokers for tests and benchmarks, from Maven Central: one or several, with any listeners, the newest
+ * and old ones.
+ *
+ *   await using kafka = await startKafka({ version: '4.3', listeners: ['sasl_tls'], users: [{ name, password }] })
+ *   await kafka.admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 3 }] })
+ *   await kafka.stop(1, 'SIGKILL'); await kafka.start(1)
+ */
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import kafkajs, {
+  type Admin,
+  type Kafka as KafkaClient,
+  type Message,
+  type Producer,
+} from 'kafkajs'
+import { freePort, waitFor } from '../support/env.ts'
+import { makeCertificates, type KafkaCertificates } from './kafka-certificates.ts'
+import { propertiesOf, superUser, type KafkaListener, type KafkaUser } from './kafka-config.ts'
+import { installKafka, kafkaRecipes, type KafkaVersion } from './kafka-install.ts'
+import { endProcess } from './server-process.ts'
+
+export type { KafkaListener, KafkaUser } from './kafka-config.ts'
+export { kafkaVersions, newestAndOldest, type KafkaVersion } from './kafka-install.ts'
+
+export interface KafkaOptions {
+  /** 4.3 when absent. */
+  readonly version?: KafkaVersion
+  /** Number of brokers; 1 when absent. */
+  readonly nodes?: number
+  /** Beside `plain`, which is always there. All of SASL's mechanisms; TLS from 2.8 on. */
+  readonly listeners?: readonly KafkaListener[]
+  /** Users of SASL PLAIN and SCRAM, beside `admin`. */
+  readonly users?: readonly KafkaUser[]
+  /** Only what ACLs allow; nobody logged in (`plain`) and `admin` may do everything. */
+  readonly acls?: boolean
+  /** Lines of server.properties; they win over the defaults. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** `host:port` that the first broker tells its clients, by listener. */
+  readonly advertised?: Partial<Record<KafkaListener, string>>
+}
+
+export interface KafkaCluster extends AsyncDisposable {
+  readonly version: KafkaVersion
+  /** `127.0.0.1:port` of every broker's listener; `plain` when not said. */
+  brokers(listener?: KafkaListener): readonly string[]
+  readonly certificates: KafkaCertificates | null
+  /** kafkajs over `plain`, for what tests have to set up. */
+  readonly client: KafkaClient
+  readonly admin: Admin
+  /** Creates a topic and waits until it has leaders. */
+  createTopic(
+    name: string,
+    partitions?: number,
+    config?: Readonly<Record<string, string>>,
+  ): Promise<void>
+  /** Adds records to one partition, uncompressed. */
+  produce(topic: string, messages: readonly Message[], partition?: number): Promise<void>
+  /** Ends a node, 1 when not said; `SIGKILL` as in a crash. */
+  stop(node?: number, signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>
+  /** Starts it again on the same ports and data. */
+  start(node?: number): Promise<void>
+  /** Runs a class out of Kafka's jars; its standard output. */
+  run(javaClass: string, ...args: readonly string[]): Promise<string>
+}
+
+/** Starts a cluster; throws when its programs cannot be had or it does not come up. */
+export async function startKafka(options: KafkaOptions = {}): Promise<KafkaCluster> {
+  const version = options.version ?? '4.3'
+  const jars = await installKafka(version)
+  const cluster = new Cluster(jars, version, options)
+  try {
+    await cluster.prepare()
+    await cluster.startAll()
+    return cluster
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+interface Node {
+  readonly id: number
+  readonly folder: string
+  readonly ports: ReadonlyMap<KafkaListener, number>
+  readonly advertised: ReadonlyMap<KafkaListener, string>
+  readonly controllerPort: number
+  process: ChildProcess | null
+}
+
+const clusterId = '5L6g3nShT-eMCtK--X86sw'
+/** Ready sooner and smaller when idle, on few cores. */
+const javaOptions = ['-Xms64m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+
+class Cluster implements KafkaCluster {
+  readonly version: KafkaVersion
+  certificates: KafkaCertificates | null = null
+  readonly #jars: string
+  readonly #options: KafkaOptions
+  readonly #dir = mkdtempSync(join(tmpdir(), 'sluice-kafka-'))
+  readonly #nodes: Node[] = []
+  readonly #atExit = (): void => this.#dieWithUs()
+  #zookeeper: ChildProcess | null = null
+  #quorumPort = 0
+  #client: KafkaClient | null = null
+  #admin: Admin | null = null
+  #producer: Producer | null = null
+
+  constructor(jars: string, version: KafkaVersion, options: KafkaOptions) {
+    this.#jars = jars
+    this.version = version
+    this.#options = options
+    process.on('exit', this.#atExit)
+  }
+
+  get client(): KafkaClient {
+    // Its partitioner and its logger warn on standard error otherwise.
+    this.#client ??= new kafkajs.Kafka({
+      brokers: [...this.brokers()],
+      logLevel: kafkajs.logLevel.NOTHING,
+      retry: { retries: 20, initialRetryTime: 100, maxRetryTime: 500 },
+    })
+    return this.#client
+  }
+
+  get admin(): Admin {
+    return this.#admin!
+  }
+
+  brokers(listener: KafkaListener = 'plain'): readonly string[] {
+    return this.#nodes.map(({ ports }) => `127.0.0.1:${ports.get(listener)!}`)
+  }
+
+  async prepare(): Promise<void> {
+    const { listeners = [], nodes = 1 } = this.#options
+    if (listeners.some((name) => name !== 'plain' && name !== 'sasl')) {
+      this.certificates = makeCertificates(this.#dir)
+    }
+    for (let id = 1; id <= nodes; id++) {
+      const ports = new Map<KafkaListener, number>()
+      for (const name of new Set<KafkaListener>(['plain', ...listeners])) {
+        ports.set(name, await freePort())
+      }
+      const folder = join(this.#dir, `node-${id}`)
+      mkdirSync(folder)
+      const told = id === 1 ? Object.entries(this.#options.advertised ?? {}) : []
+      const advertised = new Map(told as [KafkaListener, string][])
+      const controllerPort = await freePort()
+      this.#nodes.push({ id, folder, ports, advertised, controllerPort, process: null })
+    }
+    const { zookeeper } = kafkaRecipes[this.version]
+    this.#quorumPort = zookeeper ? await freePort() : this.#nodes[0]!.controllerPort
+    for (const node of this.#nodes) this.#configure(node)
+  }
+
+  async startAll(): Promise<void> {
+    const { zookeeper } = kafkaRecipes[this.version]
+    if (zookeeper) await this.#startZookeeper()
+    for (const node of this.#nodes) if (!zookeeper) await this.#format(node)
+    if (zookeeper) await this.#addScramUsers()
+    // Together: a broker without the controller waits for it.
+    await Promise.all(this.#nodes.map(({ id }) => this.start(id)))
+    this.#admin = this.client.admin()
+    await this.#admin.connect()
+    await waitFor('every broker to be known', async () => {
+      const { brokers, controller } = await this.admin.describeCluster()
+      return brokers.length === this.#nodes.length && controller !== null && controller >= 0
+    })
+  }
+
+  async createTopic(
+    name: string,
+    partitions = 1,
+    config: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const configEntries = Object.entries(config).map(([key, value]) => ({ name: key, value }))
+    const topic = { topic: name, numPartitions: partitions, replicationFactor: 1, configEntries }
+    await this.admin.createTopics({ topics: [topic], waitForLeaders: true })
+  }
+
+  async produce(topic: string, messages: readonly Message[], partition = 0): Promise<void> {
+    if (this.#producer === null) {
+      const createPartitioner = kafkajs.Partitioners.DefaultPartitioner
+      this.#producer = this.client.producer({ createPartitioner })
+      await this.#producer.connect()
+    }
+    const placed = messages.map((message) => ({ ...message, partition }))
+    await this.#producer.send({ topic, messages: placed })
+  }
+
+  async start(id = 1): Promise<void> {
+    const node = this.#nodes[id - 1]!
+    const log = openSync(join(node.folder, 'server.log'), 'a')
+    const words = ['kafka.Kafka', join(node.folder, 'server.properties')]
+    const child = this.#spawn(['-Xmx512m', ...words], node.folder, log)
+    closeSync(log)
+    node.process = child
+    child.once('exit', () => {
+      if (node.process === child) node.process = null
+    })
+    const port = node.ports.get('plain')!
+    // A broker opens its port once it is registered and can serve; an old one a moment before.
+    await waitFor(
+      `Kafka ${this.version}`,
+      async () => node.process !== child || (await accepts(port)),
+      60_000,
+    )
+    if (node.process !== child) {
+      const said = readFileSync(join(node.folder, 'server.log'), 'utf8').slice(-1500)
+      throw new Error(`Kafka ${this.version} did not start: ${said}`)
+    }
+  }
+
+  async stop(id = 1, signal: 'SIGKILL' | 'SIGTERM' = 'SIGTERM'): Promise<void> {
+    await endProcess(this.#nodes[id - 1]!.process, signal)
+  }
+
+  async run(javaClass: string, ...args: readonly string[]): Promise<string> {
+    const words = [...javaOptions, '-cp', join(this.#jars, '*'), javaClass, ...args]
+    const { stdout } = await promisify(execFile)('java', words, { maxBuffer: 1 << 26 })
+    return stdout
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Neither answers when its broker is gone.
+    await Promise.allSettled([this.#producer?.disconnect(), this.#admin?.disconnect()])
+    await Promise.all(this.#nodes.map(({ process: child }) => endProcess(child, 'SIGKILL')))
+    await endProcess(this.#zookeeper, 'SIGKILL')
+    process.off('exit', this.#atExit)
+    rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  #configure(node: Node): void {
+    const text = propertiesOf({
+      version: this.version,
+      id: node.id,
+      folder: node.folder,
+      ports: node.ports,
+      advertised: node.advertised,
+      controllerPort: node.controllerPort,
+      quorumPort: this.#quorumPort,
+      nodes: this.#nodes.length,
+      users: this.#options.users ?? [],
+      certificates: this.certificates,
+      acls: this.#options.acls ?? false,
+      settings: this.#options.settings ?? {},
+    })
+    writeFileSync(join(node.folder, 'server.properties'), text)
+  }
+
+  /** A KRaft node's folder has to be made beforehand, SCRAM's users with it. */
+  async #format(node: Node): Promise<void> {
+    if (existsSync(join(node.folder, 'data'))) return
+    const scram = this.#scramUsers().flatMap(({ name, password }) =>
+      ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((kind) => [
+        '--add-scram',
+        `${kind}=[name=${name},password=${password}]`,
+      ]),
+    )
+    const file = join(node.folder, 'server.properties')
+    const place = ['format', '-t', clusterId, '-c', file]
+    await this.run('kafka.tools.StorageTool', ...place, ...scram)
+  }
+
+  /** In ZooKeeper, where the brokers read them. */
+  async #addScramUsers(): Promise<void> {
+    for (const { name, password } of this.#scramUsers()) {
+      const kinds = ['SCRAM-SHA-256', 'SCRAM-SHA-512']
+      const config = kinds.map((kind) => `${kind}=[password=${password}]`).join(',')
+      const place = ['--zookeeper', `127.0.0.1:${this.#quorumPort}`, '--alter']
+      const entity = ['--entity-type', 'users', '--entity-name', name]
+      await this.run('kafka.admin.ConfigCommand', ...place, ...entity, '--add-config', config)
+    }
+  }
+
+  #scramUsers(): readonly KafkaUser[] {
+    const { listeners = [], users = [] } = this.#options
+    const wanted = listeners.some((name) => name === 'sasl' || name === 'sasl_tls')
+    return wanted ? [superUser, ...users] : []
+  }
+
+  async #startZookeeper(): Promise<void> {
+    const file = join(this.#dir, 'zookeeper.properties')
+    const settings = [
+      'tickTime=500',
+      `dataDir=${join(this.#dir, 'zookeeper')}`,
+      `clientPort=${this.#quorumPort}`,
+      'clientPortAddress=127.0.0.1',
+      'admin.enableServer=false',
+      'maxClientCnxns=0',
+    ]
+    writeFileSync(file, `${settings.join('\n')}\n`)
+    const log = openSync(join(this.#dir, 'zookeeper.log'), 'a')
+    const main = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
+    this.#zookeeper = this.#spawn(['-Xmx128m', main, file], this.#dir, log)
+    closeSync(log)
+    await waitFor('ZooKeeper', () => accepts(this.#quorumPort))
+  }
+
+  #spawn(words: readonly string[], cwd: string, log: number): ChildProcess {
+    const place = ['-Dzookeeper.sasl.client=false', '-cp', join(this.#jars, '*')]
+    const command = ['java', ...javaOptions, ...place, ...words]
+    const stdio = ['ignore', log, log] as const
+    // On Linux the kernel kills the server when this process dies in whatever way.
+    const [program, ...args] =
+      process.platform === 'linux' ? ['setpriv', '--pdeathsig=KILL', ...command] : command
+    return spawn(program!, args, { cwd, stdio: [...stdio] })
+  }
+
+  #dieWithUs(): void {
+    for (const { process: child } of this.#nodes) child?.kill('SIGKILL')
+    this.#zookeeper?.kill('SIGKILL')
+    rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
