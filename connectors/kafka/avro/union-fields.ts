@@ -2,8 +2,9 @@
  * The fields of a topic whose records were written by several schemas: all fields that any of them has,
  * those of the newest first and as it says them. Nothing that a record holds has no column.
  *
- * A field that two schemas have is of the newest type that holds the values of all; where there is none,
- * of the newest type, and records whose value does not fit it are rejected one by one. A field that a
+ * A field that two schemas have is of the newest type that holds the values of all, rather one like the
+ * newest schema's than another; where there is none, it is of the newest type, and records whose value
+ * does not fit are rejected one by one. A field that a
  * schema lacks is, in its records, the default that the newest schema with the field gives it, or NULL.
  * A field that a newer schema renamed (`aliases`) is one field.
  */
@@ -108,9 +109,16 @@ function choose({ written }: Column): Choice {
   const present = written.filter((field) => field !== undefined)
   const types = present.map(({ type }) => type)
   const readers = types.map((column) => types.map((type) => columnReader(type, column)))
+  const kind = columnType(types[0]!).kind
+  const isOfKind = types.map((type) => columnType(type).kind === kind)
+  const readable = readers.map((of) => of.every((reader) => reader !== null))
+  const lossless = readers.map((of) => of.every((reader) => reader?.isLossless === true))
+  // Text stays text, though older records have bytes; decimals get as wide as the widest.
   const best = [
-    readers.findIndex((of) => of.every((reader) => reader?.isLossless === true)),
-    readers.findIndex((of) => of.every((reader) => reader !== null)),
+    lossless.findIndex((holds, i) => holds && isOfKind[i]),
+    readable.findIndex((holds, i) => holds && isOfKind[i]),
+    lossless.indexOf(true),
+    readable.indexOf(true),
     0,
   ].find((index) => index >= 0)!
   const type = types[best]!
