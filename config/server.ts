@@ -1,16 +1,9 @@
 /** `server:` of the pipeline file: where sources that are called (webhooks in) listen. */
-import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 import { durationText } from '../core/connector/duration.ts'
+import { ipRangeText } from '../core/connector/ip-range.ts'
 import { secretText } from '../core/connector/secret.ts'
 import type { ServerConfig } from './pipeline.ts'
-
-const range = z
-  .string()
-  .refine(
-    (text) => (text.includes('/') ? ipaddr.isValidCIDR(text) : ipaddr.isValid(text)),
-    'expected an IP address or a range of them, such as 10.0.0.0/8 or 2001:db8::/32',
-  )
 
 const pem = /-----BEGIN [A-Z ]+-----/
 
@@ -48,7 +41,7 @@ export const serverSchema = z.strictObject({
     .optional()
     .meta({ description: 'HTTPS instead of HTTP.' }),
   trust_proxy: z
-    .array(range)
+    .array(ipRangeText)
     .default([])
     .meta({
       description:

@@ -53,6 +53,7 @@ const parameterLengthMax = 256
 const checkMs = 1000
 /** How long answers that are under way may take when the server ends. */
 const closeMs = 5000
+const closeCheckMs = 20
 
 export class HttpServer implements HttpRoutes, AsyncDisposable {
   readonly #settings: HttpServerSettings
@@ -113,14 +114,11 @@ export class HttpServer implements HttpRoutes, AsyncDisposable {
     const server = this.#server
     if (server === null) return
     const closed = new Promise((resolve) => server.close(resolve))
-    let isClosed = false
-    void closed.then(() => (isClosed = true))
-    for (let waited = 0; !isClosed && waited < closeMs; waited += 20) {
-      server.closeIdleConnections()
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-    server.closeAllConnections()
+    const sweep = setInterval(() => server.closeIdleConnections(), closeCheckMs)
+    const late = setTimeout(() => server.closeAllConnections(), closeMs)
     await closed
+    clearInterval(sweep)
+    clearTimeout(late)
   }
 
   async #listen(): Promise<void> {

@@ -1,0 +1,51 @@
+/** The `type: http` source in the pipeline file. */
+import { z } from 'zod'
+import { durationText } from '../../core/connector/duration.ts'
+import { letterBudgetSchema } from '../../core/connector/letter-budget.ts'
+import { sizeText } from '../../core/connector/size.ts'
+import { pushTopicSchema } from './push-config.ts'
+
+const topicName = z
+  .string()
+  .regex(
+    /^[A-Za-z_][\w.-]{0,126}$/,
+    'expected letters, digits, _, - and dots, beginning with a letter',
+  )
+
+export const httpConfig = z
+  .strictObject({
+    push: z.record(topicName, pushTopicSchema).meta({
+      description:
+        'Topics that others send to, by name: each is a path of the HTTP server (`server`). A request is answered 2xx only when its rows are in the log.',
+    }),
+    max_waiting: sizeText(
+      'Memory for requests that wait for their commit, all topics together; when it is full, new ones are answered 503 with Retry-After.',
+      { minBytes: 2 ** 20, maxBytes: 2 ** 34 },
+    ).prefault('64MiB'),
+    answer_timeout: durationText(
+      'How long a request waits for its commit; then it is answered 503, though its rows may still be stored.',
+      { minMs: 1000, maxMs: 600_000 },
+    ).prefault('30s'),
+    dead_letters: letterBudgetSchema.prefault({}),
+  })
+  .superRefine(({ push }, ctx) => {
+    const paths = new Map<string, string>()
+    for (const [name, { path, idempotency }] of Object.entries(push)) {
+      const shape = path.replaceAll(/:[^/]+/g, ':')
+      const other = paths.get(shape)
+      if (other === undefined) paths.set(shape, name)
+      else {
+        const message = `${other} has this path already`
+        ctx.addIssue({ code: 'custom', path: ['push', name, 'path'], message })
+      }
+      if (idempotency !== undefined && `${name}_requests` in push) {
+        const message = `${name}_requests is where the keys of ${name} are kept`
+        ctx.addIssue({ code: 'custom', path: ['push', `${name}_requests`], message })
+      }
+    }
+    if (Object.keys(push).length === 0) {
+      ctx.addIssue({ code: 'custom', path: ['push'], message: 'there is no topic' })
+    }
+  })
+
+export type HttpConfig = z.output<typeof httpConfig>

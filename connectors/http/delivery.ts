@@ -1,0 +1,113 @@
+/**
+ * Delivery: one request from when its body is there until it is answered. It is answered when its rows are
+ * in a commit, and when those are that it passed over because another request, still under way, had brought
+ * them under the same idempotency key.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RouteCall } from '../../core/connector/http-routes.ts'
+import { sendRefusal, sendTaken } from './push-answer.ts'
+import type { Refusal } from './push-body.ts'
+
+export interface DeliveryParts {
+  readonly topic: string
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly call: RouteCall
+  readonly query: URLSearchParams
+  /** Unpacked. */
+  readonly body: Buffer
+  /** What it holds of the budget of waiting bytes. */
+  readonly heldBytes: number
+  readonly receivedMs: number
+  /** The signature it was let in by, if any. */
+  readonly signature: string | null
+}
+
+export class Delivery {
+  readonly parts: DeliveryParts
+  accepted = 0
+  duplicates = 0
+  setAside = 0
+  /** Hashes of the idempotency keys that it brings. */
+  readonly keys: Buffer[] = []
+  readonly #settled: (delivery: Delivery) => void
+  /** Others that passed over rows because this one brings them. */
+  readonly #followers: Delivery[] = []
+  #waitsFor = 0
+  #isStored = false
+  #isOver = false
+  #broken = false
+  #isAnswered = false
+  #status = 200
+
+  /** `settled`: called once, when nothing is held for it any more. */
+  constructor(parts: DeliveryParts, settled: (delivery: Delivery) => void) {
+    this.parts = parts
+    this.#settled = settled
+  }
+
+  /** Of its answer. */
+  get status(): number {
+    return this.#status
+  }
+  get isAnswered(): boolean {
+    return this.#isAnswered
+  }
+
+  /** It passed over a row that `other` brings. */
+  follow(other: Delivery): void {
+    if (other === this || other.#followers.includes(this)) return
+    other.#followers.push(this)
+    this.#waitsFor++
+  }
+
+  /** Its rows are in a commit, or it has none. */
+  stored(): void {
+    this.#isStored = true
+    this.#settle()
+    for (const follower of this.#followers) follower.#unfollow(false)
+    this.#followers.length = 0
+  }
+
+  /** It is not taken; whoever relied on it has to send again. */
+  refused(refusal: Refusal): void {
+    this.answer(refusal)
+    this.#isStored = true
+    this.#waitsFor = 0
+    this.#settle()
+    for (const follower of this.#followers) follower.#unfollow(true)
+    this.#followers.length = 0
+  }
+
+  /** Answers before anything is settled: the caller has waited long enough. */
+  answer(refusal: Refusal): void {
+    if (this.#isAnswered) return
+    this.#isAnswered = true
+    this.#status = refusal.status
+    sendRefusal(this.parts.request, this.parts.response, refusal)
+  }
+
+  #unfollow(broken: boolean): void {
+    this.#waitsFor--
+    this.#broken ||= broken
+    this.#settle()
+  }
+
+  #settle(): void {
+    if (!this.#isStored || this.#waitsFor > 0 || this.#isOver) return
+    this.#isOver = true
+    if (this.#broken) this.answer(sendAgain)
+    if (!this.#isAnswered) {
+      this.#isAnswered = true
+      sendTaken(this.parts.response, this)
+    }
+    this.#settled(this)
+  }
+}
+
+const sendAgain: Refusal = {
+  status: 503,
+  code: 'http.send_again',
+  detail: 'another request with the same idempotency key was not stored; send this one again',
+  retryAfterS: 1,
+}

@@ -1,0 +1,236 @@
+/**
+ * PushTopic: the requests to one path, from when their bodies are there until they are in a commit.
+ * Requests wait in a queue; `drain` makes one batch of several of them, so that a commit of a thousand
+ * requests has a thousand rows in one block and not a thousand blocks.
+ *
+ * A request with a row that does not fit is refused as a whole, or, with `on_bad_row: dead_letter`, the row
+ * is set aside. To refuse one of several that were decoded together, the others are decoded once more
+ * without it: only then is it known, and only then does it cost.
+ */
+import type { Decoded, RecordDecoder, RejectedRecords } from '../../core/connector/format/format.ts'
+import type { TopicChange } from '../../core/connector/source.ts'
+import type { Batch } from '../../core/record/batch.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+import { numberAt } from '../../core/record/value.ts'
+import type { Delivery } from './delivery.ts'
+import { Gathering, noExtras, type DecodedRecords, type Extras } from './gathering.ts'
+import { requestsTopic, type Idempotency } from './idempotency.ts'
+import type { KeySource } from './key-source.ts'
+import type { Refusal } from './push-body.ts'
+import type { Attributes, PushColumns } from './push-columns.ts'
+import type { BodyReader } from './push-records.ts'
+import { gatherRejected } from './rejected-records.ts'
+import { refusalOf } from './rejection.ts'
+
+export interface PushTopicParts {
+  readonly name: string
+  readonly decoder: RecordDecoder
+  readonly bodies: BodyReader
+  readonly columns: PushColumns
+  readonly keys: KeySource | null
+  readonly idempotency: Idempotency | null
+  readonly onBadRow: 'refuse' | 'dead_letter'
+}
+
+/** What is ready for a commit. */
+export interface Drained {
+  readonly changes: readonly TopicChange[]
+  readonly rejected: readonly RejectedRecords[]
+  /** To be told when the commit is there. */
+  readonly deliveries: readonly Delivery[]
+}
+
+interface Part {
+  readonly delivery: Delivery
+  readonly firstRecord: number
+  readonly endRecord: number
+}
+
+/** What a record has beside its body, and where that stands for a dead letter. */
+interface Beside {
+  readonly extras: Extras
+  readonly header: { readonly start: number; readonly end: number }
+}
+
+const noHeader = { start: -1, end: -1 } as const
+
+export class PushTopic {
+  readonly parts: PushTopicParts
+  readonly #gathering = new Gathering()
+  #queue: Delivery[] = []
+  #queueFrom = 0
+  #offset = 0
+
+  constructor(parts: PushTopicParts) {
+    this.parts = parts
+  }
+
+  get waiting(): number {
+    return this.#queue.length - this.#queueFrom
+  }
+
+  add(delivery: Delivery): void {
+    this.#queue.push(delivery)
+  }
+
+  /** All that wait and were not drained. */
+  abandon(): readonly Delivery[] {
+    const waiting = this.#queue.slice(this.#queueFrom)
+    this.#queue = []
+    this.#queueFrom = 0
+    return waiting
+  }
+
+  /** The schema of the topic, and of its keys, as batches of no rows. */
+  announce(): TopicChange[] {
+    return [...this.parts.decoder.take().changes, ...this.#keysOf([])]
+  }
+
+  /** Up to about `bytesMax` of waiting bodies as one batch. Refused requests are answered here. */
+  drain(bytesMax: number): Drained {
+    const parts: Part[] = []
+    let bytes = 0
+    while (this.#queueFrom < this.#queue.length && bytes < bytesMax) {
+      const delivery = this.#queue[this.#queueFrom++]!
+      bytes += delivery.parts.body.length
+      const part = this.#gather(delivery)
+      if (part !== null) parts.push(part)
+    }
+    if (this.#queueFrom === this.#queue.length) this.#queue = []
+    if (this.#queue.length === 0) this.#queueFrom = 0
+    const drained = this.#decode(parts)
+    this.#offset += this.#gathering.count
+    this.#gathering.clear()
+    return drained
+  }
+
+  /** Records that were set aside, once more. */
+  decodeAgain(batch: Batch): Decoded {
+    const gathering = new Gathering()
+    gatherRejected(batch, gathering, this.parts.columns)
+    return this.#decodeAll(gathering)
+  }
+
+  /** Its records into the gathering; null when it was refused. */
+  #gather(delivery: Delivery): Part | null {
+    const gathering = this.#gathering
+    const [firstRecord, firstByte] = [gathering.count, gathering.end]
+    const refusal = this.#readBody(delivery)
+    if (refusal === null) return { delivery, firstRecord, endRecord: gathering.count }
+    gathering.rewind(firstRecord, firstByte)
+    this.#refuse(delivery, refusal)
+    return null
+  }
+
+  #refuse(delivery: Delivery, refusal: Refusal): void {
+    this.parts.idempotency?.release(delivery)
+    delivery.refused(refusal)
+  }
+
+  #readBody(delivery: Delivery): Refusal | null {
+    const { bodies, columns, keys, idempotency } = this.parts
+    const gathering = this.#gathering
+    const timeUs = delivery.parts.receivedMs * 1000
+    const ofRequest = keys?.ofRequest(delivery) ?? null
+    if (ofRequest !== null && typeof ofRequest !== 'string') return ofRequest
+    if (ofRequest !== null && idempotency?.claim(ofRequest, delivery) === 'duplicate') {
+      delivery.duplicates++
+      return null
+    }
+    let shared: Beside | null = null
+    return bodies.read(delivery, gathering, (start, end, index, attributes) => {
+      const key = ofRequest ?? keys?.ofRecord(gathering.bytes, start, end, attributes) ?? null
+      if (keys !== null && ofRequest === null) {
+        if (key === null) return keys.missing(index)
+        if (idempotency?.claim(key, delivery) === 'duplicate') {
+          delivery.duplicates++
+          return null
+        }
+      }
+      if (shared === null || columns.areOfRecord) shared = this.#extras(delivery, key, attributes)
+      const { extras, header }: Beside = shared
+      gathering.add(start, end, header, { extras, timeUs, offset: this.#offset + gathering.count })
+      return null
+    })
+  }
+
+  #extras(delivery: Delivery, key: string | null, attributes: Attributes | null): Beside {
+    const { columns, onBadRow } = this.parts
+    if (columns.isEmpty) return { extras: noExtras, header: noHeader }
+    const extras = columns.of(delivery.parts, key, attributes ?? undefined)
+    if (onBadRow === 'refuse') return { extras, header: noHeader }
+    // A dead letter has to say them too, or a retry would lose them.
+    const start = this.#gathering.put(Buffer.from(columns.textOf(extras)))
+    return { extras, header: { start, end: this.#gathering.end } }
+  }
+
+  #decode(parts: readonly Part[]): Drained {
+    let { changes, rejected } = this.#decodeAll(this.#gathering)
+    let good = parts
+    if (rejected.length > 0) {
+      const counts = this.#badRows(parts, rejected)
+      if (this.parts.onBadRow === 'dead_letter') {
+        for (const [part, rows] of counts) part.delivery.setAside = rows
+      } else {
+        for (const part of counts.keys()) this.#refuse(part.delivery, this.#whyRefused(part))
+        good = parts.filter((part) => !counts.has(part))
+        this.#gathering.keep(good.map(({ firstRecord: from, endRecord: to }) => ({ from, to })))
+        ;({ changes, rejected } = this.#decodeAll(this.#gathering))
+      }
+    }
+    const deliveries: Delivery[] = []
+    for (const { delivery, firstRecord, endRecord } of good) {
+      delivery.accepted = endRecord - firstRecord - delivery.setAside
+      if (endRecord > firstRecord) deliveries.push(delivery)
+      else delivery.stored()
+    }
+    const keys = deliveries.length === 0 ? [] : this.#keysOf(deliveries)
+    return { changes: [...changes, ...keys], rejected, deliveries }
+  }
+
+  #decodeAll(records: DecodedRecords): Decoded {
+    const { decoder, columns, name } = this.parts
+    if (records.count === 0) return { changes: [], rejected: [] }
+    columns.current = records
+    const decoded = decoder.decode(records, 0)
+    columns.current = null
+    if (decoded < records.count) {
+      const message = `${name}: its format waits for something that it cannot need`
+      throw new SluiceError('internal.bug', { message })
+    }
+    return decoder.take()
+  }
+
+  /** Of each part that has some: how many of its records were rejected. */
+  #badRows(
+    parts: readonly Part[],
+    rejected: readonly RejectedRecords[],
+  ): ReadonlyMap<Part, number> {
+    const counts = new Map<Part, number>()
+    let at = 0
+    for (const { batch } of rejected) {
+      for (let row = 0; row < batch.rows; row++) {
+        const record = Number(numberAt(batch.columns[1]!, row)) - this.#offset
+        while (parts[at]!.endRecord <= record) at++
+        counts.set(parts[at]!, (counts.get(parts[at]!) ?? 0) + 1)
+      }
+    }
+    return counts
+  }
+
+  /** The part is decoded alone, so that its rows have the numbers that they have in the request. */
+  #whyRefused({ firstRecord, endRecord }: Part): Refusal {
+    const { rejected } = this.#decodeAll(this.#gathering.part(firstRecord, endRecord))
+    return refusalOf(
+      rejected.flatMap(({ batch, errors }) =>
+        errors.map((error, row) => ({ index: Number(numberAt(batch.columns[1]!, row)), error })),
+      ),
+    )
+  }
+
+  #keysOf(deliveries: readonly Delivery[]): TopicChange[] {
+    const { idempotency, name } = this.parts
+    if (idempotency === null) return []
+    return [{ topic: requestsTopic(name), batch: idempotency.batch(deliveries) }]
+  }
+}

@@ -1,0 +1,26 @@
+/** Rows of dead letters (`rawSchema` of core/connector/format/rejects.ts) as the records they were. */
+import type { Batch } from '../../core/record/batch.ts'
+import { isNull } from '../../core/record/column.ts'
+import { bytesAt } from '../../core/record/value.ts'
+import { noExtras, type Gathering } from './gathering.ts'
+import type { PushColumns } from './push-columns.ts'
+
+const decoder = new TextDecoder()
+
+/** `gathering` is empty. What the headers of a letter say are its columns beside the body. */
+export function gatherRejected(batch: Batch, gathering: Gathering, columns: PushColumns): void {
+  const place = (name: string): number =>
+    batch.schema.fields.findIndex((field) => field.name === name)
+  const values = batch.columns[place('value')]!
+  const headers = batch.columns[place('headers')]!
+  for (let row = 0; row < batch.rows; row++) {
+    const hasValue = !isNull(values, row)
+    const start = hasValue ? gathering.put(bytesAt(values, row)) : -1
+    const end = hasValue ? gathering.end : -1
+    const said = isNull(headers, row) ? null : bytesAt(headers, row)
+    const headerStart = said === null ? -1 : gathering.put(said)
+    const header = { start: headerStart, end: said === null ? -1 : gathering.end }
+    const extras = said === null ? noExtras : columns.parse(decoder.decode(said))
+    gathering.add(start, end, header, { extras, timeUs: batch.timesUs[row]!, offset: row })
+  }
+}
