@@ -13,6 +13,7 @@ import { codeOfThrown, exitCode, printThrown, type ExitCode } from './output.ts'
 import type { DeliveriesOptions } from './commands/deliveries.ts'
 import type { DoctorOptions } from './commands/doctor.ts'
 import type { RunOptions } from './commands/run.ts'
+import type { InferOptions } from './commands/schema-infer.ts'
 import type { TapOptions } from './commands/tap.ts'
 import type { ValidateOptions } from './commands/validate.ts'
 import { supportedNode } from './node-version.ts'
@@ -108,10 +109,21 @@ function addPipelineCommands(sluice: Command): void {
 }
 
 function addHelpCommands(sluice: Command): void {
-  sluice
+  const schema = sluice
     .command('schema')
     .description('print the JSON Schema of pipeline files, for editors')
     .action(async () => finish((await import('./commands/schema.ts')).schema()))
+  schema
+    .command('infer')
+    .description('propose the schema of a topic from some of its records')
+    .addArgument(fileArgument())
+    .option('--source <name>', 'the source; the only one that needs a schema when absent')
+    .option('--topic <topic>', 'the topic, without the source’s name')
+    .option('--records <number>', 'look at so many records', wholeNumber, 1000)
+    .option('--write', 'write it into the file instead of printing it', false)
+    .action(async (path: string, options: InferOptions) =>
+      finish((await import('./commands/schema-infer.ts')).inferSchema(path, options)),
+    )
   sluice
     .command('explain')
     .description('say what an error code means and what to do')

@@ -5,6 +5,7 @@ import type { Context, SourceContext } from './context.ts'
 import type { Decoded, RejectedRecords } from './format/format.ts'
 import type { LetterBudget } from './letter-budget.ts'
 import type { Problem } from './problem.ts'
+import type { SchemaProposal, SchemaQuestion } from './schema-proposal.ts'
 
 /**
  * Place in the source (LSN, GTID set, Kafka offsets), opaque to core: text that only its connector
@@ -34,6 +35,16 @@ export interface SourceConnector<C> {
   topics?(config: C): readonly string[] | null
   /** How many records may be rejected before the source waits; the usual budget without it. */
   letterBudget?(config: C): LetterBudget
+  /**
+   * Looks at some records and proposes their schema; changes nothing anywhere. Of sources whose records
+   * do not say what they are made of. Throws what keeps it from looking.
+   */
+  inferSchema?(
+    config: C,
+    question: SchemaQuestion,
+    ctx: Context,
+    signal: AbortSignal,
+  ): Promise<SchemaProposal>
 }
 
 export interface Source extends AsyncDisposable {
