@@ -22,6 +22,8 @@ export interface Chunk {
   readonly end: number
   readonly fetched: Pick<FetchedPartition, 'records' | 'aborted'>
   readonly share: Share
+  /** As the partition's when it was asked for: otherwise it was rewound meanwhile, and this is void. */
+  readonly era: number
 }
 
 /** A broker's part of what may wait. */
@@ -42,7 +44,7 @@ export interface FetcherOptions {
     readonly maxWaitMs: number
   }
   /** A request failed as a whole, for the `failures`th time in a row; throws what ends the source. */
-  readonly onFailure: (error: unknown, failures: number) => void
+  readonly onFailure: (error: unknown, broker: number, failures: number) => void
   /** Answers come again after failures. */
   readonly onWell: (broker: number) => void
   /** The broker refused one partition; it is held until somebody lets it go. */
@@ -52,6 +54,8 @@ export interface FetcherOptions {
 }
 
 const pauses = { baseMs: 100, maxMs: 5000 }
+/** What was not asked for. */
+const nothing = { partition: null, era: 0 } as const
 
 interface BrokerLoop extends Share {
   readonly broker: number
@@ -70,33 +74,51 @@ export class Fetcher implements AsyncDisposable {
   #inbox: Chunk[] = []
   #inboxAt = 0
   readonly #arrived: Wakeup
+  /** Of all that came. */
+  #bytes = 0
+  #records = 0
 
   constructor(options: FetcherOptions) {
     this.#options = options
     this.#arrived = new Wakeup(options.clock)
   }
 
-  /** Whether nothing is waiting. */
-  get empty(): boolean {
-    return this.#inboxAt === this.#inbox.length
+  /** Bytes that a record takes on the wire, of those that came; null before any did. */
+  get bytesPerRecord(): number | null {
+    return this.#records === 0 ? null : this.#bytes / this.#records
   }
 
   take(): Chunk | null {
-    const chunk = this.#inbox[this.#inboxAt]
-    if (chunk === undefined) return null
-    this.#inboxAt++
-    if (this.#inboxAt === this.#inbox.length) {
-      this.#inbox = []
-      this.#inboxAt = 0
+    for (;;) {
+      const chunk = this.#inbox[this.#inboxAt]
+      if (chunk === undefined) {
+        this.#inbox = []
+        this.#inboxAt = 0
+        return null
+      }
+      this.#inboxAt++
+      if (chunk.era === chunk.partition.era) return chunk
+      this.release(chunk)
     }
-    return chunk
   }
 
-  /** In front of what waits: chunks that were taken and could not be looked at yet. */
-  giveBack(chunks: readonly Chunk[]): void {
-    this.#inbox = [...chunks, ...this.#inbox.slice(this.#inboxAt)]
+  /** A chunk that was taken and not released goes in front of all that waits. */
+  giveBack(chunk: Chunk): void {
+    const { era } = chunk.partition
+    this.#inbox = [{ ...chunk, era }, ...this.#inbox.slice(this.#inboxAt)]
     this.#inboxAt = 0
     this.#arrived.wake()
+  }
+
+  /** Forgets what came or is to come of the partition, and goes on at `to` when it is held no more. */
+  rewind(partition: Partition, to: number): void {
+    partition.era++
+    partition.asked = to
+  }
+
+  /** Whether what was held back may be asked for again: its loop is to look. */
+  look({ leader }: Partition): void {
+    if (leader !== null) this.#loops.get(leader)?.wakeup.wake()
   }
 
   /** Resolves when there is something to take, on `wake`, or on abort. */
@@ -119,7 +141,8 @@ export class Fetcher implements AsyncDisposable {
   jump(partition: Partition, to: number): void {
     const fetched = { records: new Uint8Array(0), aborted: [] }
     const share = { waiting: 0, wakeup: this.#arrived }
-    this.#inbox.push({ partition, from: to, end: to, fetched, share })
+    const { era } = partition
+    this.#inbox.push({ partition, from: to, end: to, fetched, share, era })
     partition.asked = to
     this.#arrived.wake()
   }
@@ -167,6 +190,7 @@ export class Fetcher implements AsyncDisposable {
   #end(loop: BrokerLoop): void {
     this.#loops.delete(loop.broker)
     loop.stop.abort()
+    this.#options.onWell(loop.broker)
     this.#leaving.add(loop.ended)
     void loop.ended.then(() => this.#leaving.delete(loop.ended))
   }
@@ -181,7 +205,7 @@ export class Fetcher implements AsyncDisposable {
         failures = 0
       } catch (error) {
         if (signal.aborted) return
-        onFailure(error, ++failures)
+        onFailure(error, loop.broker, ++failures)
         const wanted = (error as Partial<SluiceError>).retryAfterMs ?? 0
         await clock.sleep(Math.max(wanted, backoffMs(failures, pauses, random)), signal)
       }
@@ -196,7 +220,7 @@ export class Fetcher implements AsyncDisposable {
     const asked: Partition[] = []
     let someRest = false
     for (const partition of loop.partitions) {
-      if (partition.leader !== loop.broker || partition.held || partition.inFlight) continue
+      if (partition.leader !== loop.broker || !isFree(partition)) continue
       if (partition.waitingBytes < limits.partitionBytes) asked.push(partition)
       else someRest = true
     }
@@ -207,6 +231,9 @@ export class Fetcher implements AsyncDisposable {
       offset: BigInt(partition.asked),
       maxBytes: Math.min(limits.partitionBytes, perRequest),
     }))
+    const eras = new Map(
+      asked.map((partition) => [partition.name, { partition, era: partition.era }]),
+    )
     for (const partition of asked) partition.inFlight = true
     let got = 0
     try {
@@ -214,7 +241,7 @@ export class Fetcher implements AsyncDisposable {
       const maxWaitMs = someRest ? 0 : limits.maxWaitMs
       const bounds = { minBytes: limits.minBytes, maxBytes: perRequest, maxWaitMs }
       const answers = await driver.fetch(loop.broker, positions, bounds, signal)
-      if (!signal.aborted) got = this.#arrive(loop, asked, answers)
+      if (!signal.aborted) got = this.#arrive(loop, eras, answers)
     } finally {
       for (const partition of asked) this.#landed(partition, loop)
     }
@@ -231,15 +258,14 @@ export class Fetcher implements AsyncDisposable {
   /** Returns how many bytes came. */
   #arrive(
     loop: BrokerLoop,
-    asked: readonly Partition[],
+    asked: ReadonlyMap<string, { readonly partition: Partition; readonly era: number }>,
     answers: readonly FetchedPartition[],
   ): number {
-    const byName = new Map(asked.map((partition) => [partition.name, partition]))
     const served = new Set<Partition>()
     let got = 0
     for (const answer of answers) {
-      const partition = byName.get(`${answer.topic}/${answer.partition}`)
-      if (partition === undefined) continue
+      const { partition, era } = asked.get(`${answer.topic}/${answer.partition}`) ?? nothing
+      if (partition === null || era !== partition.era) continue
       if (answer.error !== null) {
         partition.held = true
         this.#options.onRefused(partition, answer.error)
@@ -251,12 +277,14 @@ export class Fetcher implements AsyncDisposable {
       // Not one whole batch: next time it is asked for first, when a broker gives one whatever its size.
       if (end <= partition.asked) continue
       got += answer.records.byteLength
+      this.#bytes += answer.records.byteLength
+      this.#records += end - partition.asked
       served.add(partition)
       partition.fresh = false
       partition.waitingBytes += answer.records.byteLength
       loop.waiting += answer.records.byteLength
       const { asked: from } = partition
-      this.#inbox.push({ partition, from, end, fetched: answer, share: loop })
+      this.#inbox.push({ partition, from, end, fetched: answer, share: loop, era })
       partition.asked = end
     }
     if (served.size > 0) {
@@ -276,4 +304,8 @@ export class Fetcher implements AsyncDisposable {
     await Promise.all([...this.#leaving, ...[...this.#loops.values()].map(({ ended }) => ended)])
     this.#loops.clear()
   }
+}
+
+function isFree({ held, inFlight, topic }: Partition): boolean {
+  return !held && !inFlight && !topic.stalled
 }

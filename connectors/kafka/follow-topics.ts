@@ -14,7 +14,7 @@ import { differenceOf, topicGone, topicMissing, topicRecreated } from './topic-i
 import { isInternal, type TopicsWanted } from './topics-wanted.ts'
 
 export interface FollowSettings {
-  readonly start: Start
+  readonly startOf: (topic: string) => Start
   /** Its rows have a key: where it is read anew, it is emptied first. */
   readonly keyed: boolean
 }
@@ -171,7 +171,8 @@ export class TopicFollower {
     const { name, id } = found
     const before = this.#carried.get(name)
     const cluster = this.#cluster
-    const { start, keyed } = this.#options.wanted.settingsOf(name)!
+    const { startOf, keyed } = this.#options.wanted.settingsOf(name)!
+    const start = startOf(name)
     const restart = this.#options.restart[name] ?? null
     if (before === undefined) {
       const place = { cluster, id, restarts: 0, restart, next: [] }

@@ -23,8 +23,10 @@ export class Partition {
   /** One after the last record that is replicated, and of no open transaction; −1 = not known. */
   highWatermark = -1
   stableEnd = -1
-  /** Trouble that is being looked into; no request meanwhile. */
+  /** A broker refused it, which is being looked into; no request meanwhile. */
   held = false
+  /** Counts up when it goes on elsewhere: what was asked for before is void. */
+  era = 0
 
   constructor(topic: FollowedTopic, partition: number, next: number, fresh: boolean) {
     this.topic = topic
@@ -52,6 +54,8 @@ export class FollowedTopic {
   id: string | null
   restarts: number
   restart: string | null
+  /** Its decoder asks for something, and nothing else of it may come before that is there. */
+  stalled = false
 
   constructor(name: string, place: Omit<TopicPlace, 'next'>) {
     this.name = name

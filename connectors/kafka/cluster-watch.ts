@@ -1,0 +1,159 @@
+/**
+ * What goes on beside reading: topics are looked for again, leaders that moved are found, and partitions
+ * that a broker refused are looked into. A refusal that passes holds its partition alone; the others go on.
+ */
+import { backoffMs } from '../../core/connector/backoff.ts'
+import type { Context } from '../../core/connector/context.ts'
+import { toSluiceError, type SluiceError } from '../../core/errors/error.ts'
+import type { Background } from './background.ts'
+import type { KafkaDriver } from './driver.ts'
+import type { Fetcher } from './fetcher.ts'
+import { suspectMs, type TopicFollower } from './follow-topics.ts'
+import { beyondEnd, recordsLost, type LostPolicy } from './lost-records.ts'
+import { offsetNumber, type Partition } from './partitions.ts'
+import { believed } from './follow-topics.ts'
+import { Suspicions } from './suspicions.ts'
+import type { Trouble } from './trouble.ts'
+import { Wakeup } from './wakeup.ts'
+
+export interface ClusterWatchOptions {
+  readonly driver: KafkaDriver
+  readonly follower: TopicFollower
+  readonly fetcher: Fetcher
+  readonly background: Background
+  readonly trouble: Trouble
+  readonly onLost: (topic: string) => LostPolicy
+  /** Kafka's own name of an error as ours. */
+  readonly errorOf: (name: string, partition: Partition) => SluiceError
+  /** Topics or what is known of them changed. */
+  readonly onChange: () => void
+  readonly intervalMs: number
+  readonly ctx: Pick<Context, 'clock' | 'random' | 'logger'>
+}
+
+/** Between two looks, however many ask for one; longer while nothing comes of them. */
+const looks = { baseMs: 100, maxMs: 2000 }
+
+export class ClusterWatch {
+  readonly #options: ClusterWatchOptions
+  readonly #wakeup: Wakeup
+  /** Looks in a row after which a partition was still without a leader that answers. */
+  #vain = 0
+
+  constructor(options: ClusterWatchOptions) {
+    this.#options = options
+    this.#wakeup = new Wakeup(options.ctx.clock)
+  }
+
+  /** The brokers are to be asked again. */
+  lookSoon(): void {
+    this.#wakeup.wake()
+  }
+
+  /** Assigns what was found so far, and looks again from time to time. Throws what ends the source. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options.ctx
+    const { follower, intervalMs } = this.#options
+    this.#assign()
+    while (!signal.aborted) {
+      const soon = follower.suspects || this.#leaderless() !== null
+      await this.#wakeup.wait(signal, soon ? suspectMs : intervalMs)
+      if (signal.aborted) return
+      await this.#look(signal)
+      this.#vain = this.#leaderless() === null && !follower.suspects ? 0 : this.#vain + 1
+      const pause = looks.baseMs + backoffMs(this.#vain, looks, random)
+      await clock.sleep(pause, signal)
+    }
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const { follower, trouble, onChange } = this.#options
+    try {
+      await follower.look(signal)
+      trouble.clear('topics')
+    } catch (error) {
+      if (signal.aborted) return
+      const { fault, message } = toSluiceError(error)
+      if (fault !== 'transient') throw error
+      trouble.set('topics', message)
+      this.#vain++
+    }
+    this.#assign()
+    onChange()
+  }
+
+  #assign(): void {
+    const { follower, fetcher, trouble } = this.#options
+    fetcher.assign(follower.partitions())
+    const leaderless = this.#leaderless()
+    if (leaderless === null) trouble.clear('leaders')
+    else trouble.set('leaders', `${leaderless} has no leader`)
+  }
+
+  #leaderless(): string | null {
+    for (const partition of this.#options.follower.partitions()) {
+      if (partition.leader === null) return partition.name
+    }
+    return null
+  }
+
+  /** Of a partition that is held; it goes on here, or the source ends. */
+  refused(partition: Partition, error: string): void {
+    if (error === 'OFFSET_OUT_OF_RANGE') {
+      this.#options.background.run((signal) => this.#outOfRange(partition, signal))
+      return
+    }
+    const reason = this.#options.errorOf(error, partition)
+    if (reason.fault !== 'transient') throw reason
+    // Whom to ask is to be found anew; a topic that was made again says so there.
+    partition.leader = null
+    partition.held = false
+    this.lookSoon()
+  }
+
+  /** The broker does not have the offset that was asked for: what is it that it has? */
+  async #outOfRange(partition: Partition, signal: AbortSignal): Promise<void> {
+    const { driver, follower, fetcher, ctx, trouble } = this.#options
+    const about = `offsets of ${partition.name}`
+    const { topic, era } = partition
+    const suspicions = new Suspicions(believed)
+    const place = [{ topic: topic.name, partition: partition.partition }]
+    while (follower.topics.get(topic.name) === topic && partition.era === era) {
+      try {
+        const [first] = await driver.offsets(place, 'earliest', signal)
+        const [last] = await driver.offsets(place, 'latest', signal)
+        const begin = offsetNumber(first?.offset ?? 0n, partition)
+        const end = offsetNumber(last?.offset ?? 0n, partition)
+        trouble.clear(about)
+        if (partition.asked < begin) return this.#lost(partition, begin, end)
+        if (partition.asked <= end) break
+        const isBelieved = suspicions.see(about, ctx.clock.nowMs())
+        // The topic's id says more than its end, where there is one.
+        if (isBelieved && !follower.suspects) throw beyondEnd(partition, end)
+      } catch (error) {
+        signal.throwIfAborted()
+        const { fault, message } = toSluiceError(error)
+        if (fault !== 'transient') throw error
+        trouble.set(about, message)
+      }
+      this.lookSoon()
+      await ctx.clock.sleep(suspectMs, signal)
+    }
+    trouble.clear(about)
+    partition.held = false
+    fetcher.look(partition)
+  }
+
+  #lost(partition: Partition, begin: number, end: number): void {
+    const { fetcher, ctx, onLost } = this.#options
+    const policy = onLost(partition.topic.name)
+    if (!partition.fresh) {
+      const lost = recordsLost(partition, begin)
+      if (policy === 'stop') throw lost
+      ctx.logger.warn(lost.message, { code: lost.code, on_lost: policy })
+    }
+    fetcher.jump(partition, policy === 'latest' && !partition.fresh ? end : begin)
+    partition.held = false
+    fetcher.look(partition)
+  }
+}
