@@ -6,6 +6,8 @@ import { float32Text, floatText } from '../../core/record/value.ts'
 import type { BytesBuilder } from '../../core/record/bytes-builder.ts'
 import { isUtf8 } from './utf8.ts'
 
+/** Names of fields are not in the bytes, but in JSON: a small value can become a large one. */
+export const jsonBytesMax = 64 * 1024 * 1024
 const encoder = new TextEncoder()
 const shortText = 32
 const quote = 0x22
@@ -39,9 +41,9 @@ export class JsonOut {
     this.bytes[this.end++] = value
   }
 
-  /** Takes back the last byte: the comma behind a list's last element. */
-  back(): void {
-    this.end--
+  /** What was written from `start` on, as a string. */
+  since(start: number): string {
+    return Buffer.from(this.bytes.buffer, start, this.end - start).toString()
   }
 
   /** Text that is JSON already. */

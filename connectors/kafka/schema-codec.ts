@@ -21,6 +21,8 @@ export interface SchemaCodec {
    * `source.kafka.schema_invalid`, and then it is as before.
    */
   add(schema: RegisteredSchema, isNewest: boolean, origin: SchemaOrigin): void
+  /** After `read` gave `notReady` of a schema that it has: takes in what that value needs of it. */
+  settle(): void
   /** As ValueFormat.read, of a value that was written by schema `id`, which it has. */
   read(
     id: number,
@@ -51,6 +53,11 @@ export class SchemaOrder<S> {
     next.#schemas.set(id, schema)
     next.#newest = isNewest ? id : this.#newest
     return next
+  }
+
+  /** Another order with this one in place of the schema of that id. */
+  replaced(id: number, schema: S): SchemaOrder<S> {
+    return this.with(id, schema, id === this.#newest)
   }
 
   /** Ids and schemas, newest first. */

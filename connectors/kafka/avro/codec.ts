@@ -61,6 +61,9 @@ export class AvroCodec implements SchemaCodec {
     this.#fields = keptFields(this.#fields, fields)
   }
 
+  /** A schema is read as a whole when it comes. */
+  settle(): void {}
+
   read(
     id: number,
     bytes: Uint8Array,

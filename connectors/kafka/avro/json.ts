@@ -8,7 +8,7 @@
 import { clock, isoDate, isoInterval, isoTimestamp } from '../../../core/record/json.ts'
 import { scaledText } from '../../../core/record/decimal-builder.ts'
 import { dayUs } from '../../../core/record/calendar.ts'
-import type { JsonOut } from '../json-out.ts'
+import { jsonBytesMax, type JsonOut } from '../json-out.ts'
 import { decimalAt } from './decimal.ts'
 import type { AvroInput } from './input.ts'
 import { branchName, branchesOf, type AvroLogical, type AvroType } from './types.ts'
@@ -20,6 +20,10 @@ const int64Max = 0x7fff_ffff_ffff_ffffn
 export function writeJson(input: AvroInput, type: AvroType, out: JsonOut, depth: number): void {
   if (depth > depthMax) {
     input.fail(`a value is nested deeper than ${depthMax} levels`)
+    return
+  }
+  if (out.end > jsonBytesMax) {
+    input.fail('a value becomes too long as JSON')
     return
   }
   switch (type.kind) {

@@ -73,11 +73,20 @@ export class RegistryFormat implements ValueFormat {
   }
 
   async prepare(signal: AbortSignal): Promise<void> {
+    this.#codec.settle()
+    // Kept until the registry has answered: who is refused by the network asks again without a record.
     const wanted = this.#wanted
+    if (wanted >= 0 || this.fields === null) await this.#takeNewest(signal)
+    if (wanted < 0) return
+    if (!this.#codec.has(wanted)) {
+      try {
+        this.#take(await this.#registry.schema(wanted, signal), false)
+      } catch (error) {
+        if (error instanceof SluiceError && error.fault === 'row') this.#wanted = -1
+        throw error
+      }
+    }
     this.#wanted = -1
-    await this.#takeNewest(signal)
-    if (wanted < 0 || this.#codec.has(wanted)) return
-    this.#take(await this.#registry.schema(wanted, signal), false)
   }
 
   /** A record that somebody else wrote is no reason to reject this one: only its own schema is. */
