@@ -6,6 +6,7 @@ import { feastOfflineCodes } from './codes/feast-offline.ts'
 import { feastPostgresCodes } from './codes/feast-postgres.ts'
 import { feastPushCodes } from './codes/feast-push.ts'
 import { feastToolsCodes } from './codes/feast-tools.ts'
+import { kafkaCodes } from './codes/kafka.ts'
 import { kafkaRegistryCodes } from './codes/kafka-registry.ts'
 import { httpCodes } from './codes/http.ts'
 import { formatCodes } from './codes/format.ts'
@@ -37,6 +38,7 @@ export const codes = {
   ...deadLetterCodes,
   ...postgresCodes,
   ...mysqlCodes,
+  ...kafkaCodes,
   ...kafkaSourceCodes,
   ...kafkaRegistryCodes,
   ...snapshotCodes,
