@@ -3,6 +3,7 @@ import type { ReadFault, ValueFormat } from '../../core/connector/format/format.
 import type { AnyBuilder } from '../../core/record/builder.ts'
 import type { Field } from '../../core/record/schema.ts'
 import type { SchemaCodec } from './schema-codec.ts'
+import { schemaProblem, type SchemaOrigin } from './schema-problem.ts'
 
 const givenId = 0
 
@@ -12,10 +13,10 @@ export class GivenSchemaFormat implements ValueFormat {
   /** `option`: where the schema stands in the pipeline file. Throws `source.kafka.schema_invalid`. */
   constructor(codec: SchemaCodec, text: string, option: string) {
     this.#codec = codec
-    codec.add({ id: givenId, type: codec.type, text, references: [] }, true, {
-      what: `The schema of \`${option}\``,
-      fault: 'config',
-    })
+    const origin: SchemaOrigin = { what: `The schema of \`${option}\``, fault: 'config' }
+    codec.add({ id: givenId, type: codec.type, text, references: [] }, true, origin)
+    if (codec.fields === null)
+      throw schemaProblem(origin, 'has several messages: say which one in `message`')
   }
 
   get fields(): readonly Field[] | null {

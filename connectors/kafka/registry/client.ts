@@ -88,6 +88,11 @@ export class SchemaRegistry implements AsyncDisposable {
     return this.#kept.get(id) ?? this.#keep(id, await this.#resolved(id, answer, signal))
   }
 
+  /** All subjects; none where this user may not list them. */
+  async subjects(signal: AbortSignal): Promise<readonly string[]> {
+    return this.#http.subjects(signal)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#http[Symbol.asyncDispose]()
   }

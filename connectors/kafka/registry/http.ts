@@ -82,6 +82,13 @@ export class RegistryHttp implements AsyncDisposable {
     throw new SluiceError('source.kafka.registry_answer', { message: what })
   }
 
+  /** Names only; none where the registry does not tell them. */
+  async subjects(signal: AbortSignal): Promise<readonly string[]> {
+    const [status, text] = await this.#ask('subjects', signal)
+    const names = status === 200 ? z.array(z.string()).safeParse(jsonOf(text)) : null
+    return names?.success === true ? names.data : []
+  }
+
   /** That what answers there is no registry, and why. */
   notRegistry(why: string): SluiceError {
     return new SluiceError('source.kafka.registry_answer', {
