@@ -101,6 +101,8 @@ export class JsonFormat implements ValueFormat {
       if (place >= 0) {
         field = places.fields[place]!
         at += places.patterns[place]!.length
+        // What was learned may have had fewer blanks.
+        if (at < end && bytes[at]! <= 0x20) at = skipBlanks(bytes, at, end)
         this.#place = places === this.#first ? 0 : place + 1
       } else {
         const next = this.#member(bytes, at, end, places)
