@@ -104,7 +104,7 @@ function loadOf(
   })
   const headers = { 'content-type': 'application/json' }
   // As many wait for a commit as it takes to keep the server busy while one is written.
-  const lanes = rows === 1 ? 256 : 32
+  const lanes = 2000
   return { host, port, path, headers, bodies, lanes, seconds, rate }
 }
 
@@ -131,7 +131,7 @@ async function startOurs(): Promise<{ readonly port: number } & AsyncDisposable>
       port: 0,
       tls: null,
       trustProxy: [],
-      maxConnections: 1024,
+      maxConnections: 4096,
       headersTimeoutMs: 10_000,
       requestTimeoutMs: 60_000,
       keepAliveMs: 65_000,
@@ -148,12 +148,19 @@ async function startOurs(): Promise<{ readonly port: number } & AsyncDisposable>
   }
   const task = {
     connector: http as unknown as SourceConnector<unknown>,
-    config: http.config.parse({ push: { orders: { path, auth: 'none', schema } } }),
+    config: http.config.parse({ max_waiting: '256MiB', push: { orders: { path, auth: 'none', schema } } }),
     flush: { bytesMax: 4 << 20, intervalMs: 20, intervalMsMax: 1000 },
     openBytesMax: 32 << 20,
     stateDir: join(folder, 'state'),
   }
-  const ctx = { ...context, log, writer: 'bench', http: server, progress: () => {}, trouble: () => {} }
+  const ctx = {
+    ...context,
+    log,
+    writer: 'bench',
+    http: server,
+    progress: () => {},
+    trouble: () => {},
+  }
   const running = runIngest(task, ctx, stop.signal)
   while (server.port === null) {
     await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 10))])

@@ -72,12 +72,9 @@ export const authSchema = z.union([
       encoding: z.enum(['hex', 'base64']).default('hex').meta({
         description: 'How the signature is written; base64 also in its form for URLs.',
       }),
-      prefix: z
-        .string()
-        .default('')
-        .meta({
-          description: 'What stands before the signature in the header, such as `sha256=`.',
-        }),
+      prefix: z.string().default('').meta({
+        description: 'What stands before the signature in the header, such as `sha256=`.',
+      }),
       timestamp_header: headerName.optional().meta({
         description:
           'Header with the time in seconds or milliseconds since 1970. It has to be part of what is signed.',

@@ -1,16 +1,55 @@
 /**
- * A form as a JSON object of texts, for the one reader of fields there is. Names that come twice become a
- * list of texts.
+ * A form as a JSON object, for the one reader of fields there is. Everything in a form is text; what the
+ * columns want tells how it is meant.
  *
  *   form = pair *( '&' pair )    pair = name [ '=' value ]    '+' is a blank, %XX a byte of UTF-8
+ *
+ *   column  value
+ *   bool    true, on, 1 / false, off, 0
+ *   list    all values of the name, also where it comes once
+ *   json    the value where it is JSON, else a text
+ *   text    the value
+ *   others  the value; null where it is empty
+ *
+ * Of a name that comes twice and is no list, the last counts, as in JSON.
  */
-export function formToJson(body: Buffer): Buffer {
-  const values = new Map<string, string | string[]>()
-  for (const [name, value] of new URLSearchParams(body.toString('utf8'))) {
-    const before = values.get(name)
-    if (before === undefined) values.set(name, value)
-    else if (typeof before === 'string') values.set(name, [before, value])
-    else before.push(value)
+import type { Field } from '../../core/record/schema.ts'
+
+const booleans: Readonly<Record<string, string>> = {
+  true: 'true',
+  on: 'true',
+  1: 'true',
+  false: 'false',
+  off: 'false',
+  0: 'false',
+}
+
+export function formToJson(body: Buffer, fields: readonly Field[]): Buffer {
+  const form = new URLSearchParams(body.toString('utf8'))
+  const members: string[] = []
+  for (const { name, type } of fields) {
+    const value = form.getAll(name).at(-1)
+    if (value === undefined) continue
+    const text =
+      type.kind === 'list'
+        ? JSON.stringify(form.getAll(name))
+        : type.kind === 'bool' && Object.hasOwn(booleans, value)
+          ? booleans[value]!
+          : type.kind === 'json' && isJson(value)
+            ? value
+            : value === '' && type.kind !== 'text'
+              ? 'null'
+              : JSON.stringify(value)
+    members.push(`${JSON.stringify(name)}:${text}`)
   }
-  return Buffer.from(JSON.stringify(Object.fromEntries(values)))
+  return Buffer.from(`{${members.join(',')}}`)
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }

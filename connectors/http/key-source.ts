@@ -13,8 +13,7 @@ import type { Refusal } from './push-body.ts'
 import type { Attributes } from './push-columns.ts'
 
 export type KeyFrom =
-  | { readonly from: 'header' | 'query'; readonly name: string }
-  | { readonly from: 'field'; readonly name: string }
+  | { readonly from: 'header' | 'query' | 'field'; readonly name: string }
   | { readonly from: 'signature' | 'ce'; readonly name: null }
 
 /** What `idempotency.from` may say; null for anything else. */
@@ -35,7 +34,8 @@ export class KeySource {
 
   constructor(from: KeyFrom) {
     this.#from = from
-    this.#members = new JsonMembers(from.from === 'field' ? [from.name] : [])
+    const { name } = from
+    this.#members = new JsonMembers(from.from === 'field' && typeof name === 'string' ? [name] : [])
   }
 
   /** The key of the whole request, why there is none, or null where each record has its own. */

@@ -85,11 +85,12 @@ export function readBody(
   const finish = (result: BodyEnd): void => {
     if (isOver) return
     isOver = true
-    request.removeListener('data', take)
     if (result.kind !== 'body') budget.give(heldBytes)
     end(result)
   }
   const take = (piece: Buffer): void => {
+    // What comes after a refusal is thrown away (http-problem.ts).
+    if (isOver) return
     bytes += piece.length
     if (bytes > bodyBytesMax) {
       return finish({ kind: 'refused', refusal: tooLarge(bodyBytesMax) })
@@ -102,11 +103,12 @@ export function readBody(
     pieces.push(piece)
   }
   request.on('data', take)
-  request.once('end', () => {
+  request.on('end', () => {
     const body = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, bytes)
     finish({ kind: 'body', body, heldBytes })
   })
-  request.once('close', () => finish({ kind: 'gone' }))
+  // A connection that breaks off is an error of the request; one that had its end is over already.
+  request.on('error', () => finish({ kind: 'gone' }))
 }
 
 function tooLarge(bytesMax: number): Refusal {

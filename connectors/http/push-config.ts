@@ -4,10 +4,14 @@
  */
 import { z } from 'zod'
 import { durationText } from '../../core/connector/duration.ts'
+import {
+  plainFormats,
+  plainProblems,
+  plainShape,
+} from '../../core/connector/format/format-config.ts'
 import { ipRangeText } from '../../core/connector/ip-range.ts'
 import { sizeText } from '../../core/connector/size.ts'
 import { authSchema } from './auth-config.ts'
-import { formatKeys } from './format-keys.ts'
 import { parseKeyFrom } from './key-source.ts'
 import { parseColumnSource } from './push-columns.ts'
 
@@ -66,7 +70,11 @@ const idempotency = z
 export const pushTopicSchema = z
   .strictObject({
     path,
-    ...formatKeys,
+    format: z.enum(plainFormats).default('json').meta({
+      description:
+        'How bodies are written. json: an object, an array of objects, NDJSON or a form, told by the body and its media type; csv: one record a line; text, bytes: the body is the value of the one column.',
+    }),
+    ...plainShape,
     columns: z
       .record(
         z.string().min(1),
@@ -122,9 +130,12 @@ export const pushTopicSchema = z
     rate_limit: rate.optional(),
   })
   .superRefine((topic, ctx) => {
-    const issue = (path: string[], message: string): void => {
+    const issue = (path: (string | number)[], message: string): void => {
       ctx.addIssue({ code: 'custom', path, message })
     }
+    // A key column may come from the path or a header instead of the body.
+    const key = topic.key?.filter((name) => !Object.hasOwn(topic.columns, name))
+    for (const { path, message } of plainProblems({ ...topic, key })) issue([...path], message)
     for (const [name, what] of Object.entries(topic.columns)) {
       const [, parameter] = /^path\.(.+)$/.exec(what) ?? []
       if (parameter !== undefined && !topic.path.split('/').includes(`:${parameter}`)) {

@@ -6,13 +6,15 @@
  *            application/x-www-form-urlencoded                 one: an object of texts
  *            application/cloudevents+json, -batch+json         the data of the event, or of each
  *            anything else but multipart                       an array's elements, or the one value
- *   csv      text/csv, or anything else but multipart          each line after the header
+ *   csv      text/csv, or anything else but multipart          each record after the header
  *   text     anything                                          the body
  *   bytes    anything                                          the body
  *
  * Media types are believed only where they tell kinds apart: many senders say text/plain, or nothing.
  */
+import { csvRecords, CsvFields, type CsvSyntax } from '../../core/connector/format/csv-scan.ts'
 import { jsonElements, lines, Ranges } from '../../core/connector/format/json-ranges.ts'
+import type { Field } from '../../core/record/schema.ts'
 import { cloudMode, EventReader, eventFault, headerAttributes } from './cloud-events.ts'
 import type { Delivery } from './delivery.ts'
 import { formToJson } from './form.ts'
@@ -26,6 +28,9 @@ export interface BodyOptions {
   readonly format: BodyFormat
   readonly cloudEvents: 'off' | 'allow' | 'require'
   readonly rowsMax: number
+  /** Of the values, for forms. */
+  readonly fields: readonly Field[]
+  readonly csv: CsvSyntax & { readonly header: boolean }
   /** Attributes of CloudEvents that columns or keys want. */
   readonly attributes: readonly string[]
 }
@@ -43,6 +48,7 @@ export type OnRecord = (
 
 const lineTypes = /^application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines|x-jsonl|jsonlines)$/
 const openBracket = 0x5b
+const newline = Buffer.from('\n')
 
 export class BodyReader {
   readonly #options: BodyOptions
@@ -81,14 +87,14 @@ export class BodyReader {
     if (isBlank(body)) return { status: 400, code: 'http.empty', detail: 'the body is empty' }
     if (mediaType === 'application/x-www-form-urlencoded') {
       if (format !== 'json') return unsupported('a form is taken where the format is json')
-      const start = gathering.put(formToJson(body))
+      const start = gathering.put(formToJson(body, this.#options.fields))
       return each(start, gathering.end, 0, attributes)
     }
+    if (format === 'csv') return this.#readCsv(body, gathering, attributes, each)
     const start = gathering.put(body)
     const found = this.#ranges
     found.count = 0
-    if (format === 'csv' || lineTypes.test(mediaType))
-      lines(gathering.bytes, start, gathering.end, found)
+    if (lineTypes.test(mediaType)) lines(gathering.bytes, start, gathering.end, found)
     else if (firstByte(body) === openBracket) {
       const fault = jsonElements(gathering.bytes, start, gathering.end, found)
       if (fault !== null) return malformed(fault.message)
@@ -101,6 +107,36 @@ export class BodyReader {
     if (found.count > rowsMax) return tooMany(rowsMax)
     for (let i = 0; i < found.count; i++) {
       const refusal = each(found.starts[i]!, found.ends[i]!, i, attributes)
+      if (refusal !== null) return refusal
+    }
+    return null
+  }
+
+  /**
+   * With a header each record gets a copy of it before it: requests of one batch may have headers of their
+   * own, and a record that is set aside has to be read without its request.
+   */
+  #readCsv(
+    body: Buffer,
+    gathering: Gathering,
+    attributes: Attributes | null,
+    each: OnRecord,
+  ): Refusal | null {
+    const { csv, rowsMax } = this.#options
+    const found = this.#ranges
+    found.count = 0
+    csvRecords(body, { start: 0, end: body.length }, new CsvFields(csv), found)
+    const first = csv.header ? 1 : 0
+    if (found.count - first > rowsMax) return tooMany(rowsMax)
+    const header = csv.header ? body.subarray(found.starts[0], found.ends[0]) : null
+    for (let i = first; i < found.count; i++) {
+      const start = gathering.end
+      if (header !== null) {
+        gathering.put(header)
+        gathering.put(newline)
+      }
+      gathering.put(body.subarray(found.starts[i], found.ends[i]))
+      const refusal = each(start, gathering.end, i - first, attributes)
       if (refusal !== null) return refusal
     }
     return null

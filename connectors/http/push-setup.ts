@@ -1,11 +1,10 @@
 /** What a topic's configuration makes: its gates, its decoder, its columns; and what is wrong with it. */
-import { PlainDecoder } from '../../core/connector/format/record-decoder.ts'
+import { plainDecoder, schemaFields } from '../../core/connector/format/format-config.ts'
 import { IpRanges } from '../../core/connector/ip-range.ts'
 import type { Problem } from '../../core/connector/problem.ts'
 import { codes } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { authenticator } from './auth.ts'
-import { tempFormat } from './format-keys.ts'
 import { Idempotency } from './idempotency.ts'
 import { KeySource, parseKeyFrom } from './key-source.ts'
 import { PushColumns } from './push-columns.ts'
@@ -18,6 +17,7 @@ import { RateLimit } from './rate-limit.ts'
 export function setupOf(name: string, config: PushTopicConfig): PushSetup {
   const { auth, idempotency } = config
   const columns = new PushColumns(config.columns)
+  const { csv = {} } = config
   const from = idempotency === undefined ? null : parseKeyFrom(idempotency.from)
   const attributes = Object.values(config.columns).flatMap((what) =>
     what.startsWith('ce.') ? [what.slice('ce.'.length)] : [],
@@ -37,18 +37,17 @@ export function setupOf(name: string, config: PushTopicConfig): PushSetup {
     },
     topic: {
       name,
-      decoder: new PlainDecoder({
-        topic: name,
-        value: tempFormat(config.schema),
-        key: null,
-        keyColumns: config.key,
-        extra: columns.extra,
-        tombstones: 'delete',
-      }),
+      decoder: plainDecoder(name, config, columns.extra),
       bodies: new BodyReader({
         format: config.format,
         cloudEvents: config.cloudevents,
         rowsMax: config.max_rows,
+        fields: schemaFields(config.schema ?? {}),
+        csv: {
+          delimiter: (csv.delimiter ?? ',').charCodeAt(0),
+          quote: (csv.quote ?? '"').charCodeAt(0),
+          header: csv.header ?? false,
+        },
         attributes,
       }),
       columns,
@@ -58,6 +57,7 @@ export function setupOf(name: string, config: PushTopicConfig): PushSetup {
           ? null
           : new Idempotency({ windowMs: idempotency.window, keysMax: idempotency.max_keys }),
       onBadRow: config.on_bad_row,
+      requestBytesMax: 2 * Math.max(config.max_body, config.max_unpacked) + (1 << 20),
     },
   }
 }

@@ -30,6 +30,8 @@ export interface PushTopicParts {
   readonly keys: KeySource | null
   readonly idempotency: Idempotency | null
   readonly onBadRow: 'refuse' | 'dead_letter'
+  /** What one request may take with the copies that are made of its parts. */
+  readonly requestBytesMax: number
 }
 
 /** What is ready for a commit. */
@@ -50,6 +52,13 @@ interface Part {
 interface Beside {
   readonly extras: Extras
   readonly header: { readonly start: number; readonly end: number }
+}
+
+/** A small body can ask for much: its header once a row, its headers once an event. */
+const tooMuch: Refusal = {
+  status: 413,
+  code: 'http.too_large',
+  detail: 'the rows of the request take too much together',
 }
 
 const noHeader = { start: -1, end: -1 } as const
@@ -128,9 +137,10 @@ export class PushTopic {
   }
 
   #readBody(delivery: Delivery): Refusal | null {
-    const { bodies, columns, keys, idempotency } = this.parts
+    const { bodies, columns, keys, idempotency, requestBytesMax } = this.parts
     const gathering = this.#gathering
     const timeUs = delivery.parts.receivedMs * 1000
+    const endMax = gathering.end + requestBytesMax
     const ofRequest = keys?.ofRequest(delivery) ?? null
     if (ofRequest !== null && typeof ofRequest !== 'string') return ofRequest
     if (ofRequest !== null && idempotency?.claim(ofRequest, delivery) === 'duplicate') {
@@ -147,6 +157,7 @@ export class PushTopic {
           return null
         }
       }
+      if (gathering.end > endMax) return tooMuch
       if (shared === null || columns.areOfRecord) shared = this.#extras(delivery, key, attributes)
       const { extras, header }: Beside = shared
       gathering.add(start, end, header, { extras, timeUs, offset: this.#offset + gathering.count })

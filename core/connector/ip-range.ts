@@ -41,6 +41,8 @@ export function isAddress(text: string): boolean {
  * mapped into IPv6 (RFC 4291 §2.5.5.2): lists of addresses name them that way.
  */
 export function plainAddress(text: string): string {
+  // What a socket of IPv4 says, which is most of what is asked here, is plain already.
+  if (!text.includes(':')) return text
   const bare = text.replace(/^\[(.*)\](?::\d+)?$/, '$1').replace(/%.*$/, '')
   const address = /^\d+\.\d+\.\d+\.\d+:\d+$/.test(bare) ? bare.replace(/:\d+$/, '') : bare
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address

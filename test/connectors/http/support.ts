@@ -105,7 +105,10 @@ export class HttpHub implements AsyncDisposable {
   }
 
   /** Sends one request and waits for its answer. */
-  send(body: string | Uint8Array, { path = '/in', method = 'POST', headers = {} }: Sending = {}): Promise<Answer> {
+  send(
+    body: string | Uint8Array,
+    { path = '/in', method = 'POST', headers = {} }: Sending = {},
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const request = httpRequest(
         { host: '127.0.0.1', port: this.port, path, method, headers, agent: false },
@@ -168,7 +171,10 @@ export async function rowsOf(log: Log, topic: string): Promise<(string | null)[]
 }
 
 /** One topic `orders` at `/in`, open to all, with what is given beside. */
-export function orders(more: Record<string, unknown> = {}, source: Record<string, unknown> = {}): unknown {
+export function orders(
+  more: Record<string, unknown> = {},
+  source: Record<string, unknown> = {},
+): unknown {
   const topic = {
     path: '/in',
     auth: 'none',
