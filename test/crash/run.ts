@@ -1,4 +1,4 @@
-/** npm run crash -- --kills 20 --seed 7 [--source postgres|mysql|mariadb] [--store directory|s3] [--server-kills] [--json] */
+/** npm run crash -- --kills 20 --seed 7 [--source postgres|mysql|mariadb|kafka] [--store directory|s3] [--server-kills] [--json] */
 import { parseArgs } from 'node:util'
 import { startS3, type S3Server } from '../services/s3.ts'
 import { crashRun, type CrashOptions } from './crash.ts'
@@ -25,14 +25,18 @@ if (values.store !== 'directory' && values.store !== 's3') {
   process.exit(2)
 }
 const source = values.source
-if (source !== 'postgres' && source !== 'mysql' && source !== 'mariadb') {
-  console.error(`--source takes postgres, mysql or mariadb, not "${source}"`)
+if (!isKind(source)) {
+  console.error(`--source takes postgres, mysql, mariadb or kafka, not "${source}"`)
   process.exit(2)
 }
-if (values['server-kills'] && source === 'postgres') {
+if (values['server-kills'] && (source === 'postgres' || source === 'kafka')) {
   console.error('--server-kills is for mysql and mariadb')
   process.exit(2)
 }
+function isKind(text: string): text is SourceKind {
+  return ['postgres', 'mysql', 'mariadb', 'kafka'].includes(text)
+}
+
 const say = (text: string): void => console.error(text)
 
 /** The server's bucket, as the pipeline file names it and as the judge opens it. */

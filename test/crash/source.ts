@@ -4,7 +4,7 @@
  */
 import type { Bag } from './judge.ts'
 
-export type SourceKind = 'postgres' | 'mysql' | 'mariadb'
+export type SourceKind = 'postgres' | 'mysql' | 'mariadb' | 'kafka'
 
 export interface CrashColumn {
   readonly name: string

@@ -1,0 +1,233 @@
+/**
+ * One life of the source: finds the topics and where to begin, then turns what the fetch loops bring into
+ * batches, each with the position behind it. All decoding is here, synchronously, while somebody pulls.
+ */
+import { setImmediate as turn } from 'node:timers/promises'
+import { backoffMs } from '../../core/connector/backoff.ts'
+import type { Context } from '../../core/connector/context.ts'
+import type { RecordDecoder } from '../../core/connector/format/format.ts'
+import type { Records } from '../../core/connector/format/records.ts'
+import type { Position, SourceBatch } from '../../core/connector/source.ts'
+import { toSluiceError, type SluiceError } from '../../core/errors/error.ts'
+import { Background } from './background.ts'
+import { Backlog } from './backlog.ts'
+import { ClusterWatch } from './cluster-watch.ts'
+import type { KafkaDriver } from './driver.ts'
+import { Fetcher, type Chunk, type FetcherOptions } from './fetcher.ts'
+import { TopicFollower, type FollowOptions } from './follow-topics.ts'
+import type { LostPolicy } from './lost-records.ts'
+import type { Partition } from './partitions.ts'
+import { formatPosition, parsePosition } from './position.ts'
+import { RecordBatches } from './record-batches.ts'
+import { TopicDecoders } from './topic-decoders.ts'
+import { Trouble } from './trouble.ts'
+
+export interface SourceRunOptions {
+  readonly driver: KafkaDriver
+  readonly follow: Omit<FollowOptions, 'driver' | 'clock' | 'logger'>
+  readonly limits: FetcherOptions['limits']
+  readonly metadataIntervalMs: number
+  readonly onLost: (topic: string) => LostPolicy
+  readonly errorOf: (name: string, partition: Partition) => SluiceError
+  readonly decoderOf: (topic: string) => RecordDecoder
+  readonly ctx: Context
+}
+
+/** Rows gathered are handed out when they take so much, or when nothing more is there. */
+const batchBytes = 1 << 20
+const pauses = { baseMs: 100, maxMs: 10_000 }
+
+export class SourceRun {
+  readonly #options: SourceRunOptions
+  readonly #follower: TopicFollower
+  readonly #fetcher: Fetcher
+  readonly #background: Background
+  readonly #watch: ClusterWatch
+  readonly #trouble: Trouble
+  readonly #decoders: TopicDecoders
+  readonly #batches = new RecordBatches()
+  readonly #backlog: Backlog
+  /** Why it cannot go on; null = it can. */
+  #end: { readonly error: unknown } | null = null
+  #position: Position | null
+  /** Topics may have come. */
+  #changed = true
+
+  constructor(options: SourceRunOptions, after: Position | null) {
+    const { driver, ctx, follow, limits } = options
+    this.#options = options
+    this.#position = after
+    this.#trouble = new Trouble(ctx)
+    this.#decoders = new TopicDecoders(options.decoderOf)
+    const onEnd = (error: unknown): void => {
+      this.#end ??= { error }
+      this.#fetcher.wake()
+    }
+    this.#follower = new TopicFollower(
+      { ...follow, driver, clock: ctx.clock, logger: ctx.logger },
+      after === null ? null : parsePosition(after),
+    )
+    this.#background = new Background(onEnd)
+    this.#fetcher = new Fetcher({
+      driver,
+      clock: ctx.clock,
+      random: ctx.random,
+      limits,
+      onFailure: (error, broker, failures) => this.#failed(error, broker, failures),
+      onWell: (broker) => this.#trouble.clear(`broker ${broker}`),
+      onRefused: (partition, error) => this.#watch.refused(partition, error),
+      onEnd,
+    })
+    this.#watch = new ClusterWatch({
+      driver,
+      follower: this.#follower,
+      fetcher: this.#fetcher,
+      background: this.#background,
+      trouble: this.#trouble,
+      onLost: options.onLost,
+      errorOf: options.errorOf,
+      onChange: () => {
+        this.#changed = true
+        this.#fetcher.wake()
+      },
+      intervalMs: options.metadataIntervalMs,
+      ctx,
+    })
+    this.#backlog = new Backlog(this.#follower, this.#fetcher, ctx)
+  }
+
+  isFollowed(topic: string): boolean {
+    return this.#follower.topics.has(topic)
+  }
+
+  /** Ends by throwing alone: what ended the source, or the signal's reason. */
+  async *read(signal: AbortSignal): AsyncGenerator<SourceBatch, void, undefined> {
+    const { ctx } = this.#options
+    await this.#follower.begin(signal)
+    const wake = (): void => this.#fetcher.wake()
+    signal.addEventListener('abort', wake, { once: true })
+    try {
+      this.#background.run((stop) => this.#watch.run(stop))
+      ctx.report({ state: 'running', detail: '', backlogBytes: () => this.#backlog.bytes })
+      for (;;) {
+        signal.throwIfAborted()
+        if (this.#end !== null) throw this.#end.error
+        this.#announce()
+        const chunk = this.#fetcher.take()
+        if (chunk === null) {
+          const batch = this.#take()
+          if (batch === null) await this.#fetcher.wait(signal)
+          else yield batch
+          continue
+        }
+        for (const batch of this.#decode(chunk)) {
+          yield batch
+          // Sockets are read between batches, however fast these are taken.
+          await turn()
+        }
+      }
+    } finally {
+      signal.removeEventListener('abort', wake)
+      await this.#fetcher[Symbol.asyncDispose]()
+      await this.#background[Symbol.asyncDispose]()
+    }
+  }
+
+  /** New topics have a schema to be told, whether they have records or not. */
+  #announce(): void {
+    if (!this.#changed) return
+    this.#changed = false
+    for (const topic of this.#follower.topics.values()) this.#decoders.of(topic)
+  }
+
+  *#decode(chunk: Chunk): Generator<SourceBatch, void, undefined> {
+    const { partition } = chunk
+    const { topic } = partition
+    const decoder = this.#decoders.of(topic)
+    this.#batches.open(chunk.fetched, partition.partition)
+    // It may be gone before this was decoded, and in the middle of it.
+    while (this.#follower.topics.get(topic.name) === topic) {
+      const records = this.#batches.next()
+      if (records === null) break
+      const index = decoder.decode(records, firstAt(records, partition.next))
+      if (index < records.count) {
+        partition.next = records.offsets[index]!
+        return this.#hold(chunk, decoder)
+      }
+      partition.next = Math.max(partition.next, this.#batches.end)
+      if (decoder.byteLength < batchBytes) continue
+      const batch = this.#take()
+      if (batch !== null) yield batch
+      this.#decoders.of(topic)
+    }
+    partition.next = Math.max(partition.next, chunk.end)
+    this.#fetcher.release(chunk)
+  }
+
+  /** The decoder asks for something: its topic waits for that. */
+  #hold(chunk: Chunk, decoder: RecordDecoder): void {
+    const { topic } = chunk.partition
+    topic.stalled = true
+    for (const partition of topic.partitions) {
+      this.#fetcher.rewind(partition, partition === chunk.partition ? chunk.end : partition.next)
+    }
+    this.#background.run(async (signal) => {
+      await this.#prepare(topic.name, decoder, signal)
+      // First of all the record that asked: the decoder goes on with it.
+      this.#fetcher.giveBack(chunk)
+      topic.stalled = false
+      for (const partition of topic.partitions) this.#fetcher.look(partition)
+    })
+  }
+
+  async #prepare(topic: string, decoder: RecordDecoder, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options.ctx
+    const about = `schema of ${topic}`
+    for (let failures = 1; ; failures++) {
+      try {
+        await decoder.prepare(signal)
+        return this.#trouble.clear(about)
+      } catch (error) {
+        signal.throwIfAborted()
+        const { fault, message, retryAfterMs } = toSluiceError(error)
+        if (fault !== 'transient') throw error
+        this.#trouble.set(about, message)
+        const pauseMs = Math.max(retryAfterMs ?? 0, backoffMs(failures, pauses, random))
+        await clock.sleep(pauseMs, signal)
+      }
+    }
+  }
+
+  /** Everything gathered, with the position behind it; null when that is nothing. */
+  #take(): SourceBatch | null {
+    const { changes, rejected } = this.#decoders.take(this.#follower.takeEmptied())
+    const position = formatPosition(this.#follower.position)
+    const isMoved = position !== this.#position
+    if (changes.length === 0 && rejected.length === 0 && !isMoved) return null
+    this.#position = position
+    this.#backlog.measure()
+    const batch: SourceBatch = { changes, transaction: null, end: null, position }
+    return rejected.length === 0 ? batch : { ...batch, rejected }
+  }
+
+  #failed(error: unknown, broker: number, failures: number): void {
+    const { fault, message } = toSluiceError(error)
+    if (fault !== 'transient') throw error
+    // One connection that ends is everyday, and over before anyone could look.
+    if (failures > 1) this.#trouble.set(`broker ${broker}`, message)
+    this.#watch.lookSoon()
+  }
+}
+
+/** The first record at or after `offset`: a batch comes whole, wherever in it was asked for. */
+function firstAt({ offsets, count }: Records, offset: number): number {
+  if (count === 0 || offsets[0]! >= offset) return 0
+  let low = 0
+  let high = count
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (offsets[middle]! < offset) low = middle + 1
+    else high = middle
+  }
+  return low
+}
