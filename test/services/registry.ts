@@ -32,15 +32,13 @@ export interface RegistryServer extends AsyncDisposable {
   kill(): Promise<void>
   /** Starts again on the same port, empty. */
   restart(): Promise<void>
-  /** Registers a version of a subject; its schema's id. */
+  /** Registers a version of a subject, compatible with the one before or not; its schema's id. */
   register(
     subject: string,
     schema: string,
     type?: 'AVRO' | 'PROTOBUF' | 'JSON',
     references?: readonly SchemaReference[],
   ): Promise<number>
-  /** Sets the rule by which a subject's next versions are judged. */
-  setCompatibility(subject: string, level: 'NONE' | 'BACKWARD' | 'FULL'): Promise<void>
 }
 
 export async function startRegistry(): Promise<RegistryServer> {
@@ -137,10 +135,6 @@ class Running implements RegistryServer {
     const path = `subjects/${encodeURIComponent(subject)}/versions`
     const answer = await this.#call('POST', path, { schema, schemaType: type, references })
     return (answer as { readonly id: number }).id
-  }
-
-  async setCompatibility(subject: string, compatibility: string): Promise<void> {
-    await this.#call('PUT', `config/${encodeURIComponent(subject)}`, { compatibility })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

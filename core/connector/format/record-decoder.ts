@@ -138,7 +138,11 @@ export class PlainDecoder implements RecordDecoder {
     try {
       await (this.#waiting ?? this.#options.value).prepare(signal)
     } catch (error) {
-      if (!(error instanceof SluiceError) || error.fault !== 'row') throw error
+      if (!(error instanceof SluiceError) || error.fault !== 'row') {
+        // It was given nothing: who does not answer may be asked for as long as that takes.
+        this.#prepares--
+        throw error
+      }
       this.#failed = error
     }
   }
