@@ -41,11 +41,13 @@ export class RecordBatches {
   readonly #head = emptyHead()
   readonly #message = emptyMessage()
   #bytes: Uint8Array = new Uint8Array(0)
-  #view = new DataView(new ArrayBuffer(0))
+  #view: DataView = new DataView(new ArrayBuffer(0))
   #at = 0
   #topic = ''
   #partition = 0
   #end = 0
+  /** Records lie in the answer or in what was inflated, never in both at a time. */
+  #isInflated = false
 
   constructor({ inflatedBytesMax = 128 * 1024 * 1024 }: RecordBatchesOptions = {}) {
     this.#inflated = new Inflated(inflatedBytesMax)
@@ -76,30 +78,34 @@ export class RecordBatches {
     memory.count = 0
     memory.partition = this.#partition
     this.#inflated.clear()
-    // Records lie in the answer or in what was inflated, never in both.
-    let isInflated = false
-    for (;;) {
-      const end = this.#batchEnd()
-      if (end < 0) break
-      const isOld = this.#bytes[this.#at + magicAt]! < 2
-      const codec = isOld ? this.#readMessage(end) : this.#readBatch(end)
-      if (codec < 0) {
-        this.#pass(end, isOld)
-        continue
-      }
-      if (memory.count > 0 && isInflated !== codec > 0) break
-      isInflated = codec > 0
-      const fault = isOld ? this.#addMessages() : this.#addBatch(end)
-      if (fault !== null) {
-        if (memory.count > 0) break
-        throw this.#fault(fault)
-      }
-      this.#pass(end, isOld)
-      if (isInflated && (this.#inflated.isFull || this.#inflated.end >= inflatedGoalBytes)) break
+    this.#isInflated = false
+    try {
+      while (this.#addNext()) continue
+    } catch (error) {
+      // What is before it comes first; the next call gets there again.
+      if (memory.count === 0) throw error
     }
     if (memory.count === 0) return null
-    memory.bytes = isInflated ? this.#inflated.bytes : this.#bytes
+    memory.bytes = this.#isInflated ? this.#inflated.bytes : this.#bytes
     return memory
+  }
+
+  /** Passes the next batch; false when there is none, or it is for the next call. */
+  #addNext(): boolean {
+    const end = this.#batchEnd()
+    if (end < 0) return false
+    const isOld = this.#bytes[this.#at + magicAt]! < 2
+    const codec = isOld ? this.#readMessage(end) : this.#readBatch(end)
+    if (codec >= 0) {
+      if (this.#memory.count > 0 && this.#isInflated !== codec > 0) return false
+      this.#isInflated = codec > 0
+      const fault = isOld ? this.#addMessages() : this.#addBatch(end)
+      if (fault !== null) throw this.#fault(fault)
+    }
+    this.#at = end
+    this.#end = (isOld ? this.#message.offset : this.#head.lastOffset) + 1
+    const isEnough = this.#inflated.isFull || this.#inflated.end >= inflatedGoalBytes
+    return !(this.#isInflated && isEnough)
   }
 
   /** Where the batch at `#at` ends; −1 where it is not all there. */
@@ -109,11 +115,6 @@ export class RecordBatches {
     const length = this.#view.getInt32(this.#at + batchLengthAt)
     if (length <= magicAt - batchPrefixBytes) throw this.#fault('malformed')
     return length > left - batchPrefixBytes ? -1 : this.#at + batchPrefixBytes + length
-  }
-
-  #pass(end: number, isOld: boolean): void {
-    this.#at = end
-    this.#end = (isOld ? this.#message.offset : this.#head.lastOffset) + 1
   }
 
   /** Checks the batch; returns its codec, or −1 where its records are not to be seen. */
