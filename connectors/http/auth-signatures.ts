@@ -171,7 +171,8 @@ const spki = Buffer.from('302a300506032b6570032100', 'hex')
 
 function standardKey(secret: Secret): KeyObject {
   const [, kind, text = ''] = /^(?:(whsec|whpk)_)?(.*)$/s.exec(secret.reveal()) ?? []
-  const bytes = decode(text, 'base64')
+  // Not in the form for URLs: a prefix of another kind would pass for a part of the key.
+  const bytes = /[_-]/.test(text) ? null : decode(text, 'base64')
   if (kind === 'whpk' && bytes?.length === 32) {
     return createPublicKey({ key: Buffer.concat([spki, bytes]), format: 'der', type: 'spki' })
   }

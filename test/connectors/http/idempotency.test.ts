@@ -1,0 +1,151 @@
+/** What is sent again makes no second row: within the window, in flight, and after the source was away (invariants 1, 2). */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ObjectStore } from '../../../core/store/store.ts'
+import { HttpHub, orders, type Answer } from './support.ts'
+
+const byHeader = { idempotency: { from: 'header.idempotency-key' } }
+const key = (name: string): { readonly headers: Record<string, string> } => ({
+  headers: { 'idempotency-key': name },
+})
+
+/** A store whose PUTs of commits wait until they are let go. */
+function held(): { wrap: (store: ObjectStore) => ObjectStore; hold: () => void; go: () => void } {
+  let gate: Promise<void> = Promise.resolve()
+  let open = (): void => {}
+  return {
+    hold: () => {
+      gate = new Promise((resolve) => (open = resolve))
+    },
+    go: () => open(),
+    wrap: (store) =>
+      new Proxy(store, {
+        get: (target, name) => {
+          const value = Reflect.get(target, name) as unknown
+          if (typeof value !== 'function') return value
+          if (name !== 'create') return value.bind(target) as unknown
+          return async (...words: unknown[]) => {
+            await gate
+            return (value as (...words: unknown[]) => unknown).apply(target, words)
+          }
+        },
+      }),
+  }
+}
+
+test('the same key again is answered as taken, and makes no row', async () => {
+  await using hub = await HttpHub.start({ config: orders(byHeader) })
+  assert.deepEqual((await hub.send('{"id":1}', key('a'))).json, { accepted: 1 })
+  const again = await hub.send('{"id":2}', key('a'))
+  assert.deepEqual([again.status, again.json], [200, { accepted: 0, duplicates: 1 }])
+  assert.equal((await hub.send('{"id":3}', key('b'))).status, 200)
+  const without = await hub.send('{"id":4}')
+  assert.deepEqual([without.status, without.json['code']], [400, 'http.no_key'])
+  assert.deepEqual((await hub.rows('orders')).map(([id]) => id), ['1', '3'])
+})
+
+test('while the first is in flight, the second waits for its commit', async () => {
+  const gate = held()
+  await using hub = await HttpHub.start({ config: orders(byHeader), store: gate.wrap })
+  gate.hold()
+  let answered = 0
+  const send = async (body: string): Promise<Answer> => {
+    const answer = await hub.send(body, key('a'))
+    answered++
+    return answer
+  }
+  const sent = [send('{"id":1}')]
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  sent.push(send('{"id":1}'), send('{"id":1}'))
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  assert.equal(answered, 0, 'a 2xx was said before the commit')
+  gate.go()
+  const answers = await Promise.all(sent)
+  assert.deepEqual(
+    answers.map(({ json }) => json),
+    [{ accepted: 1 }, { accepted: 0, duplicates: 1 }, { accepted: 0, duplicates: 1 }],
+  )
+  assert.equal((await hub.rows('orders')).length, 1)
+})
+
+test('a key whose request was refused may come again', async () => {
+  await using hub = await HttpHub.start({ config: orders(byHeader) })
+  const [bad, follower] = await Promise.all([
+    hub.send('{"id":"x"}', key('a')),
+    hub.send('{"id":1}', key('a')),
+  ])
+  assert.ok(bad.status === 422 || follower.status === 422 || follower.status === 503)
+  const good = await hub.send('{"id":1}', key('a'))
+  assert.equal(good.status, 200)
+  assert.equal((await hub.rows('orders')).length, 1)
+})
+
+test('keys of records: only new records of a request make rows', async () => {
+  await using hub = await HttpHub.start({ config: orders({ idempotency: { from: 'field.id' } }) })
+  const answers = await Promise.all([
+    hub.send('[{"id":1},{"id":2},{"id":1}]'),
+    hub.send('[{"id":2},{"id":3}]'),
+    hub.send('{"id":3}'),
+  ])
+  for (const { status } of answers) assert.equal(status, 200)
+  const again = await hub.send('[{"id":1},{"id":"1"},{"id":4}]')
+  assert.deepEqual(again.json, { accepted: 1, duplicates: 2 })
+  const ids = (await hub.rows('orders')).map(([id]) => id)
+  assert.deepEqual(ids.toSorted(), ['1', '2', '3', '4'])
+  const missing = await hub.send('[{"id":9},{"note":"x"}]')
+  assert.deepEqual([missing.status, missing.json['code']], [422, 'http.no_key'])
+  assert.equal((await hub.send('{"id":9}')).json['accepted'], 1)
+})
+
+test('a request that is replayed word for word', async () => {
+  const { createHmac } = await import('node:crypto')
+  await using hub = await HttpHub.start({
+    config: orders({ auth: { scheme: 'github', secret: 's' }, idempotency: { from: 'signature' } }),
+  })
+  const send = (body: string): Promise<Answer> => {
+    const digest = createHmac('sha256', 's').update(body).digest('hex')
+    return hub.send(body, { headers: { 'x-hub-signature-256': `sha256=${digest}` } })
+  }
+  assert.deepEqual((await send('{"id":1}')).json, { accepted: 1 })
+  assert.deepEqual((await send('{"id":1}')).json, { accepted: 0, duplicates: 1 })
+  assert.deepEqual((await send('{"id":1, "note":"x"}')).json, { accepted: 1 })
+})
+
+test('keys are read back from the log at the start, those of the window and no others', async () => {
+  const config = orders({ idempotency: { from: 'header.idempotency-key', window: '2s' } })
+  const first = await HttpHub.start({ config })
+  const { log } = first
+  await first.send('{"id":1}', key('old'))
+  await new Promise((resolve) => setTimeout(resolve, 2100))
+  await first.send('[{"id":2},{"id":3}]', key('new'))
+  await first[Symbol.asyncDispose]()
+
+  await using hub = await HttpHub.start({ config, log })
+  assert.deepEqual((await hub.send('{"id":2}', key('new'))).json, { accepted: 0, duplicates: 1 })
+  assert.deepEqual((await hub.send('{"id":4}', key('old'))).json, { accepted: 1 })
+  assert.deepEqual((await hub.rows('orders')).map(([id]) => id), ['1', '2', '3', '4'])
+})
+
+test('what waits when the source ends is committed and answered, or told to come again', async () => {
+  const gate = held()
+  const hub = await HttpHub.start({ config: orders(byHeader), store: gate.wrap })
+  gate.hold()
+  const staged = hub.send('{"id":1}', key('a'))
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const late = hub.send('{"id":2}', key('b'))
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  const stopped = hub[Symbol.asyncDispose]()
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  gate.go()
+  const answers = await Promise.all([staged, late])
+  await stopped
+  assert.equal(answers[0].status, 200)
+  const ids = (await hub.rows('orders')).map(([id]) => id)
+  assert.ok(ids.includes('1'))
+  // Either it was in the last commit and is answered so, or it was not and is told so.
+  assert.equal(answers[1].status === 200, ids.includes('2'))
+  if (answers[1].status !== 200) {
+    assert.equal(answers[1].status, 503)
+    assert.ok(Number(answers[1].headers['retry-after']) > 0)
+  }
+})
