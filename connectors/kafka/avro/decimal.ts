@@ -10,6 +10,7 @@ import type { Read } from './reader.ts'
 import type { AvroDecimal } from './types.ts'
 
 const shortBytesMax = 6
+const powersOfTen = Float64Array.from({ length: 15 }, (_, digits) => 10 ** digits)
 
 export const readDecimal: Read = (input, builder, { type, scale, scaleBy, precision }) => {
   const value = decimalAt(input, type as AvroDecimal)
@@ -59,8 +60,8 @@ function hexOf(bytes: Uint8Array, start: number, end: number): string {
 }
 
 function hasDigits(value: number | bigint, digits: number): boolean {
-  // Every power of ten up to 10^22 is a double; 48 bits stay below 10^15.
-  if (typeof value === 'number') return digits > 15 || Math.abs(value) < 10 ** digits
+  // 48 bits stay below 10^15.
+  if (typeof value === 'number') return digits > 14 || Math.abs(value) < powersOfTen[digits]!
   return (value < 0n ? -value : value) < 10n ** BigInt(digits)
 }
 
