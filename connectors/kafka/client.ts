@@ -63,6 +63,11 @@ export class KafkaClient implements KafkaDriver {
     return this.#brokers
   }
 
+  /** Who logs in, as ACLs name it; null = not known, or nobody. */
+  get user(): string | null {
+    return this.#options.user
+  }
+
   async clusterId(signal: AbortSignal): Promise<string | null> {
     return (await this.#metadata([], signal)).clusterId
   }
@@ -155,6 +160,16 @@ export class KafkaClient implements KafkaDriver {
       if (offset >= 0n) found.push({ topic, partition, offset })
     }
     return found
+  }
+
+  /** What the cluster says of these topics, by Kafka's own names of errors; null = nothing is wrong. */
+  async topicErrors(
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, string | null>> {
+    const { topics } = await this.#metadata(names, signal)
+    const said = new Map(topics.map(({ name, error }) => [name, errorName(error)]))
+    return new Map(names.map((name) => [name, said.get(name) ?? missingUnless(said, name)]))
   }
 
   /** Kafka's own name of why the group's offsets could not be stored; null = they could. */
@@ -287,6 +302,11 @@ export class KafkaClient implements KafkaDriver {
   #error(name: string, about: Omit<About, 'user'>): SluiceError {
     return brokerError(name, { ...about, user: this.#options.user })
   }
+}
+
+/** A topic that nobody tells of is not there: of all topics, old brokers name only those that are. */
+function missingUnless(said: ReadonlyMap<string, string | null>, name: string): string | null {
+  return said.has(name) ? null : 'UNKNOWN_TOPIC_OR_PARTITION'
 }
 
 function topicOf({ name, id, partitions }: TopicMetadata): KafkaTopic {
