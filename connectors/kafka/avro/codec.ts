@@ -2,7 +2,7 @@
  * AvroCodec: binary Avro → columns, by the schema that wrote each value. A record's fields are columns;
  * a schema that is no record is one column.
  *
- *   value = field*, in the order of the writer's schema, nothing between them and nothing after
+ *   value = record, and nothing after it        or a union of null and a record: branch record
  */
 import type { ReadFault } from '../../../core/connector/format/format.ts'
 import type { AnyBuilder } from '../../../core/record/builder.ts'
@@ -12,7 +12,7 @@ import { keptFields, SchemaOrder, type SchemaCodec } from '../schema-codec.ts'
 import { schemaProblem, type SchemaOrigin } from '../schema-problem.ts'
 import { AvroInput } from './input.ts'
 import { parseAvroSchema } from './parse.ts'
-import { readValue } from './readers.ts'
+import { RecordReader } from './record-reader.ts'
 import { branchesOf, type AvroRecord, type AvroType } from './types.ts'
 import { unionFields, type ReadPlan } from './union-fields.ts'
 
@@ -30,7 +30,7 @@ const trailing: ReadFault = {
 export class AvroCodec implements SchemaCodec {
   readonly type = 'AVRO'
   readonly #input = new AvroInput()
-  readonly #defaults = new AvroInput()
+  readonly #reader = new RecordReader()
   readonly #column: string
   #writers = new SchemaOrder<Writer>()
   #plans = new Map<number, ReadPlan>()
@@ -77,29 +77,8 @@ export class AvroCodec implements SchemaCodec {
     if (branch >= 0 && input.long() !== branch) {
       return { field: null, message: 'it is null, and no record' }
     }
-    const { steps, missing } = this.#plans.get(id)!
-    for (let i = 0; i < steps.length; i++) {
-      const { reader, name, index } = steps[i]!
-      if (reader === null) {
-        const message = `schema ${id} wrote it as a type that its column does not take`
-        return { field: name, message }
-      }
-      readValue(input, builders[index]!, reader)
-      if (input.fault !== null) return { field: name, message: input.fault }
-    }
-    if (input.at < end) return trailing
-    for (let i = 0; i < missing.length; i++) {
-      const { index, value } = missing[i]!
-      if (value === null) builders[index]!.appendNull()
-      else {
-        this.#defaults.begin(value.bytes, 0, value.bytes.length)
-        readValue(this.#defaults, builders[index]!, value.reader)
-        if (this.#defaults.fault !== null) {
-          return { field: null, message: `a default: ${this.#defaults.fault}` }
-        }
-      }
-    }
-    return null
+    const fault = this.#reader.read(input, this.#plans.get(id)!, builders)
+    return fault ?? (input.at < end ? trailing : null)
   }
 
   #writerOf(type: AvroType, origin: SchemaOrigin): Writer {

@@ -17,7 +17,7 @@ const known: Readonly<Record<string, readonly AvroLogical[]>> = {
 }
 
 /** null: unknown, or not one of this type; the specification asks to read the plain type then. */
-export function logicalOf(kind: string, name: string): AvroLogical | null {
+export function logicalOf(kind: string, name: unknown): AvroLogical | null {
   return known[kind]?.find((logical) => logical === name) ?? null
 }
 

@@ -89,9 +89,17 @@ class Parser {
       case 'fixed':
         return this.#fixed(schema, namespace)
       case 'array':
-        return { kind, items: this.#type(schema['items'], namespace, depth + 1) }
+        return {
+          kind,
+          items: this.#type(schema['items'], namespace, depth + 1),
+          ...connectOf(schema),
+        }
       case 'map':
-        return { kind, values: this.#type(schema['values'], namespace, depth + 1) }
+        return {
+          kind,
+          values: this.#type(schema['values'], namespace, depth + 1),
+          ...connectOf(schema),
+        }
       default:
         return this.#attributed(schema, namespace, depth)
     }
@@ -100,10 +108,12 @@ class Parser {
   /** `{"type": "int", "logicalType": "date"}`, or another schema with attributes that mean nothing. */
   #attributed(schema: Attributes, namespace: string, depth: number): AvroType {
     const type = this.#type(schema['type'], namespace, depth + 1)
-    const logical = schema['logicalType']
-    if (typeof logical !== 'string' || !plain.has(type.kind)) return type
-    if (type.kind === 'bytes') return decimalOf(schema, 'bytes', null) ?? type
-    return { kind: type.kind as AvroPlain, logical: logicalOf(type.kind, logical) }
+    if (!plain.has(type.kind)) return type
+    const connect = connectOf(schema)
+    const decimal = type.kind === 'bytes' ? decimalOf(schema, 'bytes', null) : null
+    if (decimal !== null) return { ...decimal, ...connect }
+    const logical = logicalOf(type.kind, schema['logicalType'])
+    return { kind: type.kind as AvroPlain, logical, ...connect }
   }
 
   #byName(name: string, namespace: string): AvroType {
@@ -126,7 +136,7 @@ class Parser {
   #record(schema: Attributes, namespace: string, depth: number): AvroType {
     const fields: AvroField[] = []
     const name = this.#name(schema, namespace)
-    const record: AvroRecord = { kind: 'record', name, fields }
+    const record: AvroRecord = { kind: 'record', name, fields, ...connectOf(schema) }
     this.#define(name, record)
     const listed = schema['fields']
     if (!Array.isArray(listed)) throw this.#problem(`has a record without fields: ${name}`)
@@ -153,7 +163,7 @@ class Parser {
     const symbols = textsOf(schema['symbols'])
     if (symbols.length === 0) throw this.#problem(`has an enum without symbols: ${name}`)
     const texts = symbols.map((symbol) => encoder.encode(symbol))
-    return this.#define(name, { kind: 'enum', name, symbols, texts })
+    return this.#define(name, { kind: 'enum', name, symbols, texts, ...connectOf(schema) })
   }
 
   #fixed(schema: Attributes, namespace: string): AvroType {
@@ -163,14 +173,14 @@ class Parser {
       throw this.#problem(`has a fixed type without a usable size: ${name}`)
     const logical = schema['logicalType']
     const decimal = decimalOf(schema, name, size)
-    if (decimal !== null) return this.#define(name, decimal)
+    if (decimal !== null) return this.#define(name, { ...decimal, ...connectOf(schema) })
     const known =
       logical === 'uuid' && size === 16
         ? 'uuid'
         : logical === 'duration' && size === 12
           ? 'duration'
           : null
-    return this.#define(name, { kind: 'fixed', name, size, logical: known })
+    return this.#define(name, { kind: 'fixed', name, size, logical: known, ...connectOf(schema) })
   }
 
   #name(schema: Attributes, namespace: string): string {
@@ -211,6 +221,18 @@ function fullName(name: string, namespace: string): string {
 
 function spaceOf(name: string): string {
   return name.slice(0, Math.max(0, name.lastIndexOf('.')))
+}
+
+/** The name under which Connect knows the type, where its converter wrote the schema. */
+function connectOf(schema: Attributes): Pick<AvroRecord, 'connect'> {
+  const name = schema['connect.name']
+  if (typeof name !== 'string') return {}
+  const given = schema['connect.parameters']
+  const parameters: Record<string, string> = {}
+  for (const [key, value] of Object.entries(isAttributes(given) ? given : {})) {
+    if (typeof value === 'string') parameters[key] = value
+  }
+  return { connect: { name, parameters } }
 }
 
 function textsOf(value: unknown): readonly string[] {

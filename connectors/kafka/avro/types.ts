@@ -3,12 +3,12 @@
  * fit their type forgotten, as the specification asks. Records may contain themselves.
  */
 export type AvroType =
-  | { readonly kind: AvroPlain; readonly logical: AvroLogical | null }
+  | AvroPlainType
   | AvroDecimal
   | AvroFixed
   | AvroEnum
-  | { readonly kind: 'array'; readonly items: AvroType }
-  | { readonly kind: 'map'; readonly values: AvroType }
+  | (Named & { readonly kind: 'array'; readonly items: AvroType })
+  | (Named & { readonly kind: 'map'; readonly values: AvroType })
   | AvroRecord
   | { readonly kind: 'union'; readonly branches: readonly AvroType[] }
 
@@ -27,8 +27,21 @@ export type AvroLogical =
   | 'local-timestamp-nanos'
   | 'uuid'
 
+export interface AvroPlainType extends Named {
+  readonly kind: AvroPlain
+  readonly logical: AvroLogical | null
+}
+
+/** What Kafka Connect's converter calls the type (`connect.name`), and its parameters. */
+interface Named {
+  readonly connect?: {
+    readonly name: string
+    readonly parameters: Readonly<Record<string, string>>
+  }
+}
+
 /** Two's complement, most significant byte first, times 10^-scale. */
-export interface AvroDecimal {
+export interface AvroDecimal extends Named {
   readonly kind: 'decimal'
   /** Of its fixed type, or `bytes`. */
   readonly name: string
@@ -38,14 +51,14 @@ export interface AvroDecimal {
   readonly scale: number
 }
 
-export interface AvroFixed {
+export interface AvroFixed extends Named {
   readonly kind: 'fixed'
   readonly name: string
   readonly size: number
   readonly logical: 'uuid' | 'duration' | null
 }
 
-export interface AvroEnum {
+export interface AvroEnum extends Named {
   readonly kind: 'enum'
   readonly name: string
   readonly symbols: readonly string[]
@@ -53,7 +66,7 @@ export interface AvroEnum {
   readonly texts: readonly Uint8Array[]
 }
 
-export interface AvroRecord {
+export interface AvroRecord extends Named {
   readonly kind: 'record'
   /** With its namespace: `com.shop.Order`. */
   readonly name: string
