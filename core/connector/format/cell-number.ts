@@ -89,10 +89,22 @@ export class FloatCell implements CellReader {
   constructor(kind: 'float32' | 'float64') {
     this.#single = kind === 'float32'
   }
+  /**
+   * What the column holds of a number to which `double` is the nearest double; NaN where the digits have
+   * to be looked at: it is too large, or in the middle between two floats (single.ts).
+   */
+  held(double: number): number {
+    if (!this.#single) return double
+    const single = Math.fround(double)
+    if (single === double) return single
+    // As far behind the double as the float is before it: only from the middle that is a float too.
+    const other = 2 * double - single
+    return Math.fround(other) === other ? NaN : single
+  }
   append(builder: AnyBuilder, bytes: Uint8Array, start: number, end: number): boolean {
-    const small = smallFraction(bytes, start, end)
+    const small = this.held(smallFraction(bytes, start, end))
     if (!Number.isNaN(small)) {
-      ;(builder as NumberBuilder).append(this.#single ? Math.fround(small) : small)
+      ;(builder as NumberBuilder).append(small)
       return true
     }
     const text = latin1(bytes, start, end)

@@ -5,6 +5,7 @@
  * place is valid.
  */
 import { hashBytes } from '../../record/dictionary.ts'
+import { look } from './json-scan.ts'
 import { unescaped, unescapedLength } from './json-unescape.ts'
 
 /** A member that is no field. */
@@ -59,24 +60,39 @@ function sameBytes(name: Uint8Array, bytes: Uint8Array, start: number, end: numb
   return true
 }
 
+/** Bytes to compare with, four at a time; the last four may overlap those before. Never fewer than four. */
+interface Pattern {
+  readonly length: number
+  readonly words: Int32Array
+  readonly lastWord: number
+}
+
+/** The shortest is `{"":`. */
+function patternOf(bytes: Uint8Array): Pattern {
+  const { length } = bytes
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length)
+  const words = Int32Array.from({ length: length >> 2 }, (_, i) => view.getInt32(i * 4, true))
+  return { length, words, lastWord: view.getInt32(length - 4, true) }
+}
+
 /** What stood before values, in the order in which the values came. */
 export class Places {
   /** Per place: its field, or `unknown`. */
   readonly fields: number[] = []
-  readonly patterns: Uint8Array[] = []
+  readonly patterns: Pattern[] = []
   #misses = 0
 
   /** The place at or soon after `place` whose pattern is at `at`; −1 = none. */
   find(bytes: Uint8Array, at: number, end: number, place: number): number {
     const { patterns } = this
+    const view = look(bytes)
     const last = Math.min(patterns.length, place + ahead)
     for (let i = place; i < last; i++) {
-      const pattern = patterns[i]!
-      const { length } = pattern
-      if (at + length > end) continue
+      const { length, words, lastWord } = patterns[i]!
+      if (at + length > end || view.getInt32(at + length - 4, true) !== lastWord) continue
       let same = 0
-      while (same < length && bytes[at + same] === pattern[same]) same++
-      if (same === length) return i
+      while (same < words.length && view.getInt32(at + same * 4, true) === words[same]) same++
+      if (same === words.length) return i
     }
     return -1
   }
@@ -84,7 +100,7 @@ export class Places {
   /** Keeps the pattern as what stands before this field's value at `place`. Not while `full`. */
   learn(place: number, field: number, pattern: Uint8Array): void {
     if (pattern.length > patternBytesMax) return
-    this.patterns.splice(place, 0, pattern.slice())
+    this.patterns.splice(place, 0, patternOf(pattern))
     this.fields.splice(place, 0, field)
   }
 

@@ -45,6 +45,18 @@ export function fail(what: string, at: number): typeof failed {
   return failed
 }
 
+let viewed: Uint8Array = new Uint8Array(0)
+let viewOf: DataView = new DataView(viewed.buffer)
+
+/** The same bytes four at a time, at any place; made once for many values of one memory. */
+export function look(bytes: Uint8Array): DataView {
+  if (bytes !== viewed) {
+    viewed = bytes
+    viewOf = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+  return viewOf
+}
+
 export function skipBlanks(bytes: Uint8Array, at: number, end: number): number {
   while (at < end) {
     const byte = bytes[at]!
@@ -56,17 +68,30 @@ export function skipBlanks(bytes: Uint8Array, at: number, end: number): number {
 
 /**
  * The closing quote of the string whose text begins at `at`; negative (−position) where it has
- * escapes.
+ * escapes. Looks at four bytes at once: a byte of a word is zero where borrowing from it sets its high
+ * bit (H. S. Warren, Hacker's Delight, 6-1); it may be set above a byte that is, never below.
  */
 export function stringEnd(bytes: Uint8Array, at: number, end: number): number {
-  while (at < end) {
-    const byte = bytes[at]!
-    if (byte === quote) return at
-    if (byte < 0x20 || byte >= 0x80 || byte === backslash) return stringEndSlow(bytes, at, end)
-    at++
+  const view = bytes === viewed ? viewOf : look(bytes)
+  for (const last = end - 4; at <= last; at += 4) {
+    const word = view.getInt32(at, true)
+    const quotes = word ^ 0x2222_2222
+    const slashes = word ^ 0x5c5c_5c5c
+    const found =
+      ((quotes - 0x0101_0101) & ~quotes) |
+      ((slashes - 0x0101_0101) & ~slashes) |
+      ((word - 0x2020_2020) & ~word) |
+      word
+    if ((found & 0x8080_8080) !== 0) break
   }
-  return fail('a string is not closed', end)
+  while (at < end && isPlain[bytes[at]!] === 1) at++
+  return at < end && bytes[at] === quote ? at : stringEndSlow(bytes, at, end)
 }
+
+/** 1 = stands for itself in a string, and is ASCII: one look instead of four comparisons. */
+const isPlain = new Uint8Array(256).fill(1, 0x20, 0x80)
+isPlain[quote] = 0
+isPlain[backslash] = 0
 
 function stringEndSlow(bytes: Uint8Array, at: number, end: number): number {
   let escapes = false

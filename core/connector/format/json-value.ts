@@ -15,8 +15,16 @@
  */
 import type { AnyBuilder, BoolBuilder, Int32Builder, NumberBuilder } from '../../record/builder.ts'
 import type { BytesBuilder } from '../../record/bytes-builder.ts'
+import type { DecimalBuilder } from '../../record/decimal-builder.ts'
 import type { ListBuilder } from '../../record/list-builder.ts'
-import type { Int32Cell, Int64Cell } from './cell-number.ts'
+import {
+  powersOfTen,
+  type FloatCell,
+  type Int32Cell,
+  type Int64Cell,
+  type ScaledDecimalCell,
+} from './cell-number.ts'
+import type { TimestampCell } from './cell-time.ts'
 import type { CellReader } from './cell.ts'
 import { Kind, type FieldPlan } from './field-plan.ts'
 import {
@@ -76,8 +84,10 @@ export class JsonValueReader {
       case Kind.int64:
       case Kind.int32:
         return this.#integer(builder as NumberBuilder | Int32Builder, bytes, at, end)
-      case Kind.float:
       case Kind.scaled:
+        return this.#scaled(builder as DecimalBuilder, bytes, at, end)
+      case Kind.float:
+        return this.#float(builder as NumberBuilder, bytes, at, end)
       case Kind.digits:
         return byte === quote
           ? this.#quoted(builder, bytes, at, end)
@@ -93,8 +103,11 @@ export class JsonValueReader {
         return byte === openBracket
           ? this.#list(builder as ListBuilder, bytes, at, end)
           : this.#misfit()
-      case Kind.timestamp:
+      case Kind.timestamp: {
         if (byte !== quote) return this.#epoch(builder, bytes, at, end)
+        const last = (this.#cell as TimestampCell).appendPrefix(builder, bytes, at + 1, end)
+        if (last > 0) return last + 1
+      }
     }
     return byte === quote ? this.#quoted(builder, bytes, at, end) : this.#misfit()
   }
@@ -167,6 +180,37 @@ export class JsonValueReader {
     return to
   }
 
+  #scaled(builder: DecimalBuilder, bytes: Uint8Array, at: number, end: number): number {
+    const last = readPlainNumber(bytes, at, end)
+    if (last > 0) {
+      const { scale, limit } = this.#cell as ScaledDecimalCell
+      const value = fraction <= scale ? mantissa * powersOfTen[scale - fraction]! : limit
+      if (value < limit) {
+        builder.appendScaled(bytes[at] === minus ? 0 - value : value)
+        return last
+      }
+    }
+    return bytes[at] === quote
+      ? this.#quoted(builder, bytes, at, end)
+      : this.#number(builder, bytes, at, end)
+  }
+
+  #float(builder: NumberBuilder, bytes: Uint8Array, at: number, end: number): number {
+    const last = readPlainNumber(bytes, at, end)
+    if (last > 0) {
+      // Both are exact doubles, so that the division rounds once; see `smallFraction`.
+      const value = mantissa / powersOfTen[fraction]!
+      const held = (this.#cell as FloatCell).held(bytes[at] === minus ? -value : value)
+      if (!Number.isNaN(held)) {
+        builder.append(held)
+        return last
+      }
+    }
+    return bytes[at] === quote
+      ? this.#quoted(builder, bytes, at, end)
+      : this.#number(builder, bytes, at, end)
+  }
+
   /** Whatever a number can be, by the cell reader. */
   #number(builder: AnyBuilder, bytes: Uint8Array, at: number, end: number): number {
     const byte = bytes[at]!
@@ -224,6 +268,37 @@ export class JsonValueReader {
     builder.endList()
     return at + 1
   }
+}
+
+// What `readPlainNumber` read: |value| = mantissa × 10^−fraction.
+let mantissa = 0
+let fraction = 0
+
+/**
+ * Reads a number of at most 15 digits without exponent. Returns where it ends, or `failed` where it is
+ * another one, or none, or the document ends with it.
+ */
+function readPlainNumber(bytes: Uint8Array, at: number, end: number): number {
+  const from = bytes[at] === minus ? at + 1 : at
+  // One place more for the point.
+  const last = end - from > exactDigitsMax + 1 ? from + exactDigitsMax + 1 : end
+  let pointAt = -1
+  let value = 0
+  let to = from
+  for (; to < last; to++) {
+    const byte = bytes[to]!
+    const digit = byte - zero
+    if (digit >= 0 && digit <= 9) value = value * 10 + digit
+    else if (byte === point && pointAt < 0 && to > from) pointAt = to
+    else break
+  }
+  if (to === from || to === end || continuesNumber(bytes[to]!) || pointAt === to - 1) return failed
+  const digits = pointAt < 0 ? to - from : to - from - 1
+  const whole = pointAt < 0 ? digits : pointAt - from
+  if (digits > exactDigitsMax || (whole > 1 && bytes[from] === zero)) return failed
+  mantissa = value
+  fraction = digits - whole
+  return to
 }
 
 /** Whether the number goes on with more digits, a fraction or an exponent. */
