@@ -104,6 +104,7 @@ export class PushSource implements Source {
       throw new SluiceError('http.no_server', { message })
     }
     await this.#remember(signal)
+    signal.throwIfAborted()
     yield batchOf(
       this.#topics.flatMap((topic) => topic.announce()),
       [],

@@ -141,7 +141,8 @@ for (const { name, config, headers, text = body, header, atS } of vectors) {
     })
     test('another body, secret or signature is not', () => {
       assert.match(refusal(config, headers, { ...at, text: `${text} ` }) ?? '', /does not fit/)
-      const other = name === 'standard_webhooks' ? 'whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' : 'other'
+      const other =
+        name === 'standard_webhooks' ? 'whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' : 'other'
       assert.match(refusal({ ...config, secret: other }, headers, at) ?? '', /does not fit/)
       // Not the last digit: in base64 it may stand for bits that are not there.
       const said = headers[header]!
@@ -221,7 +222,9 @@ test('Stripe’s signatures of test events are none', () => {
 
 test('credentials: user and password, token, key', () => {
   const basic = { scheme: 'basic', username: 'me', password: ['new', 'o:ld'] }
-  const of = (text: string): Headers => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
+  const of = (text: string): Headers => ({
+    authorization: `Basic ${Buffer.from(text).toString('base64')}`,
+  })
   for (const good of ['me:new', 'me:o:ld']) assert.equal(refusal(basic, of(good)), null, good)
   for (const bad of ['me:', 'me:ne', 'me:newer', 'you:new', 'me', ':new', 'ME:new', 'me:o', '']) {
     assert.notEqual(refusal(basic, of(bad)), null, bad)

@@ -14,7 +14,10 @@ const structured = { 'content-type': 'application/cloudevents+json; charset=utf-
 const batch = { 'content-type': 'application/cloudevents-batch+json' }
 
 function binary(more: Record<string, string> = {}): Record<string, string> {
-  const attributes = Object.entries({ ...required, ...more }).map(([name, value]) => [`ce-${name}`, value])
+  const attributes = Object.entries({ ...required, ...more }).map(([name, value]) => [
+    `ce-${name}`,
+    value,
+  ])
   return { 'content-type': 'application/json', ...Object.fromEntries(attributes) }
 }
 
@@ -23,7 +26,9 @@ test('binary, structured and batch mode make the same rows', async () => {
   const time = '2026-01-01T12:00:00Z'
   const answers = [
     await hub.send('{"id":1,"note":"a"}', { headers: binary({ time, myext: 'caf%C3%A9' }) }),
-    await hub.send(JSON.stringify({ ...required, id: 'e2', time, myext: 7, data: { id: 2 } }), { headers: structured }),
+    await hub.send(JSON.stringify({ ...required, id: 'e2', time, myext: 7, data: { id: 2 } }), {
+      headers: structured,
+    }),
     await hub.send(
       JSON.stringify([
         { ...required, id: 'e3', myext: true, data: { id: 3, note: 'c' } },

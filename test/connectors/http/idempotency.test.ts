@@ -1,37 +1,12 @@
 /** What is sent again makes no second row: within the window, in flight, and after the source was away (invariants 1, 2). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ObjectStore } from '../../../core/store/store.ts'
-import { HttpHub, orders, type Answer } from './support.ts'
+import { HttpHub, orders, StalledStore, type Answer } from './support.ts'
 
 const byHeader = { idempotency: { from: 'header.idempotency-key' } }
 const key = (name: string): { readonly headers: Record<string, string> } => ({
   headers: { 'idempotency-key': name },
 })
-
-/** A store whose PUTs of commits wait until they are let go. */
-function held(): { wrap: (store: ObjectStore) => ObjectStore; hold: () => void; go: () => void } {
-  let gate: Promise<void> = Promise.resolve()
-  let open = (): void => {}
-  return {
-    hold: () => {
-      gate = new Promise((resolve) => (open = resolve))
-    },
-    go: () => open(),
-    wrap: (store) =>
-      new Proxy(store, {
-        get: (target, name) => {
-          const value = Reflect.get(target, name) as unknown
-          if (typeof value !== 'function') return value
-          if (name !== 'create') return value.bind(target) as unknown
-          return async (...words: unknown[]) => {
-            await gate
-            return (value as (...words: unknown[]) => unknown).apply(target, words)
-          }
-        },
-      }),
-  }
-}
 
 test('the same key again is answered as taken, and makes no row', async () => {
   await using hub = await HttpHub.start({ config: orders(byHeader) })
@@ -41,13 +16,16 @@ test('the same key again is answered as taken, and makes no row', async () => {
   assert.equal((await hub.send('{"id":3}', key('b'))).status, 200)
   const without = await hub.send('{"id":4}')
   assert.deepEqual([without.status, without.json['code']], [400, 'http.no_key'])
-  assert.deepEqual((await hub.rows('orders')).map(([id]) => id), ['1', '3'])
+  assert.deepEqual(
+    (await hub.rows('orders')).map(([id]) => id),
+    ['1', '3'],
+  )
 })
 
 test('while the first is in flight, the second waits for its commit', async () => {
-  const gate = held()
+  const gate = new StalledStore()
   await using hub = await HttpHub.start({ config: orders(byHeader), store: gate.wrap })
-  gate.hold()
+  gate.stall()
   let answered = 0
   const send = async (body: string): Promise<Answer> => {
     const answer = await hub.send(body, key('a'))
@@ -59,7 +37,7 @@ test('while the first is in flight, the second waits for its commit', async () =
   sent.push(send('{"id":1}'), send('{"id":1}'))
   await new Promise((resolve) => setTimeout(resolve, 200))
   assert.equal(answered, 0, 'a 2xx was said before the commit')
-  gate.go()
+  gate.goOn()
   const answers = await Promise.all(sent)
   assert.deepEqual(
     answers.map(({ json }) => json),
@@ -123,20 +101,23 @@ test('keys are read back from the log at the start, those of the window and no o
   await using hub = await HttpHub.start({ config, log })
   assert.deepEqual((await hub.send('{"id":2}', key('new'))).json, { accepted: 0, duplicates: 1 })
   assert.deepEqual((await hub.send('{"id":4}', key('old'))).json, { accepted: 1 })
-  assert.deepEqual((await hub.rows('orders')).map(([id]) => id), ['1', '2', '3', '4'])
+  assert.deepEqual(
+    (await hub.rows('orders')).map(([id]) => id),
+    ['1', '2', '3', '4'],
+  )
 })
 
 test('what waits when the source ends is committed and answered, or told to come again', async () => {
-  const gate = held()
+  const gate = new StalledStore()
   const hub = await HttpHub.start({ config: orders(byHeader), store: gate.wrap })
-  gate.hold()
+  gate.stall()
   const staged = hub.send('{"id":1}', key('a'))
   await new Promise((resolve) => setTimeout(resolve, 100))
   const late = hub.send('{"id":2}', key('b'))
   await new Promise((resolve) => setTimeout(resolve, 50))
   const stopped = hub[Symbol.asyncDispose]()
   await new Promise((resolve) => setTimeout(resolve, 50))
-  gate.go()
+  gate.goOn()
   const answers = await Promise.all([staged, late])
   await stopped
   assert.equal(answers[0].status, 200)

@@ -1,7 +1,13 @@
 /** Requests become rows: kinds of bodies, columns beside them, and what is said of rows that do not fit. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import {
+  brotliCompressSync,
+  deflateRawSync,
+  deflateSync,
+  gzipSync,
+  zstdCompressSync,
+} from 'node:zlib'
 import { HttpHub, orders } from './support.ts'
 
 const json = { 'content-type': 'application/json' }
@@ -172,7 +178,10 @@ test('with dead_letter the bad rows are set aside, and the others taken', async 
   })
   const answer = await hub.send('[{"id":1},{"id":"x"},{"id":2},7]', { headers: json })
   assert.deepEqual([answer.status, answer.json], [200, { accepted: 2, set_aside: 2 }])
-  assert.deepEqual((await hub.rows('orders')).map(([id]) => id), ['1', '2'])
+  assert.deepEqual(
+    (await hub.rows('orders')).map(([id]) => id),
+    ['1', '2'],
+  )
   const letters = await hub.rows('dead_letters')
   assert.equal(letters.length, 2)
   assert.match(letters.flat().join(' '), /expected int64/)
@@ -180,7 +189,21 @@ test('with dead_letter the bad rows are set aside, and the others taken', async 
 
 test('what is no JSON is malformed, wherever it breaks', async () => {
   await using hub = await HttpHub.start({ config: orders() })
-  for (const body of ['', '   ', '{', '[', '[{"id":1}', '{"id":1}x', '[{"id":1},]', '{"id":01}', '"x"', '7', 'null', '\ufeff{"id":1}', '{"id":1}\n{"id":2}']) {
+  for (const body of [
+    '',
+    '   ',
+    '{',
+    '[',
+    '[{"id":1}',
+    '{"id":1}x',
+    '[{"id":1},]',
+    '{"id":01}',
+    '"x"',
+    '7',
+    'null',
+    '\ufeff{"id":1}',
+    '{"id":1}\n{"id":2}',
+  ]) {
     const answer = await hub.send(body, { headers: json })
     assert.equal(answer.status, 400, `${body}: ${answer.text}`)
   }
@@ -206,7 +229,9 @@ test('methods and media types that are not taken', async () => {
 
 test('Slack’s question is answered, and is no row', async () => {
   const { createHmac } = await import('node:crypto')
-  await using hub = await HttpHub.start({ config: orders({ auth: { scheme: 'slack', secret: 's' } }) })
+  await using hub = await HttpHub.start({
+    config: orders({ auth: { scheme: 'slack', secret: 's' } }),
+  })
   const send = (body: string): ReturnType<HttpHub['send']> => {
     const time = String(Math.floor(Date.now() / 1000))
     const digest = createHmac('sha256', 's').update(`v0:${time}:${body}`).digest('hex')

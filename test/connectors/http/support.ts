@@ -183,3 +183,30 @@ export function orders(
   }
   return { push: { orders: topic }, ...source }
 }
+
+/** A store whose commits wait while it is stalled. */
+export class StalledStore {
+  #gate: Promise<void> = Promise.resolve()
+  #open = (): void => {}
+
+  stall(): void {
+    this.#gate = new Promise((resolve) => (this.#open = resolve))
+  }
+  goOn(): void {
+    this.#open()
+  }
+
+  /** For `HubOptions.store`. */
+  readonly wrap = (store: ObjectStore): ObjectStore =>
+    new Proxy(store, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name) as unknown
+        if (typeof value !== 'function') return value
+        if (name !== 'create') return value.bind(target) as unknown
+        return async (...words: unknown[]) => {
+          await this.#gate
+          return (value as (...words: unknown[]) => unknown).apply(target, words)
+        }
+      },
+    })
+}
