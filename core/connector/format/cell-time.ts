@@ -4,6 +4,7 @@
  *
  *   date        = year '-' mm '-' dd                 year: 4 digits, or sign and 4 to 6 (0000 is 1 BC)
  *   time        = hh ':' mm [ ':' ss [ ( '.' | ',' ) 1*digit ] ]       up to 24:00:00; :60 is the next minute
+ *               | [ '-' ] 2*3 digits ':' mm ':' ss [ '.' 1*6 digits ]  a duration of MySQL's, up to 838:59:59
  *   zone        = 'Z' | 'z' | sign hh [ [ ':' ] mm [ [ ':' ] ss ] ]
  *   timestamp   = date [ ( 'T' | 't' | ' ' ) time ]
  *   timestamptz = date ( 'T' | 't' | ' ' ) time [ ' ' ] zone
