@@ -6,10 +6,11 @@
 import { createRequire } from 'node:module'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
-import type { Logger, SASLOptions } from 'kafkajs'
+import type { Logger, Mechanism, SASLOptions } from 'kafkajs'
 import type { Address } from './broker-address.ts'
 import { clientId, connectTimeoutMs, requestTimeoutMs, type Link, type Transport } from './link.ts'
-import type { Credentials } from './security.ts'
+import { tokenRefusal, type Credentials } from './security.ts'
+import { refuseTls } from './tls-sniffer.ts'
 import type { Encoded, Versions } from './wire/api.ts'
 
 /** What is used of kafkajs' own connection, which it has no types for (2.2.4, src/network/connection.js). */
@@ -52,7 +53,7 @@ export class KafkajsTransport implements Pick<Transport, 'connect'> {
 
   async connect(address: Address): Promise<Link> {
     const { tls, sasl } = this.#credentials
-    const sniffed: Sniffed = { error: null }
+    const ended: Ended = { error: null }
     const connection = new this.#class({
       ...address,
       clientId,
@@ -62,30 +63,31 @@ export class KafkajsTransport implements Pick<Transport, 'connect'> {
       ssl: tls,
       sasl: sasl === null ? null : saslOf(this.#credentials),
       socketFactory: ({ onConnect }: { readonly onConnect: () => void }) =>
-        openSocket(address, tls, onConnect, sniffed),
+        openSocket(address, tls, onConnect, ended),
     })
-    const link = new KafkajsLink(connection, sniffed)
+    const link = new KafkajsLink(connection, ended)
     try {
       await connection.connect()
       return link
     } catch (error) {
       await link[Symbol.asyncDispose]()
-      throw sniffed.error ?? error
+      throw ended.error ?? error
     }
   }
 }
 
-interface Sniffed {
+/** Why the connection ended, as far as anybody said. */
+interface Ended {
   error: Error | null
 }
 
 class KafkajsLink implements Link {
   readonly #connection: KafkajsConnection
-  readonly #sniffed: Sniffed
+  readonly #ended: Ended
 
-  constructor(connection: KafkajsConnection, sniffed: Sniffed) {
+  constructor(connection: KafkajsConnection, ended: Ended) {
     this.#connection = connection
-    this.#sniffed = sniffed
+    this.#ended = ended
   }
 
   get isOpen(): boolean {
@@ -119,7 +121,7 @@ class KafkajsLink implements Link {
         logResponseError: false,
       })
     } catch (error) {
-      throw this.#sniffed.error ?? error
+      throw this.#ended.error ?? error
     }
   }
 
@@ -136,7 +138,7 @@ function openSocket(
   { host, port }: Address,
   tls: ConnectionOptions | null,
   onConnect: () => void,
-  sniffed: Sniffed,
+  ended: Ended,
 ): Socket {
   const servername = tls?.servername ?? (isIP(host) === 0 ? host : undefined)
   const named = servername === undefined ? {} : { servername }
@@ -146,38 +148,55 @@ function openSocket(
       : connectTls({ ...tls, ...named, host, port }, onConnect)
   socket.setNoDelay(true)
   socket.setKeepAlive(true, 60_000)
-  if (tls === null) {
-    // An alert of TLS would be taken for the length of an answer of 352 MB, and waited for.
-    socket.once('data', (bytes: Buffer) => {
-      if (!isTlsRecord(bytes)) return
-      sniffed.error = new Error('the broker requires TLS on this port')
-      socket.destroy(sniffed.error)
-    })
-  }
+  if (tls === null) refuseTls(socket, ended)
+  // The library hears of an alert after the handshake, and tells those who wait only that it was closed.
+  socket.once('error', (error) => {
+    ended.error ??= error
+  })
   return socket
 }
 
-/** As kafkajs reads it; its own type leaves the extensions out. */
-interface BearerToken {
-  readonly value: string
-  readonly extensions: Readonly<Record<string, string>>
+/**
+ * The library's own provider of tokens does not look at the answer, in which a refusal comes (RFC 7628, 3.2.2):
+ * the login would seem to be done, and the next request end the connection.
+ */
+function bearer(
+  extensions: Readonly<Record<string, string>>,
+  token: () => Promise<string>,
+): Mechanism['authenticationProvider'] {
+  return ({ saslAuthenticate }) => ({
+    authenticate: async () => {
+      const pairs = Object.entries(extensions).map(([name, value]) => `${name}=${value}\x01`)
+      const message = Buffer.from(`n,,\x01auth=Bearer ${await token()}\x01${pairs.join('')}\x01`)
+      await saslAuthenticate({
+        request: { encode: () => sized(message) },
+        response: {
+          // The library puts the length before it, which went with the answer.
+          decode: (bytes) => bytes.subarray(4),
+          parse: (answer) => {
+            const refusal = tokenRefusal(answer)
+            if (refusal !== null) throw refusal
+          },
+        },
+      })
+    },
+  })
 }
 
-/** Kinds 20 to 23 of SSL 3.0 to TLS 1.3 (RFC 8446, 5.1). */
-function isTlsRecord(bytes: Uint8Array): boolean {
-  const [kind = 0, major = 0, minor = 255] = bytes
-  return kind >= 20 && kind <= 23 && major === 3 && minor <= 4
+/** As the library hands such messages on: the length first. */
+function sized(message: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(4 + message.length)
+  bytes.writeInt32BE(message.length)
+  message.copy(bytes, 4)
+  return bytes
 }
 
-function saslOf({ sasl, token }: Credentials): SASLOptions | null {
+function saslOf({ sasl, token }: Credentials): SASLOptions | Mechanism | null {
   if (sasl === null) return null
   if (sasl.mechanism === 'oauthbearer') {
-    const { extensions } = sasl
-    const oauthBearerProvider = async (): Promise<BearerToken> => {
-      return { value: await token(), extensions }
-    }
-    return { mechanism: 'oauthbearer', oauthBearerProvider }
+    return { mechanism: 'oauthbearer', authenticationProvider: bearer(sasl.extensions, token) }
   }
   const { mechanism, username, password } = sasl
-  return { mechanism, username, password: password.reveal() }
+  // Its type wants one mechanism at a time.
+  return { mechanism, username, password: password.reveal() } as SASLOptions
 }

@@ -2,11 +2,13 @@
  * The driver on @platformatic/kafka: its connection, below the consumer that would decode records into objects.
  * Requests bring their own encoding, answers come as bytes. Logs in to Kafka 1.0 and later.
  */
+import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import type { Connection, SASLOptions } from '@platformatic/kafka'
 import type { Address } from './broker-address.ts'
 import { clientId, connectTimeoutMs, requestTimeoutMs, type Link, type Transport } from './link.ts'
-import type { Credentials } from './security.ts'
+import { tokenRefusal, type Credentials } from './security.ts'
+import { refuseTls } from './tls-sniffer.ts'
 import type { Encoded } from './wire/api.ts'
 
 type Library = typeof import('@platformatic/kafka')
@@ -31,29 +33,41 @@ export class PlatformaticTransport implements Pick<Transport, 'connect'> {
     const connection = new this.#library.Connection(clientId, {
       connectTimeout: connectTimeoutMs,
       requestTimeout: requestTimeoutMs,
-      ...(tls === null ? {} : { tls, ...serverNameOf(tls) }),
+      ...(tls === null ? {} : { tls: named(tls, host) }),
       ...(sasl === null ? {} : { sasl }),
     })
-    // What ends a connection is told to those who wait for an answer; without a listener it would be thrown.
-    connection.on('error', () => {})
+    const ended: Ended = { error: null }
+    // It tells those who wait for an answer only that it was closed; without a listener it would be thrown.
+    connection.on('error', (error) => {
+      ended.error ??= error
+    })
     try {
-      await connection.connect(host, port)
+      const connecting = connection.connect(host, port)
+      if (tls === null) refuseTls(connection.socket, ended)
+      await connecting
     } catch (error) {
       await connection.close()
       connection.socket.destroy()
-      throw error
+      throw ended.error ?? error
     }
-    return new PlatformaticLink(connection, this.#library)
+    return new PlatformaticLink(connection, this.#library, ended)
   }
+}
+
+/** Why the connection ended, as far as anybody said. */
+interface Ended {
+  error: Error | null
 }
 
 class PlatformaticLink implements Link {
   readonly #connection: Connection
   readonly #library: Library
+  readonly #ended: Ended
 
-  constructor(connection: Connection, library: Library) {
+  constructor(connection: Connection, library: Library, ended: Ended) {
     this.#connection = connection
     this.#library = library
+    this.#ended = ended
   }
 
   get isOpen(): boolean {
@@ -78,7 +92,7 @@ class PlatformaticLink implements Link {
         false,
         false,
         (error, bytes) => {
-          if (bytes === undefined) reject(error ?? new Error('no answer'))
+          if (bytes === undefined) reject(this.#ended.error ?? error ?? new Error('no answer'))
           else resolve(bytes)
         },
       )
@@ -94,15 +108,25 @@ class PlatformaticLink implements Link {
   }
 }
 
-/** The library sets the name of SNI only when told to. An IP address cannot be one (RFC 6066, 3). */
-function serverNameOf(tls: ConnectionOptions): { readonly tlsServerName?: string | boolean } {
-  return { tlsServerName: tls.servername ?? true }
+/** The library sets no name for SNI by itself. An IP address cannot be one (RFC 6066, 3). */
+function named(tls: ConnectionOptions, host: string): ConnectionOptions {
+  return tls.servername !== undefined || isIP(host) !== 0 ? tls : { ...tls, servername: host }
 }
 
 function saslOf({ sasl, token }: Credentials): SASLOptions | null {
   if (sasl === null) return null
   if (sasl.mechanism === 'oauthbearer') {
-    return { mechanism: 'OAUTHBEARER', token, oauthBearerExtensions: { ...sasl.extensions } }
+    return {
+      mechanism: 'OAUTHBEARER',
+      token,
+      oauthBearerExtensions: { ...sasl.extensions },
+      // A refusal comes as an answer (RFC 7628, 3.2.2), which the library does not look at by itself.
+      authBytesValidator: (answer, callback) => {
+        const refusal = tokenRefusal(answer)
+        if (refusal === null) callback(null, answer)
+        else callback(refusal)
+      },
+    }
   }
   const { username, password } = sasl
   const mechanism = sasl.mechanism.toUpperCase() as 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'

@@ -65,12 +65,12 @@ const codeOfName: ReadonlyMap<string, Code> = new Map(
   ),
 )
 
-/** The libraries' own, by what they say; the first that fits. */
-const byText: readonly (readonly [RegExp, Code])[] = [
-  [/secure TLS connection was established|TLS handshake failed|requires TLS/, 'source.kafka.tls'],
-  [/wrong version number|certificate|SSL routines|\balert\b/, 'source.kafka.tls'],
-  [/SASL|mechanism is not supported|nonce|server signature/i, 'source.kafka.auth'],
-]
+/** What was said about TLS; a socket's own code says only that it was reset. */
+const tlsText =
+  /secure TLS connection was established|TLS handshake failed|requires TLS|wrong version number|certificate|SSL routines|\balert\b/i
+/** The libraries' words for a connection that ended, in a login too: that is no refusal. */
+const endedText = /clos(ed|ing)|timed out|timeout|Not connected|socket hang up|ECONN|EPIPE/i
+const loginText = /SASL|mechanism is not supported|authentication|nonce|server signature/i
 
 /** What it is about, for the command that allows it. */
 export interface About {
@@ -127,15 +127,13 @@ function classify(chain: readonly Error[]): Code {
     const known = name === null ? undefined : codeOfName.get(name)
     if (known !== undefined) return known
   }
-  // In TLS the socket says only that it was reset: what was said about that comes first.
-  for (const { message } of chain) {
-    for (const [text, code] of byText) if (text.test(message)) return code
-  }
-  for (const error of chain) {
-    const code = fieldOf(error, 'code')
-    const fault = code === null ? null : socketFault(code)
-    if (fault === 'tls') return 'source.kafka.tls'
-  }
+  const said = chain.map(({ message }) => message)
+  if (said.some((message) => tlsText.test(message))) return 'source.kafka.tls'
+  const codes = chain.map((error) => fieldOf(error, 'code') ?? '')
+  if (codes.some((code) => socketFault(code) === 'tls')) return 'source.kafka.tls'
+  if (codes.some((code) => socketFault(code) === 'connection')) return 'source.kafka.unreachable'
+  if (endedText.test(said.at(-1)!)) return 'source.kafka.unreachable'
+  if (said.some((message) => loginText.test(message))) return 'source.kafka.auth'
   return 'source.kafka.unreachable'
 }
 

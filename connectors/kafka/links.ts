@@ -5,7 +5,7 @@
  */
 import { SluiceError } from '../../core/errors/error.ts'
 import { addressOf, type Address } from './broker-address.ts'
-import { clientError } from './errors.ts'
+import { brokerError, clientError } from './errors.ts'
 import type { Link, Transport } from './link.ts'
 import {
   apiVersions,
@@ -143,9 +143,7 @@ async function askVersions(link: Link, where: string): Promise<Versions> {
   const request = encode(apiVersions, null, 0)
   const { error, versions } = decode(apiVersions, await link.send(request), request)
   if (error === 0) return versions
-  throw new SluiceError('source.kafka.version', {
-    message: `The broker at ${where} does not tell its versions: ${errorName(error)}.`,
-  })
+  throw brokerError(errorName(error)!, { what: `learn the versions of the broker at ${where}` })
 }
 
 /**

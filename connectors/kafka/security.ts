@@ -32,6 +32,19 @@ export function userOf({ sasl }: Pick<Credentials, 'sasl'>): string | null {
   return sasl === null || sasl.mechanism === 'oauthbearer' ? null : sasl.username
 }
 
+/** Why the broker refuses the token, by its answer; null = it does not. `status` is one word, as invalid_token. */
+export function tokenRefusal(answer: Uint8Array): Error | null {
+  if (answer.length === 0) return null
+  let status: unknown
+  try {
+    status = (JSON.parse(Buffer.from(answer).toString()) as { readonly status?: unknown }).status
+  } catch {
+    return null
+  }
+  const word = typeof status === 'string' ? status.slice(0, 80) : 'no reason'
+  return new Error(`SASL OAUTHBEARER authentication failed: the broker says ${word}`)
+}
+
 function tlsOptions(tls: TlsConfig): ConnectionOptions | null {
   if (tls === false) return null
   const { ca, cert, key, passphrase, server_name } = tls === true ? {} : tls

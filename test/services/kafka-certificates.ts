@@ -14,6 +14,9 @@ export interface KafkaCertificates {
   readonly otherCa: string
 }
 
+/** Of the server's key. */
+export const keyPassword = 'sluice-test'
+
 export function makeCertificates(folder: string): KafkaCertificates {
   const at = (name: string): string => join(folder, name)
   const openssl = (...words: readonly string[]): void => {
@@ -35,7 +38,10 @@ export function makeCertificates(folder: string): KafkaCertificates {
     openssl('x509', '-req', '-in', at(`${name}.csr`), ...signer, ...names, ...out)
   }
   const read = (name: string): string => readFileSync(at(name), 'utf8')
-  writeFileSync(at('keystore.pem'), read('server.key') + read('server.pem') + read('ca.pem'))
+  // Kafka before 3.0 takes no key without a password.
+  const password = ['-v1', 'PBE-SHA1-3DES', '-passout', `pass:${keyPassword}`]
+  openssl('pkcs8', '-topk8', '-in', at('server.key'), ...password, '-out', at('server.p8'))
+  writeFileSync(at('keystore.pem'), read('server.p8') + read('server.pem') + read('ca.pem'))
   return {
     ca: at('ca.pem'),
     serverKeystore: at('keystore.pem'),

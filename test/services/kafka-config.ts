@@ -1,5 +1,5 @@
 /** The server.properties of a broker in tests: its listeners, and settings under which it starts and fails fast. */
-import type { KafkaCertificates } from './kafka-certificates.ts'
+import { keyPassword, type KafkaCertificates } from './kafka-certificates.ts'
 import type { KafkaVersion } from './kafka-install.ts'
 
 /** One way in: `plain` no security, `tls` certificates, `mtls` the client's too, `sasl` passwords or tokens. */
@@ -120,6 +120,7 @@ function security(plan: NodePlan): Record<string, string> {
   if (certificates !== null) {
     settings['ssl.keystore.type'] = 'PEM'
     settings['ssl.keystore.location'] = certificates.serverKeystore
+    settings['ssl.key.password'] = keyPassword
     settings['ssl.truststore.type'] = 'PEM'
     settings['ssl.truststore.location'] = certificates.ca
     settings['listener.name.mtls.ssl.client.auth'] = 'required'
