@@ -22,9 +22,15 @@ export async function lettersOf(log: Log): Promise<LetterEntry[]> {
   return found.toSorted((a, b) => a.letter - b.letter)
 }
 
-export async function notesOf(log: Log): Promise<DeliveryNotes | null> {
-  const head = await readHead(log, sinkChain, signal)
+/** What the task `k`, or another, has written down of its deliveries; null when it never did. */
+export async function notesOf(log: Log, sink = 'k'): Promise<DeliveryNotes | null> {
+  const head = await readHead(log, `p.sink.${sink}`, signal)
   return (head?.notes ?? null) as DeliveryNotes | null
+}
+
+/** The same, by topic. */
+export async function statesOf(log: Log, sink = 'k'): Promise<DeliveryNotes['topics']> {
+  return (await notesOf(log, sink))?.topics ?? {}
 }
 
 export function ask(

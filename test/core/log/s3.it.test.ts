@@ -10,21 +10,17 @@ import { ChainReader } from '../../../core/log/reader.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import { openStore } from '../../../core/store/open.ts'
 import { startLossyProxy } from '../../services/lossy-proxy.ts'
-import { startS3, type S3Server } from '../../services/s3.ts'
-import { missingService, waitFor } from '../../support/env.ts'
+import { startS3 } from '../../services/s3.ts'
+import { waitFor } from '../../support/env.ts'
 import { assertSameBatch } from '../../support/same-batch.ts'
+import { startOrSkip } from '../../support/service.ts'
 import { bulk, hasCode, rows, signal } from './support.ts'
 
 const chain = 'shop/ingest'
 
 test('a chain on S3: lost answers, two writers, a server that is killed', async (t) => {
-  let started: S3Server
-  try {
-    started = await startS3()
-  } catch (error) {
-    return missingService(t, 'SeaweedFS', error)
-  }
-  await using server = started
+  await using server = await startOrSkip(t, 'SeaweedFS', () => startS3())
+  if (server === null) return
   await using proxy = await startLossyProxy(server.endpoint)
   const url = `s3://${server.bucket}/log`
   await using store = openStore(url, { ...server.options, endpoint: proxy.url })

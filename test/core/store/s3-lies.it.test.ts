@@ -4,19 +4,14 @@ import { test } from 'node:test'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { openLog } from '../../../core/log/log.ts'
 import { openStore } from '../../../core/store/open.ts'
-import { startS3, type S3Server } from '../../services/s3.ts'
-import { missingService } from '../../support/env.ts'
+import { startS3 } from '../../services/s3.ts'
+import { startOrSkip } from '../../support/service.ts'
 
 const signal = new AbortController().signal
 
 test('invariant 4: rclone 1.75.2 lets many creators win and is refused, each time', async (t) => {
-  let server: S3Server
-  try {
-    server = await startS3('rclone')
-  } catch (error) {
-    return missingService(t, 'rclone', error)
-  }
-  await using disposed = server
+  await using disposed = await startOrSkip(t, 'rclone', () => startS3('rclone'))
+  if (disposed === null) return
   for (let start = 0; start < 5; start++) {
     await using store = openStore(`s3://${disposed.bucket}/log-${start}`, disposed.options)
     await assert.rejects(

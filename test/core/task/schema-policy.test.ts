@@ -6,7 +6,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SchemaPolicy } from '../../../core/connector/schema-policy.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
-import { readHead } from '../../../core/log/head.ts'
 import type { Log } from '../../../core/log/log.ts'
 import { ChainReader } from '../../../core/log/reader.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
@@ -18,12 +17,13 @@ import { runDeliver } from '../../../core/task/deliver.ts'
 import type { TopicState } from '../../../core/task/delivery-log.ts'
 import { batchOf, type Value } from '../../conformance/rows.ts'
 import { waitFor } from '../../support/env.ts'
+import { sinkChain, statesOf } from '../../support/letters.ts'
 import { sourceChain, writeTopics } from '../../support/scripted-sink.ts'
 import { appliesAll, TableTarget, type TableRow } from '../../support/table-sink.ts'
 import { taskContext, testLog, type TestContext } from '../../support/task-context.ts'
+import { whileRunning } from '../../support/while-running.ts'
 
 const topic = 's.t'
-const sinkChain = 'p.sink.k'
 const int32: LogicalType = { kind: 'int32' }
 const int64: LogicalType = { kind: 'int64' }
 const text: LogicalType = { kind: 'text' }
@@ -49,9 +49,7 @@ function rows(
 }
 
 async function stateOf(log: Log): Promise<TopicState | undefined> {
-  const head = await readHead(log, sinkChain, AbortSignal.timeout(5000))
-  const notes = head?.notes as { topics: Record<string, TopicState> } | null | undefined
-  return notes?.topics[topic]
+  return (await statesOf(log))[topic]
 }
 
 /** Delivers until `until` is so, then stops as a process does that is asked to. */
@@ -61,15 +59,13 @@ async function deliver(
   onSchemaChange: SchemaPolicy,
   until: (state: TopicState | undefined, ctx: TestContext) => boolean,
 ): Promise<TestContext> {
-  const stop = new AbortController()
   const ctx = taskContext(log, 'k')
   const { connector } = target
   const task = { connector, config: {}, from: ['s.*'], chains: [sourceChain], onSchemaChange }
-  const running = runDeliver(task, ctx, stop.signal)
-  const arrived = waitFor('delivery', async () => until(await stateOf(log), ctx))
-  await Promise.race([arrived, running.then(() => assert.fail('it ended by itself'))])
-  stop.abort()
-  await running
+  await whileRunning(
+    (stop) => runDeliver(task, ctx, stop),
+    () => waitFor('delivery', async () => until(await stateOf(log), ctx)),
+  )
   return ctx
 }
 

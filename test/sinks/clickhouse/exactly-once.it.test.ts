@@ -4,12 +4,11 @@
  * another log is found before its rows hide new ones (invariant 5).
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
 import { batchOf } from '../../conformance/rows.ts'
+import { killedAt } from '../../support/child.ts'
 import { waitFor } from '../../support/env.ts'
 import { crashBatch } from './crash-child.ts'
 import { clickhouseSuite, never, openSink, send } from './harness.ts'
@@ -54,15 +53,8 @@ function fault(code: string, kind: string) {
 }
 
 test('kill -9 after the insert: the next process sends the batch again, rows are there once', async () => {
-  const child = spawn(
-    process.execPath,
-    [join(import.meta.dirname, 'crash-child.ts'), suite.server.url],
-    {
-      env: { ...process.env, SLUICE_FAILPOINTS: 'sink.clickhouse.after_insert=1' },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  )
-  assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL'])
+  const program = join(import.meta.dirname, 'crash-child.ts')
+  await killedAt('sink.clickhouse.after_insert=1', [program, suite.server.url])
   assert.deepEqual(await counts('crash'), [50, 50])
   await using sink = await openSink({ url: suite.server.url })
   await send(sink, 'src.crash', crashBatch, { id: 'crash-0' })

@@ -4,16 +4,15 @@
  * view on it has seen each of them once and none of the old rows. Attacks invariants 2, 5, 6 and 9.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readHead } from '../../../core/log/head.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
-import type { DeliveryNotes } from '../../../core/task/delivery-log.ts'
+import { sluice } from '../../bin/support.ts'
 import { batchOf, type Row } from '../../conformance/rows.ts'
+import { runChild } from '../../support/child.ts'
 import { tempDir } from '../../support/env.ts'
+import { notesOf } from '../../support/letters.ts'
 import { writeTopics } from '../../support/scripted-sink.ts'
 import { testLog } from '../../support/task-context.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
@@ -60,15 +59,10 @@ function entriesOf(topic: string, entries: readonly Entry[]): LogEntry[] {
   )
 }
 
-async function child(options: Omit<ResyncChild, 'url'>, failpoints = ''): Promise<unknown> {
-  const url = suite.server.url
+function child(options: Omit<ResyncChild, 'url'>, failpoints = '') {
   const program = join(import.meta.dirname, 'resync-child.ts')
-  const started = spawn(process.execPath, [program, JSON.stringify({ ...options, url })], {
-    env: { ...process.env, SLUICE_FAILPOINTS: failpoints },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const [code, signal] = (await once(started, 'exit')) as [number | null, string | null]
-  return signal ?? code
+  const told: ResyncChild = { ...options, url: suite.server.url }
+  return runChild([program, JSON.stringify(told)], { failpoints })
 }
 
 /** By the command, beside whatever is running. */
@@ -84,13 +78,8 @@ async function askResync(folder: string, topic: string): Promise<void> {
       `sinks: { k: { type: clickhouse, url: "${suite.server.url}", from: ["s.*"] } }`,
     ].join('\n'),
   )
-  const program = join(import.meta.dirname, '../../../bin/sluice.ts')
-  const words = [program, 'resync', file, '--sink', 'k', '--topic', topic]
-  const started = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] })
-  let said = ''
-  started.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
-  const [code] = (await once(started, 'exit')) as [number | null]
-  assert.equal(code, 0, said)
+  const { code, stderr } = await sluice(['resync', file, '--sink', 'k', '--topic', topic])
+  assert.equal(code, 0, stderr)
 }
 
 async function check(table: string, mode: 'upsert' | 'append'): Promise<void> {
@@ -186,8 +175,7 @@ for (const mode of ['upsert', 'append'] as const) {
     assert.ok(kills >= 6, `${kills} kills`)
     assert.equal(await child(anew), 0)
     await check(table, mode)
-    const head = await readHead(log, 'p.sink.k', AbortSignal.timeout(5000))
-    const [over] = (head!.notes as unknown as DeliveryNotes).requests!.over
+    const [over] = (await notesOf(log))!.requests!.over
     assert.equal(over!.how, 'done', over!.problem ?? '')
   })
 }

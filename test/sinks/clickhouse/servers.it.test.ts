@@ -13,7 +13,7 @@ import { askServers, checkShared } from '../../../sinks/clickhouse/servers.ts'
 import { batchOf } from '../../conformance/rows.ts'
 import { freePort } from '../../support/env.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
-import { never, openSink, send, startOrSkip } from './harness.ts'
+import { never, openSink, send, clickhouseOrSkip } from './harness.ts'
 
 const schema = makeSchema([{ name: 'n', type: { kind: 'int64' }, nullable: false }], [], 'append')
 const numbers = (from: number, to: number) =>
@@ -49,7 +49,7 @@ test('addresses are read from one text or a list, with one account', () => {
 })
 
 test('one address dies in mid-insert: the next attempt goes to the other, rows are there once', async (t) => {
-  await using server = await startOrSkip(t)
+  await using server = await clickhouseOrSkip(t)
   if (server === null) return
   const port = Number(new URL(server.url).port)
   await using proxy = await startTcpProxy(port)
@@ -70,7 +70,7 @@ test('one address dies in mid-insert: the next attempt goes to the other, rows a
 })
 
 test('an address that never answers does not hold up a start', async (t) => {
-  await using server = await startOrSkip(t)
+  await using server = await clickhouseOrSkip(t)
   if (server === null) return
   const dead = await freePort()
   const config = clickhouseConfig.parse({
@@ -90,8 +90,8 @@ test('an address that never answers does not hold up a start', async (t) => {
 })
 
 test('two servers with tables of their own are refused', async (t) => {
-  await using first = await startOrSkip(t)
-  await using second = await startOrSkip(t)
+  await using first = await clickhouseOrSkip(t)
+  await using second = await clickhouseOrSkip(t)
   if (first === null || second === null) return
   // Tables of the library's own `default` database have no ids.
   for (const server of [first, second]) await server.command('CREATE DATABASE d')

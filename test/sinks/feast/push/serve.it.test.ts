@@ -6,10 +6,10 @@ import { makeSchema } from '../../../../core/record/schema.ts'
 import type { LogicalType } from '../../../../core/record/types.ts'
 import { feast as connector } from '../../../../sinks/feast/connector.ts'
 import { batchOf, type Row } from '../../../conformance/rows.ts'
-import { startFeastServer, type FeastServer } from '../../../services/feast-server.ts'
+import { startFeastServer } from '../../../services/feast-server.ts'
 import { quietContext } from '../../../support/context.ts'
-import { missingService } from '../../../support/env.ts'
 import { step } from '../../../support/schema-step.ts'
+import { startOrSkip } from '../../../support/service.ts'
 
 const signal = new AbortController().signal
 const features: readonly (readonly [string, string, LogicalType])[] = [
@@ -63,15 +63,10 @@ const full = {
 }
 
 test('rows pushed to feast serve', async (t) => {
-  let started: FeastServer
-  try {
-    started = await startFeastServer(
-      Object.fromEntries(features.map(([name, type]) => [name, type])),
-    )
-  } catch (error) {
-    return missingService(t, 'feast serve', error)
-  }
-  await using server = started
+  await using server = await startOrSkip(t, 'feast serve', () =>
+    startFeastServer(Object.fromEntries(features.map(([name, type]) => [name, type]))),
+  )
+  if (server === null) return
   const { rejected } = await send(server.url, [
     { timeUs: newYearUs, values: { user_id: 1, ...full } },
     { timeUs: newYearUs, values: { user_id: 2 } },

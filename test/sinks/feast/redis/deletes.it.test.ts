@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { Redis } from 'ioredis'
-import { redisVersions, startRedis, type RedisServer } from '../../../services/redis.ts'
-import { missingService, waitFor } from '../../../support/env.ts'
+import type { Redis } from 'ioredis'
+import { redisVersions, type RedisServer } from '../../../services/redis.ts'
+import { waitFor } from '../../../support/env.ts'
 import {
   evolve,
   fieldOf,
@@ -16,6 +16,7 @@ import {
   schemaOf,
   signal,
   sinkBatch,
+  withRedis,
 } from './support.ts'
 
 const schema = schemaOf({ id: 'int64', n: 'int64', m: 'int64' }, ['id'])
@@ -23,26 +24,9 @@ const topic = 'src.rows'
 const nowUs = (): number => Date.now() * 1000
 
 for (const version of redisVersions) {
+  const options = { version, settings: { appendonly: 'no' } }
   const run = (what: string, body: (server: RedisServer, redis: Redis) => Promise<void>): void => {
-    test(`${version}: ${what}`, (t: TestContext) => withServer(t, body))
-  }
-  const withServer = async (
-    t: TestContext,
-    body: (server: RedisServer, redis: Redis) => Promise<void>,
-  ): Promise<void> => {
-    let server: RedisServer
-    try {
-      server = await startRedis({ version, settings: { appendonly: 'no' } })
-    } catch (error) {
-      return missingService(t, version, error)
-    }
-    await using _server = server
-    const redis = new Redis(server.port, server.host)
-    try {
-      await body(server, redis)
-    } finally {
-      redis.disconnect()
-    }
+    test(`${version}: ${what}`, (t: TestContext) => withRedis(t, options, body))
   }
   const row = (id: number, n: number, timeUs = nowUs()) => ({
     timeUs,

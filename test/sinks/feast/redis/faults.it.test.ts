@@ -3,14 +3,15 @@
  * right thing (invariant 5), and what was not taken is there after the cure.
  */
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { Redis } from 'ioredis'
 import { SluiceError, type Fault } from '../../../../core/errors/error.ts'
 import { feast } from '../../../../sinks/feast/connector.ts'
-import { startRedis, startRedisCluster, type RedisServer } from '../../../services/redis.ts'
+import { startRedisCluster, type RedisServer } from '../../../services/redis.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
 import { quietContext } from '../../../support/context.ts'
-import { freePort, missingService } from '../../../support/env.ts'
+import { freePort } from '../../../support/env.ts'
+import { startOrSkip } from '../../../support/service.ts'
 import {
   evolve,
   fieldOf,
@@ -20,6 +21,7 @@ import {
   schemaOf,
   signal,
   sinkBatch,
+  withRedis,
 } from './support.ts'
 
 const schema = schemaOf({ id: 'int64', n: 'int64' }, ['id'])
@@ -53,35 +55,15 @@ async function check(url: string, target = {}) {
 /** Beside the entities: where the view's end is kept. */
 const ends = 1
 
-function withRedis(
+function onRedis(
   what: string,
   settings: Readonly<Record<string, string>>,
   body: (server: RedisServer, redis: Redis) => Promise<void>,
 ): void {
-  test(what, async (t: TestContext) => {
-    let server: RedisServer
-    try {
-      server = await startRedis({ settings })
-    } catch (error) {
-      return missingService(t, 'redis', error)
-    }
-    await using _server = server
-    const redis = new Redis({
-      port: server.port,
-      host: server.host,
-      retryStrategy: () => 50,
-      ...(settings['requirepass'] === undefined ? {} : { password: settings['requirepass'] }),
-    })
-    redis.on('error', () => {})
-    try {
-      await body(server, redis)
-    } finally {
-      redis.disconnect()
-    }
-  })
+  test(what, (t) => withRedis(t, { settings }, body))
 }
 
-withRedis(
+onRedis(
   'killed and started again: transient, and nothing that was taken is lost (invariant 5)',
   {},
   async (server, redis) => {
@@ -100,7 +82,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'full: transient with a pause; goes on with more memory',
   { appendonly: 'no' },
   async (server, redis) => {
@@ -117,7 +99,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'a replica: transient; goes on when it is a master',
   { appendonly: 'no' },
   async (server, redis) => {
@@ -137,7 +119,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'its scripts flushed: written all the same',
   { appendonly: 'no' },
   async (server, redis) => {
@@ -149,7 +131,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'a key that holds something else: this row is refused, the others go on',
   { appendonly: 'no' },
   async (server, redis) => {
@@ -165,7 +147,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'passwords, users and databases: config, and the check says so',
   { appendonly: 'no', requirepass: 'right', databases: '2' },
   async (server, redis) => {
@@ -191,7 +173,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'no answer: given up on abort at once, and after the time-out',
   { appendonly: 'no' },
   async (server, redis) => {
@@ -213,13 +195,8 @@ withRedis(
 )
 
 test('a cluster: each entity where it belongs, in every slot (invariant 5)', async (t) => {
-  let cluster: Awaited<ReturnType<typeof startRedisCluster>>
-  try {
-    cluster = await startRedisCluster()
-  } catch (error) {
-    return missingService(t, 'a Redis cluster', error)
-  }
-  await using _cluster = cluster
+  await using cluster = await startOrSkip(t, 'a Redis cluster', () => startRedisCluster())
+  if (cluster === null) return
   await using sink = await openFeast(cluster.url, views, { target: { cluster: true } })
   await evolve(sink, topic, schema)
   assert.deepEqual(await sink.write(rows(2000), signal), { rejected: [] })

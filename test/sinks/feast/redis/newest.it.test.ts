@@ -5,16 +5,15 @@
  * delivered.
  */
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { Sink } from '../../../../core/connector/sink.ts'
 import { entityKeyPrefix } from '../../../../sinks/feast/layout/entity-key.ts'
 import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
-import { missingService } from '../../../support/env.ts'
-import { redisVersions, startRedis, type RedisServer } from '../../../services/redis.ts'
+import { redisVersions, type RedisServer } from '../../../services/redis.ts'
 import type { Row } from '../../../conformance/rows.ts'
-import { evolve, openFeast, schemaOf, signal, sinkBatch } from './support.ts'
+import { evolve, openFeast, schemaOf, signal, sinkBatch, withRedis } from './support.ts'
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const schema = schemaOf({ id: 'int64', at: 'timestamptz', n: 'int64', note: 'text' }, ['id'])
@@ -143,31 +142,11 @@ async function runHistory(
   }
 }
 
-async function withServer(
-  t: TestContext,
-  version: (typeof redisVersions)[number],
-  body: (server: RedisServer, redis: Redis) => Promise<void>,
-): Promise<void> {
-  let server: RedisServer
-  try {
-    server = await startRedis({ version, settings: { appendonly: 'no' } })
-  } catch (error) {
-    return missingService(t, version, error)
-  }
-  await using _server = server
-  const redis = new Redis(server.port, server.host)
-  try {
-    await body(server, redis)
-  } finally {
-    redis.disconnect()
-  }
-}
-
 for (const version of redisVersions) {
   for (const byTime of [true, false]) {
     const order = byTime ? 'event time' : 'the order of the log'
     test(`${version}: by ${order}, replays beside live rows end in the newest (invariant 6)`, async (t) => {
-      await withServer(t, version, async (server, redis) => {
+      await withRedis(t, { version, settings: { appendonly: 'no' } }, async (server, redis) => {
         await fc.assert(
           fc.asyncProperty(
             fc.array(event, { minLength: 1, maxLength: 40 }),

@@ -1,0 +1,27 @@
+/** A loop of the hub that runs beside what a test waits for, and is then stopped as a process is that is asked to. */
+import assert from 'node:assert/strict'
+import { isAbort } from '../../core/errors/error.ts'
+
+/**
+ * What `until` comes to. Fails at once where the loop ends before, by itself or with an error, and where it
+ * does not end in order after its signal.
+ */
+export async function whileRunning<T>(
+  run: (stop: AbortSignal) => Promise<unknown>,
+  until: () => Promise<T>,
+): Promise<T> {
+  const stop = new AbortController()
+  const running = run(stop.signal)
+  const early = running.then(() => assert.fail('it ended by itself'))
+  try {
+    const found = await Promise.race([until(), early])
+    stop.abort()
+    await running.catch((error: unknown) => {
+      if (!isAbort(error)) throw error
+    })
+    return found
+  } finally {
+    stop.abort()
+    await running.catch(() => {})
+  }
+}
