@@ -1,4 +1,5 @@
 /** The webhook sink behind the real deliver loop, over a log in memory, for tests of what waits. */
+import { systemClock, type Clock } from '../../../core/connector/context.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import type { Log } from '../../../core/log/log.ts'
 import { ChainReader } from '../../../core/log/reader.ts'
@@ -19,9 +20,10 @@ export function deliverHooks(
   log: Log,
   url: string,
   more: Record<string, unknown> = {},
+  given: Partial<TestContext> = {},
 ): Delivering {
   const stop = new AbortController()
-  const ctx = taskContext(log, 'k')
+  const ctx = { ...taskContext(log, 'k'), ...given }
   const config = configOf(url, more)
   const task = { connector: webhook, config, from: ['s.*'], chains: [sourceChain] }
   const stopped = runDeliver(task as Parameters<typeof runDeliver>[0], ctx, stop.signal)
@@ -31,6 +33,22 @@ export function deliverHooks(
     [Symbol.asyncDispose]: async () => {
       stop.abort()
       await stopped
+    },
+  }
+}
+
+/** Real time, and as much more as a test lets pass: waits end as soon as their time has come. */
+export function leapClock(): Clock & { readonly pass: (ms: number) => void } {
+  let leaptMs = 0
+  const nowMs = (): number => Date.now() + leaptMs
+  return {
+    nowMs,
+    pass: (ms) => {
+      leaptMs += ms
+    },
+    sleep: async (ms, signal) => {
+      const endMs = nowMs() + ms
+      while (nowMs() < endMs) await systemClock.sleep(Math.min(20, endMs - nowMs()), signal)
     },
   }
 }
