@@ -14,7 +14,8 @@ import { startS3 } from '../../services/s3.ts'
 import { waitFor } from '../../support/env.ts'
 import { assertSameBatch } from '../../support/same-batch.ts'
 import { startOrSkip } from '../../support/service.ts'
-import { bulk, hasCode, rows, signal } from './support.ts'
+import { failsWith } from '../../support/fails-with.ts'
+import { bulk, rows, signal } from './support.ts'
 
 const chain = 'shop/ingest'
 
@@ -88,7 +89,7 @@ test('a chain on S3: lost answers, two writers, a server that is killed', async 
     assert.equal(young.head.position, 'before', 'what was acknowledged survived the kill')
     await assert.rejects(
       old.commit({ entries: [], position: 'after' }, signal),
-      hasCode('log.fenced'),
+      failsWith('log.fenced'),
     )
     await young.commit({ entries: [], position: 'young' }, signal)
     assert.equal((await readHead(other, chain, signal))?.position, 'young')

@@ -15,7 +15,7 @@ import { tempDir } from '../../support/env.ts'
 import { notesOf } from '../../support/letters.ts'
 import { writeTopics } from '../../support/scripted-sink.ts'
 import { testLog } from '../../support/task-context.ts'
-import { SluiceError } from '../../../core/errors/error.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import { clickhouseSuite, never, openSink, send } from './harness.ts'
 import type { ResyncChild } from './resync-child.ts'
 
@@ -199,11 +199,7 @@ test('a user’s own table keeps its partitions; what is in the way, or is taken
   const resync = sink.resync!
   const point = { id: 'r1', schema: plain }
   await suite.server.command('CREATE TABLE mine__resync (a Int8) ENGINE = MergeTree ORDER BY a')
-  await assert.rejects(resync.begin(topic, point, never), (error) => {
-    assert.ok(error instanceof SluiceError)
-    assert.equal(error.code, 'sink.clickhouse.table_name')
-    return true
-  })
+  await assert.rejects(resync.begin(topic, point, never), failsWith('sink.clickhouse.table_name'))
   await suite.server.command('DROP TABLE mine__resync')
   assert.equal(await resync.begin(topic, point, never), 'fresh')
   const again = { id: 'x', topic, batch: rows, offset: 0, attempt: 1, origin: 'resync' } as const
@@ -214,11 +210,10 @@ test('a user’s own table keeps its partitions; what is in the way, or is taken
   await sink.evolve(topic, { from: plain, to: wider, agreed: [] }, never)
   assert.equal(await resync.begin(topic, { id: 'r1', schema: wider }, never), 'fresh')
   await resync.abandon(topic, never)
-  await assert.rejects(resync.finish(topic, { id: 'r1', schema: wider }, never), (error) => {
-    assert.ok(error instanceof SluiceError)
-    assert.equal(error.code, 'sink.clickhouse.table_missing')
-    return true
-  })
+  await assert.rejects(
+    resync.finish(topic, { id: 'r1', schema: wider }, never),
+    failsWith('sink.clickhouse.table_missing'),
+  )
   const last = { id: 'r2', schema: wider }
   assert.equal(await resync.begin(topic, last, never), 'fresh')
   const all = batchOf(wider, [{ values: { k: 1, v: 'c', w: 'w' } }])
@@ -249,17 +244,18 @@ test('a table that is altered or dropped while rows go in: told, and gone on wit
     offset,
     attempt,
   })
-  const refused = (code: string) => (error: unknown) => {
-    assert.ok(error instanceof SluiceError, String(error))
-    assert.deepEqual([error.code, error.fault], [code, 'config'])
-    return true
-  }
   await suite.server.command('DROP VIEW altered_live')
   await suite.server.command('ALTER TABLE altered DROP COLUMN v')
-  await assert.rejects(sink.write(at(1, 1), never), refused('sink.clickhouse.table_shape'))
+  await assert.rejects(
+    sink.write(at(1, 1), never),
+    failsWith('sink.clickhouse.table_shape', 'config'),
+  )
   await sink.write(at(1, 2), never)
   await suite.server.command('RENAME TABLE altered TO elsewhere')
-  await assert.rejects(sink.write(at(2, 1), never), refused('sink.clickhouse.table_missing'))
+  await assert.rejects(
+    sink.write(at(2, 1), never),
+    failsWith('sink.clickhouse.table_missing', 'config'),
+  )
   await suite.server.command('RENAME TABLE elsewhere TO altered')
   await sink.write(at(2, 2), never)
   assert.deepEqual(await suite.server.query('SELECT k, v FROM altered_live ORDER BY k'), [

@@ -12,6 +12,7 @@ import { clickhouseConfig } from '../../../sinks/clickhouse/config.ts'
 import { askServers, checkShared } from '../../../sinks/clickhouse/servers.ts'
 import { batchOf } from '../../conformance/rows.ts'
 import { freePort } from '../../support/env.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
 import { never, openSink, send, clickhouseOrSkip } from './harness.ts'
 
@@ -21,14 +22,6 @@ const numbers = (from: number, to: number) =>
     schema,
     Array.from({ length: to - from }, (_, i) => ({ values: { n: from + i } })),
   )
-
-function failed(code: string) {
-  return (error: unknown) => {
-    assert.ok(error instanceof SluiceError, String(error))
-    assert.equal(error.code, code)
-    return true
-  }
-}
 
 test('addresses are read from one text or a list, with one account', () => {
   const of = (config: object) => addressOf(clickhouseConfig.parse(config))
@@ -44,7 +37,7 @@ test('addresses are read from one text or a list, with one account', () => {
     'http://a,b?x=1',
     'a,b',
   ]) {
-    assert.throws(() => of({ url }), failed('sink.clickhouse.url'), JSON.stringify(url))
+    assert.throws(() => of({ url }), failsWith('sink.clickhouse.url'), JSON.stringify(url))
   }
 })
 
@@ -59,7 +52,7 @@ test('one address dies in mid-insert: the next attempt goes to the other, rows a
   // The rows are in, the answer is lost, and the address does not come back.
   await server.inject([{ kind: 'drop-response', match: '^INSERT' }])
   const next = { id: 'b2', topic: 's.two', batch: numbers(10, 30), offset: 10, attempt: 1 }
-  await assert.rejects(sink.write(next, never), failed('sink.clickhouse.unreachable'))
+  await assert.rejects(sink.write(next, never), failsWith('sink.clickhouse.unreachable'))
   await proxy[Symbol.asyncDispose]()
   await sink.write({ ...next, attempt: 2 }, never)
   await send(sink, 's.two', numbers(30, 40), { offset: 30 })
@@ -84,7 +77,7 @@ test('an address that never answers does not hold up a start', async (t) => {
   // Whether the one that is down is the same database is not known yet: it is waited for.
   await assert.rejects(
     checkShared(servers, 't', plain, never),
-    failed('sink.clickhouse.unreachable'),
+    failsWith('sink.clickhouse.unreachable'),
   )
   await checkShared(servers, 't', { ...plain, engine: 'ReplicatedMergeTree' }, never)
 })
@@ -98,7 +91,7 @@ test('two servers with tables of their own are refused', async (t) => {
   const url = [`${first.url}/d`, second.url]
   await using sink = await openSink({ url })
   await assert.rejects(send(sink, 's.split', numbers(0, 1)), (error: unknown) => {
-    failed('sink.clickhouse.not_shared')(error)
+    failsWith('sink.clickhouse.not_shared')(error)
     assert.match((error as SluiceError).remedy, /replicated/)
     return true
   })

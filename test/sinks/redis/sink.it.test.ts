@@ -11,6 +11,7 @@ import { startRedis, startRedisCluster, type RedisServer } from '../../services/
 import { quietContext } from '../../support/context.ts'
 import { step } from '../../support/schema-step.ts'
 import { sharedService, startOrSkip } from '../../support/service.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import { openSink, rowsOf } from './harness.ts'
 
 const signal = new AbortController().signal
@@ -221,8 +222,7 @@ it('keys of one’s own, of several fields, and those that would collide are ref
   await using partial = await openSink(server.url, { key: 'u/{a}' })
   await assert.rejects(
     send(partial, rows, { schema: pair, topic: 't' }),
-    (error) =>
-      error instanceof SluiceError && error.code === 'sink.redis.key' && error.fault === 'config',
+    failsWith('sink.redis.key', 'config'),
   )
   for (const key of ['{key}', 'all', 'a{key', 'a{}']) {
     assert.equal(connector.config.safeParse({ url: server.url, key }).success, false, key)
@@ -235,16 +235,14 @@ it('a server that is full or restarts is waited for, a wrong password is a quest
   })
   await using sink = await openSink(full.url)
   const rows = Array.from({ length: 3000 }, (_, i) => set(i, 'x'.repeat(2000)))
-  const isTransient = (code: string) => (error: unknown) =>
-    error instanceof SluiceError && error.code === code && error.fault === 'transient'
-  await assert.rejects(send(sink, rows), isTransient('redis.memory'))
+  await assert.rejects(send(sink, rows), failsWith('redis.memory', 'transient'))
   await full.cli('config', 'set', 'maxmemory', '100mb')
   assert.deepEqual(await send(sink, rows), { rejected: [] })
   assert.equal((await rowsOf(full, 'shop.users:')).size, 3000)
   await full.kill()
   await assert.rejects(
     send(sink, [set(1, 'b')], { offset: 5000 }),
-    isTransient('redis.unreachable'),
+    failsWith('redis.unreachable', 'transient'),
   )
   await full.start()
   await full.cli('config', 'set', 'maxmemory', '100mb')

@@ -1,11 +1,11 @@
 /** The Postgres store against a real server: the newest wins whatever order rows come in. */
 import assert from 'node:assert/strict'
-import { SluiceError } from '../../../../core/errors/error.ts'
 import { startPostgres, type PostgresServer } from '../../../services/postgres.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
 import { quietContext } from '../../../support/context.ts'
 import { seeded } from '../../../support/random.ts'
 import { sharedService } from '../../../support/service.ts'
+import { failsWith } from '../../../support/fails-with.ts'
 import { featureRows, model, openTarget, scores, signal, viewOf, type Change } from './support.ts'
 
 const suite = sharedService('PostgreSQL', () => startPostgres())
@@ -147,19 +147,19 @@ it('many rows go in parts, and a batch is there whole', async (server) => {
   assert.equal((await scores(server)).size, 256)
 })
 
-const isFault = (code: string, fault: string) => (error: unknown) =>
-  error instanceof SluiceError && error.code === code && error.fault === fault
-
 it('a foreign table is refused with the cure, one that goes is a question, a lost right too', async (server) => {
   const view = viewOf()
   await server.query('CREATE TABLE shop_users (id int)')
   await using target = openTarget(server.url)
-  await assert.rejects(target.evolve(view, signal), isFault('sink.feast.postgres_table', 'config'))
+  await assert.rejects(
+    target.evolve(view, signal),
+    failsWith('sink.feast.postgres_table', 'config'),
+  )
   await server.query('DROP TABLE shop_users')
   await target.evolve(view, signal)
   const rows = featureRows(view, [{ key: 1, offset: 0, at: 1, score: 1 }])
   await server.query('ALTER TABLE shop_users RENAME TO elsewhere')
-  await assert.rejects(target.write(rows, signal), isFault('sink.feast.postgres_table', 'config'))
+  await assert.rejects(target.write(rows, signal), failsWith('sink.feast.postgres_table', 'config'))
   await server.query('ALTER TABLE elsewhere RENAME TO shop_users')
   await target.write(rows, signal)
   await server.query(`DROP ROLE IF EXISTS poor`)
@@ -169,7 +169,7 @@ it('a foreign table is refused with the cure, one that goes is a question, a los
   poorUrl.password = 'poor'
   await using poor = openTarget(poorUrl.href)
   await poor.evolve(view, signal)
-  await assert.rejects(poor.write(rows, signal), isFault('sink.feast.postgres_access', 'config'))
+  await assert.rejects(poor.write(rows, signal), failsWith('sink.feast.postgres_access', 'config'))
   poorUrl.password = 'wrong'
   await using wrong = openTarget(poorUrl.href)
   const problems = await wrong.check(signal)
@@ -192,7 +192,7 @@ it('a server that restarts, a cut and a silent peer are waited for, and nothing 
   proxy.cut()
   // The pool may notice before or after it is asked; both are the same fault.
   await target.write(rows, signal).catch((error: unknown) => {
-    assert.ok(isFault('sink.feast.postgres_connection', 'transient')(error), String(error))
+    assert.ok(failsWith('sink.feast.postgres_connection', 'transient')(error), String(error))
   })
   await target.write(rows, signal)
   proxy.stall()
@@ -209,13 +209,13 @@ it('a server that restarts, a cut and a silent peer are waited for, and nothing 
   proxy.stall()
   await assert.rejects(
     hasty.write(rows, signal),
-    isFault('sink.feast.postgres_connection', 'transient'),
+    failsWith('sink.feast.postgres_connection', 'transient'),
   )
   proxy.resume()
   await server.kill()
   await assert.rejects(
     target.write(rows, signal),
-    isFault('sink.feast.postgres_connection', 'transient'),
+    failsWith('sink.feast.postgres_connection', 'transient'),
   )
   await server.restart()
   await target.write(featureRows(view, [{ key: 3, offset: 2, at: 1, score: 3 }]), signal)
