@@ -162,7 +162,7 @@ export async function differences(place: Place): Promise<number> {
     { ...options, asOfMs: Date.now() },
     quietContext(),
   )
-  assert.ok(found.every(({ keys }) => keys > 0))
+  assert.ok(found.length > 0 && found.every(({ keys }) => keys > 0))
   return found.reduce(
     (sum, { mismatched, missing, extra }) => sum + mismatched + missing + extra,
     0,

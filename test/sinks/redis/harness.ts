@@ -58,10 +58,17 @@ export async function startHarness(
     },
     loseNextAnswer: async () => {
       proxy.passBytes = 0
-      setTimeout(() => {
+      const before = proxy.withheldBytes
+      let seen = before
+      // Once an answer has come and there is no more of it: a cut before the write would be no loss.
+      const cutting = setInterval(() => {
+        const isOver = seen > before && seen === proxy.withheldBytes
+        seen = proxy.withheldBytes
+        if (!isOver) return
+        clearInterval(cutting)
         proxy.cut()
         proxy.passBytes = Infinity
-      }, 300)
+      }, 150).unref()
     },
     stallNextAnswer: async () => {
       proxy.stall()

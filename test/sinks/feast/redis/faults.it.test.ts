@@ -5,13 +5,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Redis } from 'ioredis'
-import { SluiceError, type Fault } from '../../../../core/errors/error.ts'
+import { SluiceError } from '../../../../core/errors/error.ts'
 import { feast } from '../../../../sinks/feast/connector.ts'
 import { startRedisCluster, type RedisServer } from '../../../services/redis.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
 import { quietContext } from '../../../support/context.ts'
 import { freePort } from '../../../support/env.ts'
 import { startOrSkip } from '../../../support/service.ts'
+import { failsWith } from '../../../support/fails-with.ts'
 import {
   evolve,
   fieldOf,
@@ -33,14 +34,6 @@ function rows(count: number, n = 5, offset = 0) {
     values: { id: BigInt(id), n: BigInt(n) },
   }))
   return sinkBatch(topic, schema, all, { offset })
-}
-
-function fails(code: string, fault: Fault) {
-  return (error: unknown): boolean => {
-    assert.ok(error instanceof SluiceError, String(error))
-    assert.deepEqual([error.code, error.fault], [code, fault], error.message)
-    return true
-  }
 }
 
 async function check(url: string, target = {}) {
@@ -65,7 +58,8 @@ function onRedis(
 
 onRedis(
   'killed and started again: transient, and nothing that was taken is lost (invariant 5)',
-  {},
+  // By default Redis answers before it has written to its file while a flush of that is under way.
+  { appendfsync: 'always' },
   async (server, redis) => {
     await using sink = await openFeast(server.url, views)
     await evolve(sink, topic, schema)
@@ -73,7 +67,7 @@ onRedis(
     await server.kill()
     await assert.rejects(
       sink.write(rows(200, 6, 200), signal),
-      fails('redis.unreachable', 'transient'),
+      failsWith('redis.unreachable', 'transient'),
     )
     await server.start()
     await sink.write(rows(100, 6, 200), signal)
@@ -90,7 +84,7 @@ onRedis(
     await evolve(sink, topic, schema)
     await redis.config('SET', 'maxmemory', '1')
     await assert.rejects(sink.write(rows(100), signal), (error) => {
-      fails('redis.memory', 'transient')(error)
+      failsWith('redis.memory', 'transient')(error)
       return error instanceof SluiceError && error.retryAfterMs !== null
     })
     await redis.config('SET', 'maxmemory', '0')
@@ -165,7 +159,7 @@ onRedis(
     await redis.call('ACL', 'SETUSER', 'weak', 'on', '>pw', '~*', '+@all', '-evalsha')
     await using sink = await openFeast(url('weak:pw@'), views)
     await evolve(sink, topic, schema)
-    await assert.rejects(sink.write(rows(5), signal), fails('redis.denied', 'config'))
+    await assert.rejects(sink.write(rows(5), signal), failsWith('redis.denied', 'config'))
     await using second = await openFeast(url(':right@', 1), views)
     await evolve(second, topic, schema)
     await second.write(rows(3), signal)
@@ -187,7 +181,7 @@ onRedis(
     const aborted = sink.write(rows(10), abort.signal)
     setTimeout(() => abort.abort(reason), 20)
     await assert.rejects(aborted, reason)
-    await assert.rejects(sink.write(rows(10), signal), fails('redis.unreachable', 'transient'))
+    await assert.rejects(sink.write(rows(10), signal), failsWith('redis.unreachable', 'transient'))
     proxy.resume()
     await sink.write(rows(10), signal)
     assert.equal(await redis.dbsize(), 10 + ends)

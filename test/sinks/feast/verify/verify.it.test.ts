@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SluiceError } from '../../../../core/errors/error.ts'
 import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
 import { startPostgres } from '../../../services/postgres.ts'
 import { tempDir } from '../../../support/env.ts'
 import { startOrSkip } from '../../../support/service.ts'
+import { failsWith } from '../../../support/fails-with.ts'
 import { withRedis } from '../redis/support.ts'
 import { goneRow, openUsers, send, userRow, verify, type Stores } from './support.ts'
 
@@ -74,6 +74,7 @@ test('Redis: corruption by hand is found, and nothing else', async (t) => {
       event_timestamp: [users + 3, 0, 11, 3],
     })
     const examples = after.agreements[0]!.examples
+    assert.ok(examples.length > 0)
     assert.ok(
       examples.every((text) => /^(mismatch|missing|extra): user_id=\d+$/.test(text)),
       String(examples),
@@ -187,32 +188,27 @@ test('beside live traffic there are no false alarms', async (t) => {
 
 test('a store that is away, a push target, no offline log: said with the cure', async () => {
   using folder = tempDir('verify')
-  const code = (wanted: string, fault: string) => (error: unknown) => {
-    assert.ok(error instanceof SluiceError)
-    assert.deepEqual([error.code, error.fault], [wanted, fault])
-    return true
-  }
   const away = { type: 'redis', url: 'redis://127.0.0.1:1' }
   await assert.rejects(
     verify({ target: away, folder: folder.path }),
-    code('redis.unreachable', 'transient'),
+    failsWith('redis.unreachable', 'transient'),
   )
   const gone = { type: 'postgres', url: 'postgres://u:p@127.0.0.1:1/db' }
   await assert.rejects(
     verify({ target: gone, folder: folder.path }),
-    code('sink.feast.postgres_connection', 'transient'),
+    failsWith('sink.feast.postgres_connection', 'transient'),
   )
   const push = { type: 'push', url: 'http://127.0.0.1:1' }
   await assert.rejects(
     verify({ target: push, folder: folder.path }),
-    code('sink.feast.not_readable', 'config'),
+    failsWith('sink.feast.not_readable', 'config'),
   )
   await assert.rejects(
     verify({ target: away, folder: folder.path }, { views: ['usres'] }),
-    code('sink.feast.no_view', 'config'),
+    failsWith('sink.feast.no_view', 'config'),
   )
   await assert.rejects(
     verify({ target: away, folder: folder.path }, { topics: [] }),
-    code('sink.feast.no_topic_yet', 'config'),
+    failsWith('sink.feast.no_topic_yet', 'config'),
   )
 })
