@@ -82,6 +82,7 @@ export function requests(file: string, options: RequestsOptions): Promise<ExitCo
       if (kind === 'deliver') rows.push(...(await rowsOf(opened, name)))
     }
     if (options.format === 'table') {
+      if (rows.length === 0) printError('nothing was asked of any sink')
       printTable(
         ['sink', 'request', 'kind', 'asked', 'by', 'state'],
         rows.map(({ sink, number, kind, at, by, state }) => [
@@ -106,7 +107,7 @@ interface Row {
   readonly sink: string
   readonly number: number
   readonly kind: string
-  /** null of those that were taken. */
+  /** null of those that an earlier version took. */
   readonly at: string | null
   readonly by: string
   readonly state: string
@@ -116,13 +117,15 @@ async function rowsOf(opened: OpenedLog, sink: string): Promise<Row[]> {
   const notes = await requestNotes(opened, sink)
   const chain = chainName(opened.name, 'deliver', sink)
   const waiting = await requestsOf(opened.log, chain, notes?.next ?? 1, opened.signal)
-  const over = (notes?.over ?? []).map(({ number, kind, by, ...rest }): Row => {
-    const state = outcomeText({ number, kind, by, ...rest })
-    return { sink, number, kind, at: null, by, state }
+  const timeOf = (us: number | undefined): string | null => (us === undefined ? null : time(us))
+  const over = (notes?.over ?? []).map((request): Row => {
+    const { number, kind, by, atUs } = request
+    return { sink, number, kind, at: timeOf(atUs), by, state: outcomeText(request) }
   })
-  const active = Object.entries(notes?.active ?? {}).map(([number, { kind, by, ...rest }]): Row => {
-    const state = `under way: ${countsText(rest)}`
-    return { sink, number: Number(number), kind, at: null, by, state }
+  const active = Object.entries(notes?.active ?? {}).map(([number, request]): Row => {
+    const { kind, by, atUs } = request
+    const state = `under way: ${countsText(request)}`
+    return { sink, number: Number(number), kind, at: timeOf(atUs), by, state }
   })
   return [...over, ...active, ...waiting.map((request) => waitingRow(sink, request))]
 }

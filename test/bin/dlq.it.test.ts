@@ -212,6 +212,12 @@ test('bad rows are listed, mended and delivered; nothing else is held up', async
     wrong.stderr,
     /column colour: there is no such column; there are id, status, amount, at/,
   )
+  const code = await sluice(['dlq', 'retry', file, '--code', 'sink.webhook.rejectd'])
+  assert.equal(code.code, 2)
+  assert.match(
+    code.stderr,
+    /no code "sink\.webhook\.rejectd"; did you mean "sink\.webhook\.rejected"/,
+  )
   const transform = await sluice(['dlq', 'retry', file, '--task', 'share'])
   assert.equal(transform.code, 2)
   assert.match(
@@ -247,6 +253,9 @@ test('bad rows are listed, mended and delivered; nothing else is held up', async
     assert.match(await dlq('retry', file, '--sink', 'hooks', '--follow'), /done \(1 row sent\)/)
   })
   assert.deepEqual(await open(stage), [])
+  const over = JSON.parse(await dlq('requests', file, '--format', 'json')) as { at: string }[]
+  assert.ok(over.length >= 4)
+  for (const { at } of over) assert.match(at, /^20\d\d-/, 'when it was asked stays known')
   assert.match(await live(), /6 paid 2026, 9007199254740993 paid 2026$/)
   const [ledger] = await clickhouse.query(
     'SELECT count() AS rows, uniqExact(_sluice_offset) AS offsets, max(_sluice_offset) AS last FROM ledger',
