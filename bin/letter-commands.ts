@@ -52,6 +52,7 @@ function addLooking(dlq: Command, kit: CommandKit): void {
   filters(dlq.command('show').description('a letter with its row and its story'), kit)
     .addArgument(file())
     .argument('[letters...]', letters)
+    .option('--all', 'also those that were retried or dropped, where none is named', false)
     .addOption(tabular())
     .action(async (path: string, named: string[], options: ListOptions) =>
       finish((await import('./commands/dlq.ts')).show(path, named, options)),

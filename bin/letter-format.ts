@@ -84,7 +84,8 @@ export function printLetter(letter: ListedLetter, story: readonly LetterEntry[])
   print('  story')
   for (const { atUs, state, code, request } of story) {
     const why = state === 'open' ? `refused: ${code}` : state
-    print(`    ${time(atUs)}  ${why}${request === null ? '' : ` (${request})`}`)
+    const by = request === 'waited' ? 'by itself' : request
+    print(`    ${time(atUs)}  ${why}${by === null ? '' : ` (${by})`}`)
   }
 }
 

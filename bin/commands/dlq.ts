@@ -42,7 +42,10 @@ export function list(file: string, options: ListOptions): Promise<ExitCode> {
     if (options.format === 'table') {
       const open = chosen.filter(({ entry }) => entry.state === 'open').length
       const waiting = chosen.filter(({ entry }) => entry.state === 'waiting').length
-      const tried = waiting === 0 ? '' : `, ${count(waiting, 'row')} tried again by themselves`
+      const tried =
+        waiting === 0
+          ? ''
+          : `, ${count(waiting, 'row')} tried again by ${waiting === 1 ? 'itself' : 'themselves'}`
       printError(count(open, 'open letter') + tried)
     }
     return exitCode.ok
@@ -55,7 +58,12 @@ export function show(
   options: ListOptions,
 ): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
-    const { chosen } = await findLetters(opened, letters, options, 'all')
+    const { chosen } = await findLetters(
+      opened,
+      letters,
+      options,
+      letters.length > 0 || options.all ? 'all' : 'listed',
+    )
     if (options.format !== 'table') {
       printItems(options.format, chosen.map(letterJson))
       return exitCode.ok

@@ -253,6 +253,8 @@ test('bad rows are listed, mended and delivered; nothing else is held up', async
     assert.match(await dlq('retry', file, '--sink', 'hooks', '--follow'), /done \(1 row sent\)/)
   })
   assert.deepEqual(await open(stage), [])
+  assert.equal(await dlq('show', file), '', 'letters that are over are shown when they are named')
+  assert.match(await dlq('show', file, '--all'), /state +retried/)
   const over = JSON.parse(await dlq('requests', file, '--format', 'json')) as { at: string }[]
   assert.ok(over.length >= 4)
   for (const { at } of over) assert.match(at, /^20\d\d-/, 'when it was asked stays known')

@@ -28,6 +28,13 @@ export const webhookCodes = {
     remedy:
       'Look at the endpoint; `sluice deliveries` shows its answers. After the next start it is tried again, and `sluice dlq retry` sends what was set aside.',
   },
+  'sink.webhook.busy': {
+    fault: 'row',
+    cause:
+      'An event of a webhook sink waits for its turn: its endpoint has as many requests under way as `concurrency` and `rate` allow, or is slow.',
+    remedy:
+      'Nothing: it is sent as soon as there is room. Where that takes too long, raise `concurrency`, `rate` or `max_in_flight`.',
+  },
   'sink.webhook.behind': {
     fault: 'row',
     cause: 'An event of a webhook sink waits because an earlier event of its key does.',

@@ -95,6 +95,24 @@ test('of many endpoints one that fails for `disable_after` gets nothing more, un
   await waitFor('the mended one', async () => receiver.taken.length === 3)
 })
 
+test('what waits for its turn at a good endpoint is not said to wait for a failing one', async () => {
+  const log = await testLog()
+  await using receiver = await startReceiver({ secret, behaviour: () => ({ delayMs: 60_000 }) })
+  const config = { concurrency: 1, max_in_flight: 4, timeout: '2m' }
+  await using _hooks = deliverHooks(log, `${receiver.url}/{name}`, config)
+  await writeTopics(
+    log,
+    tenantRows([0, 1, 2], () => 't0'),
+  )
+  await waitFor('the cursor', async () => (await doneOf(log)) === 3)
+  const letters = await lettersOf(log)
+  assert.deepEqual(new Set(letters.map(({ state }) => state)), new Set(['waiting']))
+  for (const { code, message } of letters) {
+    assert.equal(code, 'sink.webhook.busy')
+    assert.match(message, /as many requests under way/)
+  }
+})
+
 test('the only endpoint is never passed over: its topic stops, and goes on when it is mended', async () => {
   const log = await testLog()
   const clock = leapClock()
