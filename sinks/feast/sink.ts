@@ -18,7 +18,7 @@ import { refuseCollisions } from './collisions.ts'
 import type { FeastConfig } from './config.ts'
 import type { Freshness } from './freshness.ts'
 import { Routes } from './routes.ts'
-import { encodeRows, encodeSlices } from './rows.ts'
+import { encodeRows, RowBuffers, RowSlices } from './rows.ts'
 import type { OfflineLog } from './offline/log.ts'
 import { LogGuard } from './other-log.ts'
 import { offlineView } from './offline/of-view.ts'
@@ -40,6 +40,8 @@ export class FeastSink implements Sink {
   readonly #topics: readonly TopicInfo[]
   /** By topic. */
   readonly #views = new Map<string, readonly FeatureView[]>()
+  /** Of lanes that have ended: as many as there ever were at a time. */
+  readonly #buffers: RowBuffers[] = []
 
   /** The stores are disposed of with the sink. */
   constructor(config: FeastConfig, topics: readonly TopicInfo[], stores: Stores) {
@@ -161,11 +163,15 @@ export class FeastSink implements Sink {
     const { online } = this.#stores
     if (online.entitiesAtOnce === undefined)
       return online.write(encodeRows(accepted, except), signal)
-    const slices = encodeSlices(accepted, except, online.entitiesAtOnce)
+    const slices = new RowSlices(accepted, except, online.entitiesAtOnce)
     const problems: TargetProblem[] = []
     // Two lanes: one encodes and sends while the other waits. Neither goes on for nobody.
     const lane = async (): Promise<void> => {
-      for (const rows of slices) problems.push(...(await online.write(rows, signal)))
+      const buffers = this.#buffers.pop() ?? new RowBuffers()
+      for (let rows = slices.next(buffers); rows !== null; rows = slices.next(buffers)) {
+        problems.push(...(await online.write(rows, signal)))
+      }
+      if (buffers.worthKeeping) this.#buffers.push(buffers)
     }
     const ends = await Promise.allSettled([lane(), lane()])
     for (const end of ends) if (end.status === 'rejected') throw end.reason

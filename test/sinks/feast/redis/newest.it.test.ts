@@ -142,6 +142,49 @@ async function runHistory(
   }
 }
 
+/**
+ * µs since 1970: seconds of each length that protobuf gives them and with a difference in each of their
+ * bytes, and the same second with nanoseconds of each length, none among them.
+ */
+const moments = [
+  -9e9,
+  -1,
+  0,
+  1,
+  127,
+  128,
+  300,
+  16_384,
+  2 ** 21,
+  2 ** 28 - 1,
+  2 ** 28,
+  2 ** 31,
+  ...[0, 1, 7, 14, 21, 28].map((bit) => 1_700_000_000 + 2 ** bit),
+  9e9,
+].flatMap((second) => [0, 1, 20, 263, 3000, 270_000, 999_999].map((us) => second * 1e6 + us))
+
+test('whatever the two times are, the newer wins, and of the same time the later row (invariant 5)', async (t) => {
+  await withRedis(t, { settings: { appendonly: 'no' } }, async (server, redis) => {
+    const views = { v: { entities: ['id'], features: ['n', 'note'], event_timestamp: 'at' } }
+    await using sink = await openFeast(server.url, views)
+    await evolve(sink, topic, schema)
+    const { length } = moments
+    const rows = (n: bigint, atOf: (id: number) => number): Row[] =>
+      Array.from({ length: length ** 2 }, (_, id) => {
+        return { values: { id: BigInt(id), at: moments[atOf(id)]!, n, note: null } }
+      })
+    const first = rows(1n, (id) => Math.floor(id / length))
+    const second = rows(2n, (id) => id % length)
+    await sink.write(sinkBatch(topic, schema, first), signal)
+    await sink.write(sinkBatch(topic, schema, second, { offset: first.length }), signal)
+    const found = await Promise.all(first.map((_, id) => seen(redis, id, 'v')))
+    for (const [id, n] of found.entries()) {
+      const [a, b] = [moments[Math.floor(id / length)]!, moments[id % length]!]
+      assert.equal(n, b >= a ? '2002 ' : '2001 ', `${a}, then ${b}`)
+    }
+  })
+})
+
 for (const version of redisVersions) {
   for (const byTime of [true, false]) {
     const order = byTime ? 'event time' : 'the order of the log'
