@@ -66,7 +66,8 @@ for (const version of redisVersions) {
   })
 
   run('a tombstone is forgotten in its time, and its key with it', async (server, redis) => {
-    const sink = { tombstones: '1s' }
+    // Long enough that it is still there at the first look.
+    const sink = { tombstones: '3s' }
     await using feats = await openFeast(server.url, { v: { features: ['n'] } }, { sink })
     await evolve(feats, topic, schema)
     await feats.write(sinkBatch(topic, schema, [row(1, 1)]), signal)
@@ -77,7 +78,7 @@ for (const version of redisVersions) {
 
   run('features live as long as their view says, side by side', async (server, redis) => {
     await using sink = await openFeast(server.url, {
-      short: { features: ['n'], ttl: '2s' },
+      short: { features: ['n'], ttl: '3s' },
       long: { features: ['n'], ttl: '1h' },
       ever: { features: ['m'] },
     })
@@ -100,7 +101,7 @@ for (const version of redisVersions) {
   run('a key whose views all have a time to live goes with the last', async (server, redis) => {
     await using sink = await openFeast(server.url, {
       short: { features: ['n'], ttl: '1s' },
-      longer: { features: ['m'], ttl: '2s' },
+      longer: { features: ['m'], ttl: '3s' },
     })
     await evolve(sink, topic, schema)
     await sink.write(sinkBatch(topic, schema, [row(1, 5)]), signal)
