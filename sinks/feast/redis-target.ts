@@ -20,9 +20,15 @@ import { RedisEnds } from './redis/ends.ts'
 import { Floors } from './redis/floors.ts'
 import { planCalls, type PlannedCalls } from './redis/plan-calls.ts'
 import { scanView } from './redis/scan.ts'
-import { forgetScript, truncateScript, writeScript, type FieldExpiry } from './redis/script.ts'
+import {
+  forgetScript,
+  renameScript,
+  truncateScript,
+  writeScript,
+  type FieldExpiry,
+} from './redis/script.ts'
 import { Sweeper } from './redis/sweep.ts'
-import type { FeatureRows, OnlineTarget, TargetProblem } from './target.ts'
+import type { FeatureRows, OnlineTarget, RenamedFeature, TargetProblem } from './target.ts'
 import type { FeatureView } from './view.ts'
 
 /** Calls are longer than this only where one entity is. */
@@ -109,6 +115,13 @@ export class RedisTarget implements OnlineTarget {
   async forget(view: FeatureView, features: readonly string[], signal: AbortSignal): Promise<void> {
     await this.#link.ready(signal)
     const script = { text: forgetScript(view, features), args: [] }
+    await scanView(this.#link, view, script, signal)
+  }
+
+  async rename(view: FeatureView, names: RenamedFeature, signal: AbortSignal): Promise<void> {
+    await this.#link.ready(signal)
+    this.#expiry ??= await fieldExpiryOf(this.#link, signal)
+    const script = { text: renameScript(view, names, this.#expiry), args: [] }
     await scanView(this.#link, view, script, signal)
   }
 

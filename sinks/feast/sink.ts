@@ -126,17 +126,27 @@ export class FeastSink implements Sink {
     })
   }
 
-  /** Columns that somebody agreed to drop or rename: what is served under their names would never change again. */
+  /**
+   * Columns that somebody agreed to drop or rename: what is served under their names would never change
+   * again. What is renamed goes on under its new name, unless the view does not take that.
+   */
   async #forget(
     view: FeatureView,
     agreed: SchemaStep['agreed'],
     signal: AbortSignal,
   ): Promise<void> {
-    const gone = agreed.flatMap((change) =>
-      change.kind === 'drop' || change.kind === 'rename' ? [change.from.name] : [],
-    )
-    const names = gone.filter((name) => view.features.every((feature) => feature.name !== name))
-    if (names.length > 0) await this.#stores.online.forget?.(view, names, signal)
+    const { online } = this.#stores
+    const has = (name: string): boolean => view.features.some((feature) => feature.name === name)
+    const gone: string[] = []
+    for (const change of agreed) {
+      if (change.kind !== 'drop' && change.kind !== 'rename') continue
+      const from = change.from.name
+      if (has(from)) continue
+      if (change.kind === 'rename' && has(change.to.name)) {
+        await online.rename?.(view, { from, to: change.to.name }, signal)
+      } else gone.push(from)
+    }
+    if (gone.length > 0) await online.forget?.(view, gone, signal)
   }
 
   async #writeView(accepted: Accepted, signal: AbortSignal): Promise<readonly TargetProblem[]> {

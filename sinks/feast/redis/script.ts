@@ -18,6 +18,7 @@
  * `{view}:_sluice`, as short as those of features: the name is kept again for every entity.
  */
 import { featureField } from '../layout/murmur3.ts'
+import type { RenamedFeature } from '../target.ts'
 import type { FeatureView } from '../view.ts'
 
 /**
@@ -98,6 +99,24 @@ export function forgetScript({ stored }: FeatureView, features: readonly string[
   return features
     .map((name) => `redis.call('HDEL',KEYS[1],${literal(featureField(stored, name))})`)
     .join('\n')
+}
+
+/** Moves the value of a feature to its new name, unless there is one already; it expires as before. */
+export function renameScript(
+  { stored, ttlMs }: FeatureView,
+  { from, to }: RenamedFeature,
+  expiry: FieldExpiry,
+): string {
+  const expires = ttlMs !== null && expiry !== 'none'
+  return `local call,key=redis.call,KEYS[1]
+local OLD,NEW=${literal(featureField(stored, from))},${literal(featureField(stored, to))}
+local v=call('HGET',key,OLD)
+if not v then return 0 end
+${expires ? `local e=call('HPEXPIRETIME',key,'FIELDS',1,OLD)[1]` : ''}
+local moved=call('HSETNX',key,NEW,v)
+${expires ? `if moved==1 and e>0 then call('HPEXPIREAT',key,e,'FIELDS',1,NEW) end` : ''}
+call('HDEL',key,OLD)
+return moved`
 }
 
 /** For servers whose fields do not expire: takes away what expired before ARGV[1], ms since 1970. */
