@@ -1,4 +1,4 @@
-/** A loop of the hub that runs beside what a test waits for, and is then stopped as a process is that is asked to. */
+/** Loops of the hub that run beside what a test does, and are then stopped as a process is that is asked to. */
 import assert from 'node:assert/strict'
 import { isAbort } from '../../core/errors/error.ts'
 
@@ -23,5 +23,18 @@ export async function whileRunning<T>(
   } finally {
     stop.abort()
     await running.catch(() => {})
+  }
+}
+
+/** Runs the loop until it is disposed of, which fails with the error of a loop that ended before. */
+export function untilDisposed(run: (stop: AbortSignal) => Promise<unknown>): AsyncDisposable {
+  const stop = new AbortController()
+  const running = run(stop.signal)
+  running.catch(() => {})
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort()
+      await running
+    },
   }
 }

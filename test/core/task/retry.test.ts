@@ -13,7 +13,7 @@ import type { Batch } from '../../../core/record/batch.ts'
 import { batchOf } from '../../conformance/rows.ts'
 import { runChild } from '../../support/child.ts'
 import { tempDir, waitFor } from '../../support/env.ts'
-import { ask, byTopic, lettersOf, notesOf, over, retryOf } from '../../support/letters.ts'
+import { ask, byTopic, doneAt, lettersOf, notesOf, over, retryOf } from '../../support/letters.ts'
 import { numberRows, numberSchema } from '../../support/number-rows.ts'
 import {
   scriptedSink,
@@ -24,6 +24,7 @@ import {
   type SinkScript,
 } from '../../support/scripted-sink.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
+import { untilDisposed } from '../../support/while-running.ts'
 
 function rows(values: readonly number[], topic = 's.t', schema = numberSchema()): LogEntry {
   return { kind: 'rows', topic, batch: numberRows(values, schema) }
@@ -39,12 +40,7 @@ function refusing(bad: ReadonlySet<number>): NonNullable<SinkScript['answer']> {
     )
 }
 
-interface Running extends AsyncDisposable {
-  readonly stopped: Promise<void>
-}
-
-function deliver(log: Log, script: SinkScript, deadLetters?: LetterBudget): Running {
-  const stop = new AbortController()
+function deliver(log: Log, script: SinkScript, deadLetters?: LetterBudget): AsyncDisposable {
   const task = {
     connector: scriptedSink(script),
     config: {},
@@ -52,21 +48,7 @@ function deliver(log: Log, script: SinkScript, deadLetters?: LetterBudget): Runn
     chains: [sourceChain],
     ...(deadLetters === undefined ? {} : { deadLetters }),
   }
-  const stopped = runDeliver(task, taskContext(log, 'k'), stop.signal)
-  return {
-    stopped,
-    [Symbol.asyncDispose]: async () => {
-      stop.abort()
-      await stopped
-    },
-  }
-}
-
-async function doneAt(log: Log, offset: number, topic = 's.t'): Promise<void> {
-  await waitFor(
-    `offset ${offset}`,
-    async () => (await notesOf(log))?.topics[topic]?.done === offset,
-  )
+  return untilDisposed((stop) => runDeliver(task, taskContext(log, 'k'), stop))
 }
 
 const again = (script: SinkScript): Attempt[] =>

@@ -7,10 +7,10 @@ import { test } from 'node:test'
 import { startReceiver, type Received } from '../../services/webhook-receiver.ts'
 import { keptContext } from '../../support/context.ts'
 import { waitFor } from '../../support/env.ts'
-import { lettersOf, notesOf } from '../../support/letters.ts'
+import { lettersOf, notesOf, ownRows } from '../../support/letters.ts'
 import { writeTopics } from '../../support/scripted-sink.ts'
 import { testLog } from '../../support/task-context.ts'
-import { deliverHooks, deliveriesOf, leapClock, tenantRows } from './deliver-support.ts'
+import { deliverHooks, leapClock, tenantRows } from './deliver-support.ts'
 import { secret } from './support.ts'
 
 const isBad = ({ path }: Received): boolean => path.endsWith('/t1')
@@ -30,7 +30,7 @@ for (const place of ['/T0KEN/{name}/T0KEN?key=T0KEN', '/T0KEN?key=T0KEN']) {
     const rows = tenantRows([0, 1, 2, 3], (id) => `t${id % 2}`)
     await writeTopics(log, rows)
     await waitFor('the cursor', async () => (await doneOf(log)) === 4)
-    const deliveries = await deliveriesOf(log)
+    const deliveries = await ownRows(log, 'k.deliveries')
     const names = new Set(deliveries.map(({ endpoint }) => endpoint))
     const many = place.includes('{')
     assert.deepEqual(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Log } from '../../../core/log/log.ts'
 import { startReceiver, type Receiver } from '../../services/webhook-receiver.ts'
 import { waitFor } from '../../support/env.ts'
-import { lettersOf, notesOf } from '../../support/letters.ts'
+import { doneAt, lettersOf } from '../../support/letters.ts'
 import { writeTopics } from '../../support/scripted-sink.ts'
 import { testLog } from '../../support/task-context.ts'
 import { deliverHooks, tenantRows } from './deliver-support.ts'
@@ -54,10 +54,6 @@ export async function allTaken(log: Log, receiver: Receiver): Promise<void> {
   }
 }
 
-export async function passed(log: Log): Promise<void> {
-  await waitFor('the cursor', async () => (await notesOf(log))?.topics['s.t']?.done === events)
-}
-
 export interface Waiting extends AsyncDisposable {
   readonly log: Log
   readonly receiver: Receiver
@@ -70,7 +66,7 @@ export async function startWaiting(timers: string): Promise<Waiting> {
   const receiver = starting.use(await twiceFailing())
   starting.use(hooks(log, receiver, timers))
   await writeTopics(log, tenantRows(ids, tenant))
-  await passed(log)
+  await doneAt(log, events)
   const owned = starting.move()
   return { log, receiver, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

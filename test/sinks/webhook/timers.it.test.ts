@@ -8,12 +8,13 @@ import { test } from 'node:test'
 import { waitFor } from '../../support/env.ts'
 import { writeTopics } from '../../support/scripted-sink.ts'
 import { testLog } from '../../support/task-context.ts'
+import { doneAt } from '../../support/letters.ts'
 import { tenantRows } from './deliver-support.ts'
 import {
   allTaken,
+  events,
   hooks,
   ids,
-  passed,
   startWaiting,
   tenant,
   twiceFailing,
@@ -61,7 +62,7 @@ test('the sink is stopped and started while events wait, on an emptied Redis (in
   {
     await using _hooks = hooks(log, receiver, server.url)
     await writeTopics(log, tenantRows(ids, tenant))
-    await passed(log)
+    await doneAt(log, events)
   }
   await server.cli('flushall')
   await using _hooks = hooks(log, receiver, server.url)
