@@ -40,12 +40,13 @@ function keyOf(k: number, project: string): Buffer {
 }
 
 /** `feast.types.Value` in protobuf: a tag, and a text, a number or a double behind it; nothing is null. */
-function textOf(value: Buffer): string | null {
+export function textOf(value: Buffer): string | null {
   if (value.length === 0) return null
   const payload = value.subarray(1)
   switch (value[0]) {
     case 0x12:
-      return payload.subarray(1).toString()
+      // The length ends with the first byte that has no high bit.
+      return payload.subarray(payload.findIndex((byte) => byte < 0x80) + 1).toString()
     case 0x18:
     case 0x20:
       return String(payload.reduceRight((sum, byte) => sum * 128n + BigInt(byte & 0x7f), 0n))

@@ -46,9 +46,7 @@ export async function startHarness(
   version: RedisVersion,
   more: Record<string, unknown> = {},
 ): Promise<SinkHarness & AsyncDisposable> {
-  const server = await startRedis({ version })
-  const proxy = await startTcpProxy(server.port)
-  const url = `redis://127.0.0.1:${proxy.port}`
+  const { server, url, ...faults } = await startFaultyRedis(version)
   return {
     open: () => openSink(url, more),
     delivered: async (topic) => {
@@ -56,6 +54,23 @@ export async function startHarness(
       const found = await rowsOf(server, prefix)
       return [...found.values()].map((row) => ({ v: null, ...row }))
     },
+    truncates: true,
+    ...faults,
+  }
+}
+
+/** A server, and an address of it whose answers can be lost and stalled, as harnesses have to. */
+export async function startFaultyRedis(
+  version: RedisVersion,
+): Promise<
+  { readonly server: RedisServer; readonly url: string } & AsyncDisposable &
+    Pick<SinkHarness, 'loseNextAnswer' | 'stallNextAnswer'>
+> {
+  const server = await startRedis({ version })
+  const proxy = await startTcpProxy(server.port)
+  return {
+    server,
+    url: `redis://127.0.0.1:${proxy.port}`,
     loseNextAnswer: async () => {
       proxy.passBytes = 0
       const before = proxy.withheldBytes
@@ -76,7 +91,6 @@ export async function startHarness(
         release: async () => proxy.resume(),
       }
     },
-    truncates: true,
     [Symbol.asyncDispose]: async () => {
       await proxy[Symbol.asyncDispose]()
       await server[Symbol.asyncDispose]()
