@@ -231,7 +231,7 @@ test('a user’s own table keeps its partitions; what is in the way, or is taken
   assert.deepEqual(table, { p: 'intDiv(k, 100)', c: 1 })
 })
 
-test('a table that is altered or dropped while rows go in: told, and gone on with once it is there', async () => {
+test('a table that is altered while rows go in is mended; one that is renamed is gone on with once it is there', async () => {
   const plain = makeSchema([schema.fields[0]!, schema.fields[1]!], [0], 'upsert')
   const topic = 's.altered'
   await using sink = await openSink({ url: suite.server.url })
@@ -246,11 +246,7 @@ test('a table that is altered or dropped while rows go in: told, and gone on wit
   })
   await suite.server.command('DROP VIEW altered_live')
   await suite.server.command('ALTER TABLE altered DROP COLUMN v')
-  await assert.rejects(
-    sink.write(at(1, 1), never),
-    failsWith('sink.clickhouse.table_shape', 'config'),
-  )
-  await sink.write(at(1, 2), never)
+  await sink.write(at(1, 1), never)
   await suite.server.command('RENAME TABLE altered TO elsewhere')
   await assert.rejects(
     sink.write(at(2, 1), never),
