@@ -52,4 +52,17 @@ export const webhookCodes = {
     cause: 'The address under `timers` of a webhook sink is not one of Redis or PostgreSQL.',
     remedy: 'Set `timers` to redis://, rediss:// or postgres://, or leave it out.',
   },
+  'sink.webhook.timers_down': {
+    fault: 'transient',
+    cause: 'The PostgreSQL under `timers` cannot be reached, or refuses for now.',
+    remedy:
+      'Start it, or correct the address or `timers_ca`. Until then events that wait are sent up to five seconds late.',
+  },
+  'sink.webhook.timers_access': {
+    fault: 'config',
+    cause:
+      'The PostgreSQL under `timers` does not let its user in, or not make the schema `bullmq`.',
+    remedy:
+      'Correct user, password and database in `timers`, or GRANT CREATE ON DATABASE to the user.',
+  },
 } as const satisfies CodeTable
