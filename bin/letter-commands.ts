@@ -116,7 +116,7 @@ function addReplay(sluice: Command, { file, wholeNumber, finish }: CommandKit): 
     .requiredOption('--sink <name>', 'the sink')
     .option('--topic <topic>', 'only this topic, in full or its last part')
     .option('--from <place>', `first row: ${places}`)
-    .option('--to <place>', 'the row after the last one, likewise')
+    .option('--to <place>', 'the row after the last one, likewise', 'end')
     .option('--where <sql>', 'only rows that match, such as "status = \'paid\'"')
     .option('--follow', 'wait until it is done', false)
     .option('--cancel <request>', 'end a request that is under way', wholeNumber)

@@ -300,17 +300,7 @@ test('a stretch of the log is delivered once more', async (t) => {
   assert.equal(bad.code, 2)
   assert.match(bad.stderr, /sql\.unknown_column/)
   await running(stage, async () => {
-    const all = await sluice([
-      'replay',
-      file,
-      '--sink',
-      'ledger',
-      '--from',
-      'start',
-      '--to',
-      'end',
-      '--follow',
-    ])
+    const all = await sluice(['replay', file, '--sink', 'ledger', '--from', 'start', '--follow'])
     // The rows that were mended stand at their offsets already; the bad values are not sent again.
     assert.match(all.stdout, /done/, all.stderr)
     const some = await sluice([
