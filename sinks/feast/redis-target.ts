@@ -47,7 +47,8 @@ interface Round {
 }
 
 export class RedisTarget implements OnlineTarget {
-  readonly entitiesAtOnce = 4096
+  /** Few: the server waits while the first are encoded. */
+  readonly entitiesAtOnce = 1024
   readonly ends: RedisEnds
   readonly #config: FeastConfig
   readonly #ctx: SinkContext
