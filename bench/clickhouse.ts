@@ -15,6 +15,7 @@ import { planTable } from '../sinks/clickhouse/plan.ts'
 import { screen } from '../sinks/clickhouse/screen.ts'
 import { startClickHouse, type ClickHouse } from '../test/services/clickhouse.ts'
 import { benchContext } from './support/context.ts'
+import { median } from './support/figures.ts'
 import type { BenchRow } from './types.ts'
 
 const rowsPerBatch = 50_000
@@ -74,11 +75,6 @@ function orders(from: number): Batch {
   const times = Float64Array.from({ length: rowsPerBatch }, (_, i) => 1.7e15 + (from + i) * 10)
   const weights = new Int32Array(rowsPerBatch).fill(1)
   return makeBatch(schema, columns, weights, new Uint8Array(rowsPerBatch), times)
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[sorted.length >> 1] ?? Number.NaN
 }
 
 async function seconds(run: () => Promise<void> | void): Promise<number> {

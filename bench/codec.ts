@@ -11,6 +11,7 @@ import { Int32Builder, NumberBuilder } from '../core/record/builder.ts'
 import { BytesBuilder } from '../core/record/bytes-builder.ts'
 import { DecimalBuilder } from '../core/record/decimal-builder.ts'
 import { makeSchema } from '../core/record/schema.ts'
+import { median } from './support/figures.ts'
 import type { BenchModule, BenchRow } from './types.ts'
 
 /** As many rows as an ingest commit of 4 MiB holds. */
@@ -144,10 +145,6 @@ async function threadRates(batch: Batch): Promise<[number, number]> {
     alone.push((2 * rows) / (performance.now() - middle) / 1000)
   }
   return [median(threads), median(alone)]
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!
 }
 
 function row(

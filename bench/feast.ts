@@ -31,6 +31,7 @@ import { schema as schemaName, type DatabaseServer } from './support/database.ts
 import { inTurns, rate, rated } from './support/rates.ts'
 import { BareClient, respOf, type Piece } from './support/redis-pipeline.ts'
 import { Sluice } from './support/sluice.ts'
+import { latencies, latencyRows } from './support/figures.ts'
 import type { BenchRow } from './types.ts'
 
 const rowsPerBatch = 20_000
@@ -276,24 +277,8 @@ async function freshness(quick: boolean): Promise<readonly BenchRow[]> {
   const looking = look(redis, seenMs)
   await writeRows(database, sentMs)
   await looking
-  const sorted = seenMs
-    .map((ms, id) => ms - sentMs[id]!)
-    .slice(skip + 1)
-    .sort()
-  return (['p50', 'p99'] as const).map((name) => {
-    const at = sorted[Math.ceil(sorted.length * (name === 'p50' ? 0.5 : 0.99)) - 1]!
-    const goal = freshnessGoals[name]
-    const what = `freshness: commit in Postgres to features in Redis, ${name}`
-    return {
-      what,
-      unit: 'ms',
-      ours: Math.round(at * 10) / 10,
-      limit: null,
-      ratio: null,
-      goal,
-      met: at < goal,
-    }
-  })
+  const what = 'freshness: commit in Postgres to features in Redis'
+  return latencyRows(what, latencies(sentMs, seenMs, skip), freshnessGoals)
 }
 
 /** One transaction every 10 ms: the clock of each runs from its time, also while its session is busy. */

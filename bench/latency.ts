@@ -15,6 +15,7 @@ import { schema, type Database, type DatabaseServer, type Query } from './suppor
 import { mysqlDatabase } from './support/mysql-database.ts'
 import { postgresDatabase } from './support/postgres-database.ts'
 import { Sluice } from './support/sluice.ts'
+import { latencies, latencyRows } from './support/figures.ts'
 import type { BenchRow } from './types.ts'
 
 const perSecond = 100
@@ -97,10 +98,12 @@ async function runWith(database: Database, rows: number): Promise<readonly Bench
     stop.abort()
     await looking
   }
+  const { sentMs, seenMs, hookedMs } = times
+  const waits = (arrivedMs: Float64Array) => latencies(sentMs, arrivedMs, warmUpRows)
   const from = `commit in ${database.name} to`
   return [
-    ...measured(`${from} visible in ClickHouse`, latencies(times, times.seenMs, warmUpRows)),
-    ...measured(`${from} received by the webhook`, latencies(times, times.hookedMs, warmUpRows)),
+    ...latencyRows(`${from} visible in ClickHouse`, waits(seenMs), goals),
+    ...latencyRows(`${from} received by the webhook`, waits(hookedMs), goals),
   ]
 }
 
@@ -143,29 +146,6 @@ async function look(clickhouse: ClickHouse, { seenMs }: Times, signal: AbortSign
     while (seen < id) seenMs[++seen] = nowMs
     await sleep(lookPauseMs)
   }
-}
-
-function latencies({ sentMs }: Times, arrivedMs: Float64Array, skip: number): Float64Array {
-  return arrivedMs
-    .map((ms, id) => ms - sentMs[id]!)
-    .slice(skip + 1)
-    .sort()
-}
-
-function measured(what: string, sorted: Float64Array): BenchRow[] {
-  const at = (share: number): number => sorted[Math.ceil(sorted.length * share) - 1]!
-  return [
-    { name: 'p50', ms: at(0.5), goal: goals.p50 },
-    { name: 'p99', ms: at(0.99), goal: goals.p99 },
-  ].map(({ name, ms, goal }) => ({
-    what: `${what}, ${name}`,
-    unit: 'ms',
-    ours: Math.round(ms * 10) / 10,
-    limit: null,
-    ratio: null,
-    goal,
-    met: ms < goal,
-  }))
 }
 
 export const bench = {

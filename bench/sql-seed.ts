@@ -21,6 +21,7 @@ import { makeSchema, type Changelog, type Schema } from '../core/record/schema.t
 import { compile, type CompiledQuery, type Execution } from '../core/sql/compile.ts'
 import { parseQuery } from '../core/sql/parse/parse.ts'
 import { openStore } from '../core/store/open.ts'
+import { median } from './support/figures.ts'
 import type { BenchModule, BenchRow } from './types.ts'
 
 const seed = `SELECT region, TUMBLE_START(event_time, INTERVAL '1 minute') AS minute,
@@ -130,10 +131,6 @@ async function writeLog(path: string, orders: readonly Batch[]): Promise<Log> {
   for (const batch of orders)
     await writer.commit({ entries: [{ kind: 'rows', topic, batch }] }, signal)
   return log
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!
 }
 
 async function run(options: { readonly quick: boolean }): Promise<readonly BenchRow[]> {

@@ -25,6 +25,7 @@ import { planEvents } from '../sinks/webhook/events.ts'
 import { Payloads } from '../sinks/webhook/payload.ts'
 import { WaitingRows } from '../core/task/waiting-rows.ts'
 import { benchContext } from './support/context.ts'
+import { median } from './support/figures.ts'
 import type { BenchRow } from './types.ts'
 
 const inFlight = 16
@@ -194,12 +195,6 @@ async function postAll(pool: Pool, bodies: readonly Buffer[]): Promise<void> {
 
 function rate(startMs: number, batches: number): number {
   return (batches * batchRows) / ((performance.now() - startMs) / 1000)
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
 function sinkBatch(batch: Batch, offset: number): SinkBatch {

@@ -52,6 +52,7 @@ function addLooking(dlq: Command, kit: CommandKit): void {
   filters(dlq.command('show').description('a letter with its row and its story'), kit)
     .addArgument(file())
     .argument('[letters...]', letters)
+    .option('--all', 'also those that were retried or dropped, where none is named', false)
     .addOption(tabular())
     .action(async (path: string, named: string[], options: ListOptions) =>
       finish((await import('./commands/dlq.ts')).show(path, named, options)),
@@ -115,7 +116,7 @@ function addReplay(sluice: Command, { file, wholeNumber, finish }: CommandKit): 
     .requiredOption('--sink <name>', 'the sink')
     .option('--topic <topic>', 'only this topic, in full or its last part')
     .option('--from <place>', `first row: ${places}`)
-    .option('--to <place>', 'the row after the last one, likewise')
+    .option('--to <place>', 'the row after the last one, likewise', 'end')
     .option('--where <sql>', 'only rows that match, such as "status = \'paid\'"')
     .option('--follow', 'wait until it is done', false)
     .option('--cancel <request>', 'end a request that is under way', wholeNumber)

@@ -3,6 +3,8 @@
  * wrong with a filter is said before anything is done.
  */
 import { parseDuration } from '../core/connector/duration.ts'
+import { didYouMean } from '../core/connector/nearest.ts'
+import { codes } from '../core/errors/codes.ts'
 import { optional, RecordTable } from '../core/record/records.ts'
 import {
   letterTopicOf,
@@ -64,6 +66,7 @@ export async function findLetters(
       passes.every((pass) => pass(letter)),
   )
   checkAllFound(numbers, plain)
+  checkCode(options.code, all)
   const matching = options.where === undefined ? plain : await whereMatches(options.where, plain)
   const newest = matching.toSorted((a, b) => b.entry.atUs - a.entry.atUs)
   return { chosen: newest.slice(0, options.limit ?? newest.length), all }
@@ -126,6 +129,14 @@ function checkAllFound(
     throw new WrongArgument(
       `no open letter ${missing.join(', ')} (dlq ls --all shows those that are over)`,
     )
+}
+
+/** A letter of an earlier version may have a code that there is no more. */
+function checkCode(code: string | undefined, all: readonly ListedLetter[]): void {
+  if (code === undefined || Object.hasOwn(codes, code)) return
+  if (all.some(({ entry }) => entry.code === code)) return
+  const hint = didYouMean(code, Object.keys(codes))
+  throw new WrongArgument(`there is no code "${code}"${hint === null ? '' : `; ${hint}`}`)
 }
 
 function filtersOf(options: LetterOptions, nowMs: number): Passes[] {

@@ -84,7 +84,8 @@ export function printLetter(letter: ListedLetter, story: readonly LetterEntry[])
   print('  story')
   for (const { atUs, state, code, request } of story) {
     const why = state === 'open' ? `refused: ${code}` : state
-    print(`    ${time(atUs)}  ${why}${request === null ? '' : ` (${request})`}`)
+    const by = request === 'waited' ? 'by itself' : request
+    print(`    ${time(atUs)}  ${why}${by === null ? '' : ` (${by})`}`)
   }
 }
 
@@ -105,20 +106,32 @@ function rowOf({ entry }: ListedLetter): readonly (readonly [string, string])[] 
 
 const cellWidthMax = 48
 
-/** Columns as wide as what is in them; the last one is cut at the terminal's edge, or not at all in a pipe. */
-export function printTable(heads: readonly string[], rows: readonly (readonly string[])[]): void {
-  const cells = rows.map((row) => row.map((text) => cut(oneLine(text), cellWidthMax * 2)))
+/**
+ * Columns as wide as what is in them, at most `cellWidthMax` but for those of `whole`; the last one is
+ * cut at the terminal's edge, or not at all in a pipe. Nothing without rows.
+ */
+export function printTable(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  whole: readonly string[] = [],
+): void {
+  if (rows.length === 0) return
+  const cells = rows.map((row) =>
+    row.map((text, i) => {
+      const isWhole = i + 1 === heads.length || whole.includes(heads[i]!)
+      return cut(oneLine(text), isWhole ? Infinity : cellWidthMax)
+    }),
+  )
   const widths = heads.map((head, i) =>
-    Math.max(head.length, ...cells.map((row) => Math.min(cellWidthMax, row[i]!.length))),
+    // Nothing is behind the last one.
+    i + 1 === heads.length ? 0 : Math.max(head.length, ...cells.map((row) => row[i]!.length)),
   )
   const wide = process.stdout.isTTY ? process.stdout.columns || 80 : Infinity
   const line = (texts: readonly string[]): void =>
     print(
       cut(
         texts
-          .map((text, i) =>
-            cut(text, i + 1 === texts.length ? Infinity : cellWidthMax).padEnd(widths[i]!),
-          )
+          .map((text, i) => text.padEnd(widths[i]!))
           .join('  ')
           .trimEnd(),
         wide,

@@ -68,8 +68,11 @@ test('a connector is one folder and one register line', async () => {
       return text.includes('"b"') ? text : undefined
     })
     assert.match(counts, /"text":"a","n":1\b/)
-    const rows = readFileSync(join(dir.path, 'out/lines.lines.txt'), 'utf8')
-    assert.match(rows, /\n3 1 \{"id":3,"text":"b"\}/)
+    // The rows themselves take a way of their own.
+    await waitFor('the rows', () => {
+      const rows = readFileSync(join(dir.path, 'out/lines.lines.txt'), 'utf8')
+      return /\n3 1 \{"id":3,"text":"b"\}/.test(rows)
+    })
     child.kill('SIGTERM')
     const [code] = (await once(child, 'exit')) as [number | null]
     assert.equal(code, 0, said)

@@ -1,5 +1,6 @@
 /** Results of benches that do the same in turns: ours and what it is measured beside. */
 import type { BenchRow } from '../types.ts'
+import { median } from './figures.ts'
 
 const peakMbMax = 256
 
@@ -17,8 +18,7 @@ export async function inTurns(
 
 /** Rows a second, of the median round. */
 export function rate(rows: number, seconds: readonly number[]): number {
-  const sorted = seconds.toSorted((a, b) => a - b)
-  return Math.round(rows / sorted[sorted.length >> 1]!)
+  return Math.round(rows / median(seconds))
 }
 
 /** Rates in rows a second; `goal`: of their ratio. */

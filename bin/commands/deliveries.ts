@@ -9,7 +9,7 @@ import type { Batch } from '../../core/record/batch.ts'
 import { jsonRows } from '../../core/record/json.ts'
 import { numberAt, textAt } from '../../core/record/value.ts'
 import { chainName, deliveriesTopic } from '../../core/task/names.ts'
-import { printItems, printTable, type LetterFormat } from '../letter-format.ts'
+import { printItems, printTable, time, type LetterFormat } from '../letter-format.ts'
 import { exitCode, printError, type ExitCode } from '../output.ts'
 import { withLog, type OpenedLog } from '../pipeline-log.ts'
 
@@ -30,6 +30,7 @@ export interface DeliveriesOptions {
 }
 
 interface Found {
+  readonly atUs: number
   readonly json: string
   readonly cells: readonly string[]
 }
@@ -66,7 +67,7 @@ export async function deliveries(file: string, options: DeliveriesOptions): Prom
     }
     const found: Found[] = []
     for (const sink of sinks) found.push(...(await search(opened, sink, sinceMs, options)))
-    const newest = found.toSorted((a, b) => (a.cells[0]! < b.cells[0]! ? 1 : -1))
+    const newest = found.toSorted((a, b) => b.atUs - a.atUs)
     print(newest.slice(0, options.limit), options.format)
     return exitCode.ok
   })
@@ -74,9 +75,13 @@ export async function deliveries(file: string, options: DeliveriesOptions): Prom
 
 function print(rows: readonly Found[], format: LetterFormat): void {
   if (format === 'table') {
+    if (rows.length === 0)
+      printError('no attempt matches (without `delivery_log: all` there are failures only)')
+    // An id is for --id, and to be looked for at the receiver.
     printTable(
       shown,
       rows.map(({ cells }) => cells),
+      ['webhook_id'],
     )
   } else
     printItems(
@@ -134,9 +139,10 @@ function passing(batch: Batch, sinceMs: number, options: DeliveriesOptions): Fou
       const index = batch.schema.fields.findIndex((field) => field.name === name)
       return textAt(batch.schema.fields[index]!.type, batch.columns[index]!, row)
     }
-    if (Number(numberAt(batch.columns[0]!, row)) / 1000 < sinceMs) continue
-    if (!passes(value, options)) continue
-    found.push({ json: json(row), cells: shown.map((name) => value(name) ?? '') })
+    const atUs = Number(numberAt(batch.columns[0]!, row))
+    if (atUs / 1000 < sinceMs || !passes(value, options)) continue
+    const [, ...cells] = shown.map((name) => value(name) ?? '')
+    found.push({ atUs, json: json(row), cells: [time(atUs), ...cells] })
   }
   return found
 }

@@ -254,7 +254,8 @@ async function ended(
   asked: readonly Asked[],
   follow: boolean,
 ): Promise<ExitCode> {
-  if (asked.length === 0) print('no letter matches')
+  if (asked.length === 0)
+    print('no open letter matches; rows that are tried again by themselves need nothing')
   else if (follow) return followAll(opened, asked)
   else {
     printError(

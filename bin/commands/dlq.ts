@@ -1,10 +1,5 @@
 /** `sluice dlq ls | show | requests`: dead letters as they are, beside whatever is running. */
-import {
-  letterTopicOf,
-  requestsOf,
-  storyOf,
-  type LetterTask,
-} from '../../core/task/letter-list.ts'
+import { letterTopicOf, requestsOf, storyOf, type LetterTask } from '../../core/task/letter-list.ts'
 import { chainName } from '../../core/task/names.ts'
 import type { Request } from '../../core/task/requests.ts'
 import { countsText, outcomeText, requestNotes } from '../ask.ts'
@@ -47,7 +42,10 @@ export function list(file: string, options: ListOptions): Promise<ExitCode> {
     if (options.format === 'table') {
       const open = chosen.filter(({ entry }) => entry.state === 'open').length
       const waiting = chosen.filter(({ entry }) => entry.state === 'waiting').length
-      const tried = waiting === 0 ? '' : `, ${count(waiting, 'row')} tried again by themselves`
+      const tried =
+        waiting === 0
+          ? ''
+          : `, ${count(waiting, 'row')} tried again by ${waiting === 1 ? 'itself' : 'themselves'}`
       printError(count(open, 'open letter') + tried)
     }
     return exitCode.ok
@@ -60,7 +58,12 @@ export function show(
   options: ListOptions,
 ): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
-    const { chosen } = await findLetters(opened, letters, options, 'all')
+    const { chosen } = await findLetters(
+      opened,
+      letters,
+      options,
+      letters.length > 0 || options.all ? 'all' : 'listed',
+    )
     if (options.format !== 'table') {
       printItems(options.format, chosen.map(letterJson))
       return exitCode.ok
@@ -88,6 +91,7 @@ export function requests(file: string, options: RequestsOptions): Promise<ExitCo
       if (task.kind !== 'transform') rows.push(...(await rowsOf(opened, task)))
     }
     if (options.format === 'table') {
+      if (rows.length === 0) printError('nothing was asked of any task')
       printTable(
         ['task', 'request', 'kind', 'asked', 'by', 'state'],
         rows.map(({ task, number, kind, at, by, state }) => [
@@ -112,7 +116,7 @@ interface Row {
   readonly task: string
   readonly number: number
   readonly kind: string
-  /** null of those that were taken. */
+  /** null of those that an earlier version took. */
   readonly at: string | null
   readonly by: string
   readonly state: string
@@ -122,13 +126,15 @@ async function rowsOf(opened: OpenedLog, { kind: of, name: task }: LetterTask): 
   const notes = await requestNotes(opened, { kind: of, name: task })
   const chain = chainName(opened.name, of, task)
   const waiting = await requestsOf(opened.log, chain, notes?.next ?? 1, opened.signal)
-  const over = (notes?.over ?? []).map(({ number, kind, by, ...rest }): Row => {
-    const state = outcomeText({ number, kind, by, ...rest })
-    return { task, number, kind, at: null, by, state }
+  const timeOf = (us: number | undefined): string | null => (us === undefined ? null : time(us))
+  const over = (notes?.over ?? []).map((request): Row => {
+    const { number, kind, by, atUs } = request
+    return { task, number, kind, at: timeOf(atUs), by, state: outcomeText(request) }
   })
-  const active = Object.entries(notes?.active ?? {}).map(([number, { kind, by, ...rest }]): Row => {
-    const state = `under way: ${countsText(rest)}`
-    return { task, number: Number(number), kind, at: null, by, state }
+  const active = Object.entries(notes?.active ?? {}).map(([number, request]): Row => {
+    const { kind, by, atUs } = request
+    const state = `under way: ${countsText(request)}`
+    return { task, number: Number(number), kind, at: timeOf(atUs), by, state }
   })
   return [...over, ...active, ...waiting.map((request) => waitingRow(task, request))]
 }

@@ -24,7 +24,7 @@ export interface ReplayOptions {
   readonly sink: string
   readonly topic?: string
   readonly from?: string
-  readonly to?: string
+  readonly to: string
   readonly where?: string
   readonly follow: boolean
   readonly cancel?: number

@@ -46,10 +46,11 @@ export function letterEntry(batch: Batch, row: number, base: number): LetterEntr
   const text = (name: string): string | null => textOf(batch, row, name)
   const number = (name: string): number | null => numberOf(batch, row, name)
   const atUs = number('at') ?? 0
+  const state = (text('state') ?? 'open') as LetterState
   return {
     letter: number('letter') ?? base + row,
     at: base + row,
-    state: (text('state') ?? 'open') as LetterState,
+    state,
     topic: text('topic') ?? '',
     offset: number('offset'),
     code: text('code') ?? '',
@@ -63,7 +64,8 @@ export function letterEntry(batch: Batch, row: number, base: number): LetterEntr
     key: text('key'),
     row: text('row'),
     request: text('request'),
-    waits: waitOf(batch, row),
+    // The row that ends a wait still says what it was.
+    waits: state === 'waiting' ? waitOf(batch, row) : null,
   }
 }
 

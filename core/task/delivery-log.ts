@@ -234,9 +234,11 @@ export class DeliveryLog {
   /** Whoever watches the pipeline hears of the first of them; `sluice dlq ls` has all. */
   #count(letters: readonly DeadLetter[]): void {
     const rows = refusedOf(letters)
-    const first = letters.find(({ waits }) => waits === undefined)
+    const refused = letters.filter(({ waits }) => waits === undefined)
+    const [first] = refused
     if (first === undefined) return
-    const { topic, code, message } = first
+    const { topic, message } = first
+    const code = [...new Set(refused.map((letter) => letter.code))].join(', ')
     this.#ctx.metrics.count('dead_letters_total', rows, { task: this.#ctx.name })
     this.#ctx.logger.warn('rows set aside', { topic, rows, code, message, see: 'sluice dlq ls' })
   }

@@ -38,6 +38,8 @@ export interface Counts {
 export interface ActiveRequest extends Counts {
   readonly kind: RequestKind
   readonly by: string
+  /** When it was asked; absent in notes of earlier versions. */
+  readonly atUs?: number
   /** The commit of the requests' chain that holds it. */
   readonly seq: number
   /** By topic; those that are over are not in it. */
@@ -50,6 +52,8 @@ export interface OverRequest extends Counts {
   readonly number: number
   readonly kind: RequestKind
   readonly by: string
+  /** As of an active one. */
+  readonly atUs?: number
   readonly how: 'done' | 'cancelled' | 'failed'
   readonly problem: string | null
 }
@@ -138,9 +142,9 @@ export class RequestDesk {
 
   /** A request with a job for each of the topics; without any it is over at once. */
   start(request: Request, topics: readonly string[], edited: Batch | null): void {
-    const { number, seq, by, body } = request
+    const { number, seq, by, atUs, body } = request
     const jobs = Object.fromEntries(topics.map((topic) => [topic, firstNotes]))
-    const entry = { ...nothing, kind: body.kind, by, seq, jobs, problem: null }
+    const entry = { ...nothing, kind: body.kind, by, atUs, seq, jobs, problem: null }
     this.#set(number, entry)
     this.#keep(request, edited)
     this.#settle(number)
@@ -149,9 +153,9 @@ export class RequestDesk {
 
   /** A request that is over in the commit that takes it. */
   finish(request: Request, outcome: Partial<OverRequest>): void {
-    const { number, by, body } = request
-    const over = { ...nothing, number, kind: body.kind, by, how: 'done', problem: null } as const
-    this.#over({ ...over, ...outcome })
+    const { number, by, atUs, body } = request
+    const over = { ...nothing, number, kind: body.kind, by, atUs, problem: null }
+    this.#over({ ...over, how: 'done', ...outcome })
   }
 
   /** Ends a request at once; false when it is over already, or never was. */
@@ -224,12 +228,12 @@ export class RequestDesk {
   #settle(number: number, how?: 'cancelled'): void {
     const entry = this.#notes.active[number]
     if (entry === undefined || Object.keys(entry.jobs).length > 0) return
-    const { kind, by, sent, refused, skipped, problem } = entry
+    const { jobs: _jobs, seq: _seq, ...rest } = entry
     const { [String(number)]: _, ...active } = this.#notes.active
     this.#notes = { ...this.#notes, active }
     this.#contents.delete(number)
-    const ended = how ?? (problem === null ? 'done' : 'failed')
-    this.#over({ number, kind, by, sent, refused, skipped, how: ended, problem })
+    const ended = how ?? (rest.problem === null ? 'done' : 'failed')
+    this.#over({ ...rest, number, how: ended })
   }
 
   #over(request: OverRequest): void {

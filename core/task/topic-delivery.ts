@@ -1,8 +1,8 @@
 /**
  * One topic on its way to one sink: plan, send, retry, move on. See deliver.ts.
  *
- * A delivery under way is a *flight*. Most sinks have one at a time; a sink that keeps its own order
- * may have a few (Batching.ahead). The cursor moves only over flights that are over, oldest first.
+ * A delivery under way is a *flight* (flights.ts). Most sinks have one at a time; a sink that keeps its
+ * own order may have a few (Batching.ahead).
  */
 import type { SchemaRules } from '../connector/schema-policy.ts'
 import type { Batching, Sink } from '../connector/sink.ts'
@@ -13,6 +13,7 @@ import type { DeadLetter } from './dead-letters.ts'
 import { deliveryHash } from './delivery-hash.ts'
 import type { DeliveredTopic, DeliveryLog, DeliveryPlan, TopicState } from './delivery-log.ts'
 import type { DeliveryStatus } from './delivery-status.ts'
+import { bytesOf, Flights, schemaOf, type Planned } from './flights.ts'
 import { Pace } from './pace.ts'
 import { Redelivery } from './redelivery.ts'
 import { Resync } from './resync.ts'
@@ -21,7 +22,7 @@ import { SchemaGate, targetFor, type Passage } from './schema-gate.ts'
 import type { Target } from './schema-shape.ts'
 import { Sender } from './sender.ts'
 import { deliveryEnd, TopicFeed, type Delivery } from './topic-feed.ts'
-import { aborted } from './wait.ts'
+import { aborted, firstOf } from './wait.ts'
 import { WaitingDelivery } from './waiting-delivery.ts'
 import { WaitingRows } from './waiting-rows.ts'
 
@@ -38,20 +39,6 @@ interface Options {
   readonly status: DeliveryStatus
 }
 
-interface Flight {
-  readonly delivery: Delivery
-  readonly plan: DeliveryPlan
-  /** A commit at or before the one that holds its first row. */
-  readonly seq: number
-  /** Settles when the sink has taken it; rejects when the task has to end. */
-  over: Promise<void>
-  /** The rows the sink refused; null while it is under way. */
-  letters: readonly DeadLetter[] | null
-}
-
-/** Bytes of all flights of a topic together, as a multiple of one batch's. */
-const aheadBytesFactor = 2
-
 export class TopicDelivery {
   readonly #topic: DeliveredTopic
   readonly #commits: DeliveryLog
@@ -61,7 +48,7 @@ export class TopicDelivery {
   readonly #limits: Batching
   readonly #sender: Sender
   readonly #gate: SchemaGate
-  readonly #flights: Flight[] = []
+  readonly #flights: Flights
   #state: TopicState
   /** Why the topic waits until this process ends: `on_schema_change` has no answer to what comes next. */
   #stopped: SluiceError | null = null
@@ -86,6 +73,7 @@ export class TopicDelivery {
     this.#status = status
     this.#pace = new Pace(batching)
     this.#limits = batching
+    this.#flights = new Flights(batching)
     const waiting = new WaitingRows()
     this.#sender = new Sender(topic, { sink, waiting }, ctx, {
       pressed: () => this.#pace.pressed(),
@@ -127,10 +115,10 @@ export class TopicDelivery {
 
   /** For the live status; see TopicLag. */
   get waitsSinceMs(): number | null | undefined {
-    return this.#flights[0]?.delivery.timeMs ?? this.#feed.waitsSinceMs
+    return this.#flights.oldest?.delivery.timeMs ?? this.#feed.waitsSinceMs
   }
   get backlogBytes(): number {
-    return this.#flightBytes + this.#feed.bufferedBytes
+    return this.#flights.bytes + this.#feed.bufferedBytes
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -151,7 +139,7 @@ export class TopicDelivery {
     } catch (error) {
       if (!(isAbort(error) && stop.aborted)) throw error
     } finally {
-      for (const { over } of this.#flights) over.catch(() => {})
+      this.#flights.abandon()
       this.#filling?.catch(() => {})
       failed.abort()
       await waiting
@@ -177,35 +165,31 @@ export class TopicDelivery {
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
-    if (this.#flights[0] !== undefined && this.#flights[0].letters !== null) {
-      return this.#land(signal)
-    }
-    // Only those still under way: one that is over, behind an older one, would end every wait at once.
-    const under = this.#flights.filter(({ letters }) => letters === null)
-    const overs = under.map(({ over }) => over)
+    if (this.#flights.landed) return this.#land(signal)
+    const ends = this.#flights.ends
     const poked = new Promise<void>((resolve) => {
       this.#poke = resolve
     })
     const job = this.#commits.desk.job(this.#topic.name)
-    if (job !== null) return this.#sendAgain(job, overs, signal)
+    if (job !== null) return this.#sendAgain(job, ends, signal)
     const over = this.#commits.overBudget(this.#topic.name)
-    if (over !== null) return this.#holdBack(over, [poked, ...overs], signal)
-    if (this.#stopped !== null) return this.#holdBack(this.#stopped, [poked, ...overs], signal)
+    if (over !== null) return this.#holdBack(over, [poked, ...ends], signal)
+    if (this.#stopped !== null) return this.#holdBack(this.#stopped, [poked, ...ends], signal)
     if (this.#state.parked?.code === 'task.dead_letter_budget') await this.#unpark()
-    if (this.#hasRoom() && !this.#filled) {
+    if (this.#flights.hasRoom && !this.#filled) {
       this.#filling ??= this.#feed.wait(this.#pace.dueMs, this.#limits, signal).then(() => {
         this.#filled = true
       })
-      await Promise.race([this.#filling, poked, ...overs])
-    } else if (!this.#hasRoom() || !this.#fits()) {
-      await Promise.race(overs)
+      await firstOf([this.#filling, poked, ...ends])
+    } else if (!this.#flights.hasRoom || !this.#fits()) {
+      await firstOf(ends)
     } else await this.#takeOff(this.#state, [], signal)
   }
 
   /** One step of a request. Nothing else of the topic is under way beside it. */
-  async #sendAgain(job: Job, overs: readonly Promise<void>[], signal: AbortSignal): Promise<void> {
+  async #sendAgain(job: Job, ends: readonly Promise<void>[], signal: AbortSignal): Promise<void> {
     if (await this.#livesFirst(signal)) return
-    if (overs.length > 0) return Promise.race(overs)
+    if (ends.length > 0) return firstOf(ends)
     // What parked it is judged anew after the step.
     this.#status.well(this.#topic.name)
     const state = { ...this.#state, parked: null }
@@ -223,7 +207,7 @@ export class TopicDelivery {
   async #livesFirst(signal: AbortSignal): Promise<boolean> {
     const theirs = this.#liveTurn
     this.#liveTurn = false
-    if (!theirs || this.#flights.length > 0 || this.#pace.dueMs > this.#ctx.clock.nowMs())
+    if (!theirs || this.#flights.count > 0 || this.#pace.dueMs > this.#ctx.clock.nowMs())
       return false
     if (this.#commits.overBudget(this.#topic.name) !== null) return false
     if (this.#filling !== null && !this.#filled) return false
@@ -239,7 +223,7 @@ export class TopicDelivery {
   ): Promise<void> {
     this.#status.failed(this.#topic.name, 'parked', over)
     await this.#park(over)
-    await Promise.race([aborted(signal), ...events])
+    await firstOf([aborted(signal), ...events])
   }
 
   async #unpark(): Promise<void> {
@@ -247,22 +231,12 @@ export class TopicDelivery {
     this.#status.well(this.#topic.name)
   }
 
-  #hasRoom(): boolean {
-    const { ahead = 0, bytesMax } = this.#limits
-    if (this.#flights.length === 0) return true
-    return this.#flights.length <= ahead && this.#flightBytes < bytesMax * aheadBytesFactor
-  }
-
-  get #flightBytes(): number {
-    return this.#flights.reduce((sum, { delivery }) => sum + bytesOf(delivery), 0)
-  }
-
   /** Whether what comes next may be sent beside what is under way. */
   #fits(): boolean {
-    const newest = this.#flights.at(-1)
+    const newest = this.#flights.newestSchema
     if (newest === undefined) return true
     const next = this.#feed.next?.schema?.id ?? null
-    return next === schemaOf(newest.delivery) && this.#gate.isOpen(next, this.#state.shape)
+    return next === newest && this.#gate.isOpen(next, this.#state.shape)
   }
 
   /** Plans what is at hand, in one commit with what is done by now, and sends it; false when nothing is. */
@@ -293,29 +267,27 @@ export class TopicDelivery {
       ...(agreed.length === 0 ? {} : { agreed }),
       ...(skip ? { skip } : {}),
     }
-    const plans = [...this.#flights.map((flight) => flight.plan), plan]
-    const first = this.#flights[0]?.seq ?? seq
+    const first = this.#flights.oldest?.seq ?? seq
     const shaped = shape === undefined ? done : { ...done, shape }
     this.#commits.decided(decisions)
     this.#gate.tell(decisions)
-    await this.#update({ ...shaped, seq: first, ...plansOf(plans), parked: null }, letters)
+    await this.#update(
+      { ...shaped, seq: first, ...this.#flights.plans(plan), parked: null },
+      letters,
+    )
     failpoint('deliver.after_plan')
     this.#launch({ delivery, plan, seq }, signal)
     return true
   }
 
-  #launch(planned: Pick<Flight, 'delivery' | 'plan' | 'seq'>, signal: AbortSignal): void {
-    const flight: Flight = { ...planned, letters: null, over: Promise.resolve() }
+  #launch(planned: Planned, signal: AbortSignal): void {
     const skipped = planned.plan.skip === true
-    const sending = skipped ? Promise.resolve([]) : this.#sender.send(this.#shaped(planned), signal)
-    flight.over = sending.then((letters) => {
-      flight.letters = letters
-    })
-    this.#flights.push(flight)
+    const sent = skipped ? Promise.resolve([]) : this.#sender.send(this.#shaped(planned), signal)
+    this.#flights.add(planned, sent)
   }
 
   /** A delivery with what its rows are brought into, as its plan's commit says. */
-  #shaped({ delivery, plan }: Pick<Flight, 'delivery' | 'plan'>): Delivery {
+  #shaped({ delivery, plan }: Planned): Delivery {
     if (delivery.kind === 'truncate') return delivery
     const target = targetFor(this.#state.shape, delivery.batch.schema)
     this.#target = target
@@ -345,22 +317,25 @@ export class TopicDelivery {
     const { clock } = this.#ctx
     const letters: DeadLetter[] = []
     let done = this.#state.done
-    while (this.#flights[0] !== undefined && this.#flights[0].letters !== null) {
-      const { delivery, letters: refused } = this.#flights.shift()!
-      letters.push(...(refused ?? []))
+    for (const { delivery, letters: refused } of this.#flights.takeLanded()) {
+      letters.push(...refused)
       done = deliveryEnd(delivery)
       const rows = delivery.kind === 'rows' ? delivery.batch.rows : 1
       this.#pace.sent(clock.nowMs(), rows)
       this.#ctx.progress(rows, bytesOf(delivery))
     }
-    const plans = plansOf(this.#flights.map((flight) => flight.plan))
-    const seq = this.#flights[0]?.seq ?? this.#feed.place.seq
+    const seq = this.#flights.oldest?.seq ?? this.#feed.place.seq
     const { shape } = this.#state
     const kept = shape === undefined ? {} : { shape }
-    const state: TopicState = { done, seq, ...plans, ...kept, parked: null }
+    const state: TopicState = { done, seq, ...this.#flights.plans(), ...kept, parked: null }
     // After rows were set aside their number is looked at first, in the next turn.
     const goesOn = letters.length === 0 && this.#commits.desk.job(this.#topic.name) === null
-    if (goesOn && this.#filling === null && this.#hasRoom() && this.#pace.dueMs <= clock.nowMs()) {
+    if (
+      goesOn &&
+      this.#filling === null &&
+      this.#flights.hasRoom &&
+      this.#pace.dueMs <= clock.nowMs()
+    ) {
       await this.#feed.poll(this.#limits, signal)
       if (this.#fits() && (await this.#takeOff(state, letters, signal))) return
     }
@@ -379,18 +354,4 @@ export class TopicDelivery {
     await this.#update({ ...this.#state, parked }, [])
     this.#ctx.logger.error('topic parked', { topic: this.#topic.name, ...parked })
   }
-}
-
-function plansOf(plans: readonly DeliveryPlan[]): Pick<TopicState, 'plan' | 'ahead'> {
-  const [plan, ...ahead] = plans
-  return ahead.length === 0 ? { plan: plan ?? null } : { plan: plan ?? null, ahead }
-}
-
-function bytesOf(delivery: Delivery): number {
-  return delivery.kind === 'rows' ? delivery.batch.byteLength : 0
-}
-
-/** null for a truncate, beside which nothing else is sent. */
-function schemaOf(delivery: Delivery): string | null {
-  return delivery.kind === 'rows' ? delivery.batch.schema.id : null
 }

@@ -7,6 +7,7 @@
  * Numbers keep their digits (they never pass through a double), and a value that the type does not
  * hold exactly is refused, never rounded (invariant 9).
  */
+import { didYouMean } from '../connector/nearest.ts'
 import { SluiceError } from '../errors/error.ts'
 import { makeBatch, type Batch } from '../record/batch.ts'
 import {
@@ -58,8 +59,9 @@ export function editRow(batch: Batch, changes: ReadonlyMap<string, JsonInput>): 
   const { schema } = batch
   for (const name of changes.keys()) {
     if (schema.fields.some((field) => field.name === name)) continue
-    const names = schema.fields.map((field) => field.name).join(', ')
-    problems.push({ column: name, message: `there is no such column; there are ${names}` })
+    const names = schema.fields.map((field) => field.name)
+    const hint = didYouMean(name, names) ?? `there are ${names.join(', ')}`
+    problems.push({ column: name, message: `there is no such column; ${hint}` })
   }
   const columns = schema.fields.map((field, index) => {
     if (!changes.has(field.name)) return batch.columns[index]!

@@ -32,7 +32,6 @@ const insertSettings: ClickHouseSettings = {
   // Otherwise a NULL for a column that cannot hold it would silently become 0 or ''.
   input_format_null_as_default: 0,
   input_format_defaults_for_omitted_fields: 1,
-  input_format_native_allow_types_conversion: 1,
 }
 /**
  * For documents as they are: dots in keys stay what they are, texts stay texts where they look like
@@ -127,6 +126,8 @@ export class ClickHouseServer implements AsyncDisposable {
         clickhouse_settings: {
           ...this.#settings,
           ...(block.json ? jsonSettings : {}),
+          // Where the server converts, it cuts off what a narrower type does not hold.
+          input_format_native_allow_types_conversion: block.asIs ? 0 : 1,
           insert_deduplication_token: block.token,
         },
         abort_signal,
@@ -176,6 +177,8 @@ export interface Block {
   readonly columns: string
   /** Whether a column of it is of the type JSON. */
   readonly json: boolean
+  /** Its columns have the table's types: others are refused, since somebody has altered the table. */
+  readonly asIs: boolean
 }
 
 /** Over loopback zstd costs a third of the throughput (bench P7) and saves nothing. */

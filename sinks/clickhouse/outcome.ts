@@ -13,9 +13,15 @@ const busyMs: Readonly<Record<number, number>> = {
   201: 30_000, // QUOTA_EXCEEDED
   202: 1000, // TOO_MANY_SIMULTANEOUS_QUERIES
   241: 5000, // MEMORY_LIMIT_EXCEEDED
-  243: 30_000, // NOT_ENOUGH_SPACE
+  243: 30_000, // NOT_ENOUGH_SPACE, also of a reservation for a merge
   252: 5000, // TOO_MANY_PARTS
   745: 5000, // SERVER_OVERLOADED
+}
+
+/** Those of them that have a cure of their own. */
+const busyCodes: Readonly<Record<number, readonly [Code, string]>> = {
+  241: ['sink.clickhouse.memory', 'the server is busy'],
+  243: ['sink.clickhouse.disk_full', 'the server has no disk space left'],
 }
 
 /** Somebody has to change a grant, a password, a table or the pipeline. */
@@ -23,6 +29,7 @@ const configCodes: Readonly<Record<number, Code>> = {
   16: 'sink.clickhouse.table_shape', // NO_SUCH_COLUMN_IN_TABLE
   20: 'sink.clickhouse.table_shape', // NUMBER_OF_COLUMNS_DOESNT_MATCH
   44: 'sink.clickhouse.table_shape', // ILLEGAL_COLUMN
+  53: 'sink.clickhouse.table_shape', // TYPE_MISMATCH
   60: 'sink.clickhouse.table_missing', // UNKNOWN_TABLE
   81: 'sink.clickhouse.database_missing', // UNKNOWN_DATABASE
   164: 'sink.clickhouse.denied', // READONLY
@@ -42,7 +49,6 @@ const refusedCodes: ReadonlySet<number> = new Set([
   47, // UNKNOWN_IDENTIFIER
   48, // NOT_IMPLEMENTED
   50, // UNKNOWN_TYPE
-  53, // TYPE_MISMATCH
   57, // TABLE_ALREADY_EXISTS
   62, // SYNTAX_ERROR
   80, // INCORRECT_QUERY
@@ -103,8 +109,8 @@ function serverOutcome(error: ClickHouseError, what: string): SluiceError {
   const name = `${code}${error.type === undefined ? '' : ` ${error.type}`}`
   const retryAfterMs = busyMs[code]
   if (retryAfterMs !== undefined) {
-    const message = `${what}: the server is busy (${name}).`
-    const ours = code === 241 ? 'sink.clickhouse.memory' : 'sink.clickhouse.busy'
+    const [ours, why] = busyCodes[code] ?? (['sink.clickhouse.busy', 'the server is busy'] as const)
+    const message = `${what}: ${why} (${name}).`
     return new SluiceError(ours, { message, retryAfterMs, cause: hidden(error) })
   }
   if (rowCodes.has(code)) {

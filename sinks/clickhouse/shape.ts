@@ -50,6 +50,18 @@ function accepts(actual: string, wanted: string): boolean {
     : widens(wanted, actual)
 }
 
+/** Whether every column is written in the very type that the table has, so that nothing is converted. */
+export function isAsPlanned(plan: TablePlan, { columns }: TableDescription): boolean {
+  const types = new Map(columns.map(({ name, type }) => [name, type]))
+  // The server takes the plain type for its own dictionary-coded one, whatever it may convert.
+  const taken = (name: string): string | undefined =>
+    types.get(name)?.replace(/^LowCardinality\((.*)\)$/, '$1')
+  return (
+    plan.columns.every(({ name, type }) => taken(name) === type.wire) &&
+    plan.service.every(({ name, type }) => taken(name) === type)
+  )
+}
+
 /** The type that holds the values of both, or null: Int64 and Nullable(Int32) → Nullable(Int64). */
 function bothHold(actual: string, wanted: string): string | null {
   if (widens(actual, wanted)) return wanted

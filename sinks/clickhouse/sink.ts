@@ -33,6 +33,7 @@ import { rowsPresent } from './present.ts'
 import { sidePlan, TableResync } from './resync.ts'
 import type { Evolution } from './run-ddl.ts'
 import { refusedProblem, screen } from './screen.ts'
+import { isAsPlanned } from './shape.ts'
 import { askServers, checkShared, holdsWideTimes, type ServerFacts } from './servers.ts'
 import { TableNames } from './tables.ts'
 import { truncateTable, type TruncatePoint } from './truncate.ts'
@@ -48,8 +49,16 @@ interface TopicState {
   gone: number
   /** When tombstones are looked for again; ms since 1970. */
   cleanupMs: number
-  /** Whether the table is no longer what it was: somebody altered it. */
-  altered: boolean
+  /** See isAsPlanned. */
+  asIs: boolean
+}
+
+interface Insertion {
+  /** Those of the batch that are written. */
+  readonly rows: Int32Array
+  /** 1 for those that the table has; null where that need not be known. */
+  readonly present: Uint8Array | null
+  readonly asIs: boolean
 }
 
 export class ClickHouseSink implements Sink {
@@ -88,24 +97,24 @@ export class ClickHouseSink implements Sink {
       looked: before?.looked ?? false,
       gone: Math.max(before?.gone ?? 0, marksOf(table.comment).gone),
       cleanupMs: before?.cleanupMs ?? this.#ctx.clock.nowMs(),
-      altered: false,
+      asIs: isAsPlanned(plan, table),
     })
   }
 
   async write(given: SinkBatch, signal: AbortSignal): Promise<SinkResult> {
     const state = this.#topics.get(given.topic)
     try {
-      // What a schema needs is looked at once; here somebody took it away since.
-      if (state?.altered === true) {
-        const step = { from: null, to: state.plan.schema, agreed: [] }
-        await evolveTable(state.plan, step, this.#evolution(signal))
-        state.altered = false
-      }
       return await this.#write(state, given, signal)
     } catch (error) {
       const altered = error instanceof SluiceError && error.code === 'sink.clickhouse.table_shape'
-      if (altered && state !== undefined) state.altered = true
-      throw error
+      if (!altered || state === undefined) throw error
+      // What a schema needs is looked at once; here somebody altered the table since. Throws where
+      // that cannot be mended.
+      const step = { from: null, to: state.plan.schema, agreed: [] }
+      const table = await evolveTable(state.plan, step, this.#evolution(signal))
+      state.asIs = isAsPlanned(state.plan, table)
+      // Pieces of it may be there.
+      return this.#write(state, { ...given, attempt: given.attempt + 1 }, signal)
     }
   }
 
@@ -132,7 +141,12 @@ export class ClickHouseSink implements Sink {
     const poisoned = await this.#insert(
       plan,
       batch,
-      { rows, present: plan.mode === 'append' ? present : null },
+      {
+        rows,
+        present: plan.mode === 'append' ? present : null,
+        // The table beside it may have been made like one of a user's own.
+        asIs: state.asIs && !beside,
+      },
       signal,
     )
     failpoint('sink.clickhouse.after_insert')
@@ -220,7 +234,7 @@ export class ClickHouseSink implements Sink {
   #insert(
     plan: TablePlan,
     { id, topic, batch, offset, attempt }: SinkBatch,
-    { rows, present }: { readonly rows: Int32Array; readonly present: Uint8Array | null },
+    { rows, present, asIs }: Insertion,
     signal: AbortSignal,
   ): Promise<readonly Poisoned[]> {
     const table = qualified(this.#server.database, plan.table)
@@ -240,7 +254,13 @@ export class ClickHouseSink implements Sink {
       insert: async (from, to) => {
         const whole = from === 0 && to === rows.length
         const bytes = encodeNative(plan, batch, rows.subarray(from, to), offset)
-        const piece = { bytes, columns, json, token: whole ? token : `${token}/${from}-${to}` }
+        const piece = {
+          bytes,
+          columns,
+          json,
+          asIs,
+          token: whole ? token : `${token}/${from}-${to}`,
+        }
         await this.#server.insert(table, piece, signal)
       },
     })

@@ -12,6 +12,7 @@ import { inWindow, type FailedCall } from '../../core/connector/redis-window.ts'
 import { checkRedis, fieldExpiryOf } from './redis/server.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { failpoint } from '../../core/errors/failpoint.ts'
+import { BytesOut } from './bytes-out.ts'
 import type { FeastConfig, RedisTargetConfig } from './config.ts'
 import { ScriptCall } from './redis/call.ts'
 import { encodeCall, expiresMs } from './redis/encode.ts'
@@ -19,10 +20,19 @@ import { RedisEnds } from './redis/ends.ts'
 import { Floors } from './redis/floors.ts'
 import { planCalls, type PlannedCalls } from './redis/plan-calls.ts'
 import { scanView } from './redis/scan.ts'
-import { forgetScript, truncateScript, writeScript, type FieldExpiry } from './redis/script.ts'
+import {
+  forgetScript,
+  renameScript,
+  truncateScript,
+  writeScript,
+  type FieldExpiry,
+} from './redis/script.ts'
 import { Sweeper } from './redis/sweep.ts'
-import type { FeatureRows, OnlineTarget, TargetProblem } from './target.ts'
+import type { FeatureRows, OnlineTarget, RenamedFeature, TargetProblem } from './target.ts'
 import type { FeatureView } from './view.ts'
+
+/** Calls are longer than this only where one entity is. */
+const spareBytesMax = 128 * 1024
 
 interface LoadedView {
   readonly script: Buffer
@@ -37,7 +47,8 @@ interface Round {
 }
 
 export class RedisTarget implements OnlineTarget {
-  readonly entitiesAtOnce = 4096
+  /** Few: the server waits while the first are encoded. */
+  readonly entitiesAtOnce = 1024
   readonly ends: RedisEnds
   readonly #config: FeastConfig
   readonly #ctx: SinkContext
@@ -46,6 +57,8 @@ export class RedisTarget implements OnlineTarget {
   readonly #floors: Floors
   readonly #sweeper: Sweeper
   readonly #views = new Map<string, LoadedView>()
+  /** Memory of calls that were answered; as much as was ever under way. */
+  readonly #spare: BytesOut[] = []
   #expiry: FieldExpiry | null = null
 
   constructor(config: FeastConfig, target: RedisTargetConfig, ctx: SinkContext) {
@@ -106,6 +119,13 @@ export class RedisTarget implements OnlineTarget {
     await scanView(this.#link, view, script, signal)
   }
 
+  async rename(view: FeatureView, names: RenamedFeature, signal: AbortSignal): Promise<void> {
+    await this.#link.ready(signal)
+    this.#expiry ??= await fieldExpiryOf(this.#link, signal)
+    const script = { text: renameScript(view, names, this.#expiry), args: [] }
+    await scanView(this.#link, view, script, signal)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#sweeper[Symbol.asyncDispose]()
     await this.#link[Symbol.asyncDispose]()
@@ -138,8 +158,14 @@ export class RedisTarget implements OnlineTarget {
         for (let i = 0; i < ends.length; i++) {
           await window.room()
           const part = { from: i === 0 ? 0 : ends[i - 1]!, to: ends[i]! }
-          const bytes = this.#encode(round, part, 'EVALSHA')
-          window.add(i, bytes.length, this.#link.send(new ScriptCall(bytes, slots[i]!)))
+          const out = this.#spare.pop() ?? new BytesOut()
+          const bytes = this.#encode(out, round, part, 'EVALSHA')
+          const answer = this.#link.send(new ScriptCall(bytes, slots[i]!))
+          // Not after a failure: the socket may hold on to it.
+          const taken = answer.then(() => {
+            if (out.bytes.length <= spareBytesMax) this.#spare.push(out)
+          })
+          window.add(i, bytes.length, taken)
         }
       },
     )
@@ -148,13 +174,14 @@ export class RedisTarget implements OnlineTarget {
   }
 
   #encode(
+    out: BytesOut,
     { rows, calls, script, forgottenMs }: Round,
     { from, to }: { readonly from: number; readonly to: number },
     verb: 'EVALSHA' | 'EVAL',
   ): Buffer {
     const text = verb === 'EVAL' ? script.script : script.hash
     const options = { verb, script: text, project: this.#project, forgottenMs }
-    return encodeCall(rows, { order: calls.order, from, to }, options)
+    return encodeCall(out, rows, { order: calls.order, from, to }, options)
   }
 
   /**
@@ -170,7 +197,7 @@ export class RedisTarget implements OnlineTarget {
     const { order, ends, slots } = round.calls
     for (const { call: index } of failed) {
       for (let at = index === 0 ? 0 : ends[index - 1]!; at < ends[index]!; at++) {
-        const bytes = this.#encode(round, { from: at, to: at + 1 }, 'EVAL')
+        const bytes = this.#encode(new BytesOut(), round, { from: at, to: at + 1 }, 'EVAL')
         try {
           const answer = this.#link.send(new ScriptCall(bytes, slots[index]!))
           await this.#link.settled(answer, signal)

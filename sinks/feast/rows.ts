@@ -10,19 +10,49 @@ import { FeatureOp, type EncodedValues, type FeatureRows } from './target.ts'
 
 /** `except`: rows of the batch to leave out, 1 each. */
 export function encodeRows(accepted: Accepted, except: Uint8Array | null = null): FeatureRows {
-  const left = newestOf(accepted, except)
-  return encodeLeft(accepted, left)
+  return encodeLeft(accepted, newestOf(accepted, except), new RowBuffers())
 }
 
-/** As `encodeRows`, so many entities at a time; each is encoded when it is asked for. */
-export function* encodeSlices(
-  accepted: Accepted,
-  except: Uint8Array | null,
-  entitiesMax: number,
-): Generator<FeatureRows> {
-  const left = newestOf(accepted, except)
-  for (let from = 0; from < left.count; from += entitiesMax) {
-    yield encodeLeft(accepted, slice(left, from, Math.min(left.count, from + entitiesMax)))
+/** What is kept for the next slice; more than this was for values of an unusual size. */
+const keptBytesMax = 4 * 2 ** 20
+
+/**
+ * What keys and values are written into, and again when the store has taken them: with new ones for each
+ * slice the collector takes a third of the sink's time.
+ */
+export class RowBuffers {
+  readonly keys = new BytesOut()
+  readonly values: BytesOut[] = []
+
+  valuesOf(feature: number): BytesOut {
+    return (this.values[feature] ??= new BytesOut())
+  }
+
+  get worthKeeping(): boolean {
+    return this.values.reduce((sum, { bytes }) => sum + bytes.length, 0) <= keptBytesMax
+  }
+}
+
+/** As `encodeRows`, so many entities at a time; each slice is encoded when it is asked for. */
+export class RowSlices {
+  readonly #accepted: Accepted
+  readonly #left: Left
+  readonly #entitiesMax: number
+  #at = 0
+
+  constructor(accepted: Accepted, except: Uint8Array | null, entitiesMax: number) {
+    this.#accepted = accepted
+    this.#left = newestOf(accepted, except)
+    this.#entitiesMax = entitiesMax
+  }
+
+  /** Null after the last. What it gives is good until the buffers are given again. */
+  next(buffers: RowBuffers): FeatureRows | null {
+    const from = this.#at
+    const left = this.#left
+    if (from >= left.count) return null
+    this.#at = Math.min(left.count, from + this.#entitiesMax)
+    return encodeLeft(this.#accepted, slice(left, from, this.#at), buffers)
   }
 }
 
@@ -38,14 +68,14 @@ function slice(left: Left, from: number, to: number): Left {
   }
 }
 
-function encodeLeft(accepted: Accepted, left: Left): FeatureRows {
+function encodeLeft(accepted: Accepted, left: Left, buffers: RowBuffers): FeatureRows {
   const { view, sent } = accepted
-  const values = view.features.map(({ index, logical, type }) => {
+  const values = view.features.map(({ index, logical, type }, feature) => {
     const column = sent.batch.columns[index]!
-    return encodeValues({ column, logical, type }, left)
+    return encodeValues({ column, logical, type }, left, buffers.valuesOf(feature))
   })
   const again = sent.origin !== undefined && sent.origin !== 'live'
-  return { view, again, ...left, ...selectKeys(accepted, left), values }
+  return { view, again, ...left, ...selectKeys(accepted, left, buffers.keys), values }
 }
 
 /** What of FeatureRows does not need the bytes of keys and values. */
@@ -103,8 +133,9 @@ function emptyLeft(count: number): Left {
 function selectKeys(
   { keys: { bytes, offsets } }: Accepted,
   { rows, count }: Left,
+  out: BytesOut,
 ): Pick<FeatureRows, 'keys' | 'keyOffsets'> {
-  const out = new BytesOut(4096)
+  out.end = 0
   const keyOffsets = new Int32Array(count + 1)
   for (let i = 0; i < count; i++) {
     const row = rows[i]!
@@ -115,8 +146,9 @@ function selectKeys(
   return { keys: out.bytes, keyOffsets }
 }
 
-function encodeValues(values: Values, { rows, ops, count }: Left): EncodedValues {
-  const out = new BytesOut(count * 12 + 64)
+function encodeValues(values: Values, { rows, ops, count }: Left, out: BytesOut): EncodedValues {
+  out.end = 0
+  out.ensure(count * 12 + 64)
   const offsets = new Int32Array(count + 1)
   const valued = rows.slice()
   for (let i = 0; i < count; i++) if (ops[i] === FeatureOp.delete) valued[i] = -1

@@ -18,7 +18,7 @@ import { refuseCollisions } from './collisions.ts'
 import type { FeastConfig } from './config.ts'
 import type { Freshness } from './freshness.ts'
 import { Routes } from './routes.ts'
-import { encodeRows, encodeSlices } from './rows.ts'
+import { encodeRows, RowBuffers, RowSlices } from './rows.ts'
 import type { OfflineLog } from './offline/log.ts'
 import { LogGuard } from './other-log.ts'
 import { offlineView } from './offline/of-view.ts'
@@ -40,6 +40,8 @@ export class FeastSink implements Sink {
   readonly #topics: readonly TopicInfo[]
   /** By topic. */
   readonly #views = new Map<string, readonly FeatureView[]>()
+  /** Of lanes that have ended: as many as there ever were at a time. */
+  readonly #buffers: RowBuffers[] = []
 
   /** The stores are disposed of with the sink. */
   constructor(config: FeastConfig, topics: readonly TopicInfo[], stores: Stores) {
@@ -124,17 +126,27 @@ export class FeastSink implements Sink {
     })
   }
 
-  /** Columns that somebody agreed to drop or rename: what is served under their names would never change again. */
+  /**
+   * Columns that somebody agreed to drop or rename: what is served under their names would never change
+   * again. What is renamed goes on under its new name, unless the view does not take that.
+   */
   async #forget(
     view: FeatureView,
     agreed: SchemaStep['agreed'],
     signal: AbortSignal,
   ): Promise<void> {
-    const gone = agreed.flatMap((change) =>
-      change.kind === 'drop' || change.kind === 'rename' ? [change.from.name] : [],
-    )
-    const names = gone.filter((name) => view.features.every((feature) => feature.name !== name))
-    if (names.length > 0) await this.#stores.online.forget?.(view, names, signal)
+    const { online } = this.#stores
+    const has = (name: string): boolean => view.features.some((feature) => feature.name === name)
+    const gone: string[] = []
+    for (const change of agreed) {
+      if (change.kind !== 'drop' && change.kind !== 'rename') continue
+      const from = change.from.name
+      if (has(from)) continue
+      if (change.kind === 'rename' && has(change.to.name)) {
+        await online.rename?.(view, { from, to: change.to.name }, signal)
+      } else gone.push(from)
+    }
+    if (gone.length > 0) await online.forget?.(view, gone, signal)
   }
 
   async #writeView(accepted: Accepted, signal: AbortSignal): Promise<readonly TargetProblem[]> {
@@ -161,11 +173,15 @@ export class FeastSink implements Sink {
     const { online } = this.#stores
     if (online.entitiesAtOnce === undefined)
       return online.write(encodeRows(accepted, except), signal)
-    const slices = encodeSlices(accepted, except, online.entitiesAtOnce)
+    const slices = new RowSlices(accepted, except, online.entitiesAtOnce)
     const problems: TargetProblem[] = []
     // Two lanes: one encodes and sends while the other waits. Neither goes on for nobody.
     const lane = async (): Promise<void> => {
-      for (const rows of slices) problems.push(...(await online.write(rows, signal)))
+      const buffers = this.#buffers.pop() ?? new RowBuffers()
+      for (let rows = slices.next(buffers); rows !== null; rows = slices.next(buffers)) {
+        problems.push(...(await online.write(rows, signal)))
+      }
+      if (buffers.worthKeeping) this.#buffers.push(buffers)
     }
     const ends = await Promise.allSettled([lane(), lane()])
     for (const end of ends) if (end.status === 'rejected') throw end.reason

@@ -39,6 +39,11 @@ export interface OnlineTarget extends AsyncDisposable {
    * them; they are no longer written then.
    */
   forget?(view: FeatureView, features: readonly string[], signal: AbortSignal): Promise<void>
+  /**
+   * Moves the values of a feature to its new name, but where there is one under that already.
+   * Idempotent. Absent where a store keeps them under the old name.
+   */
+  rename?(view: FeatureView, names: RenamedFeature, signal: AbortSignal): Promise<void>
   /** Takes away what rows of the view before this offset have left. Idempotent. */
   truncate(view: FeatureView, offset: number, signal: AbortSignal): Promise<void>
   /** Absent where a store has no place for it. */
@@ -53,6 +58,11 @@ export interface ViewEnds {
   raise(view: FeatureView, end: number, signal: AbortSignal): Promise<void>
   /** Names the store, and says in a sentence how all of the view is taken out of it, this too. */
   describe(view: FeatureView): { readonly store: string; readonly emptying: string }
+}
+
+export interface RenamedFeature {
+  readonly from: string
+  readonly to: string
 }
 
 export type TargetProblem = Omit<RowProblem, 'attempts'>

@@ -7,6 +7,10 @@
  * a query; one that would be the segment `.` or `..`, or an empty one, is refused, because it leads
  * elsewhere. A value in the host stands for letters, digits and hyphens of one label, and the whole has to
  * match `allow_hosts`: a row must not choose whom Sluice talks to.
+ *
+ * An endpoint has a name, which the log of deliveries, dead letters and messages show: its host and the
+ * values in its path. What the template itself says in path and query is never in it, since many
+ * receivers are known by a token there (https://hooks.slack.com/services/T0…/B0…/…).
  */
 import { createHash } from 'node:crypto'
 import type { Batch } from '../../core/record/batch.ts'
@@ -16,7 +20,7 @@ import { textFiller, Unfillable, type EventValues, type Part, type Template } fr
 
 /** Where one request goes. */
 export interface Route {
-  /** Names the endpoint: its host, and the values in its path. */
+  /** Names the endpoint: its host, and the values in its path, `…` between them. */
   readonly name: string
   /** Scheme, host and port. */
   readonly origin: string
@@ -100,6 +104,7 @@ export function routesOf(
   const authority = textFiller(url.authority, batch, values, hostEscape)
   const path = textFiller(url.path, batch, values, pathEscape)
   const query = textFiller(url.query, batch, values, queryEscape)
+  const shown = textFiller(withoutWords(url.path), batch, values, pathEscape)
   const known = new Map<string, Route>()
   return (event) => {
     const place = path(event)
@@ -108,20 +113,36 @@ export function routesOf(
     const text = `${host}${place === '' ? '/' : place}${asked}`
     const route = known.get(text)
     if (route !== undefined) return route
-    const made = routeOf(url, host, place, asked)
+    const made = routeOf(url, { host, path: place, query: asked, shown: shown(event) })
     known.set(text, made)
     return made
   }
 }
 
-function routeOf(url: UrlTemplate, host: string, path: string, query: string): Route {
+/** Slashes stay, every other run of letters becomes `…`. */
+function withoutWords(path: Template): Template {
+  const masked = path.parts.map((part) =>
+    typeof part === 'string' ? part.replace(/[^/]+(?:\/+[^/]+)*/g, '…') : part,
+  )
+  return { parts: masked, columns: path.columns }
+}
+
+interface Filled {
+  readonly host: string
+  readonly path: string
+  readonly query: string
+  /** The path as it may be shown. */
+  readonly shown: string
+}
+
+function routeOf(url: UrlTemplate, { host, path, query, shown }: Filled): Route {
   if (dotSegment.test(path)) throw new Unfillable('a part of the path of `url` is "." or ".."')
   const { origin, hostname, pathname, search } = new URL(`${url.scheme}://${host}${path}${query}`)
   const bare = bareHost(hostname)
   if (url.hosts !== null && !url.hosts.some((pattern) => pattern.test(bare))) {
     throw new Unfillable('the host of `url` does not match `allow_hosts`')
   }
-  const name = isFixed(url.path) ? bare : `${bare}${pathname}`
+  const name = isFixed(url.path) ? bare : `${bare}${shown}`
   return { name: shortName(name), origin, host: url.host, path: `${pathname}${search}` }
 }
 

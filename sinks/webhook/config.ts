@@ -151,6 +151,10 @@ export const webhookConfig = z.strictObject({
   timers: secretText(
     'Where the times of later attempts are kept too, in BullMQ: redis://, rediss:// or postgres://. What is lost there is done a little later.',
   ).optional(),
+  timers_ca: z.string().min(1).optional().meta({
+    description:
+      'PEM certificates that `timers` trusts instead of the public authorities: `${file.ca.pem}`.',
+  }),
   delivery_log: z.enum(['all', 'failures', 'off']).default('failures').meta({
     description:
       'Which attempts become rows of the topic `<sink>.deliveries`, for `sluice deliveries`. all: also those that succeeded, about 100 bytes each before they are compressed.',

@@ -47,7 +47,8 @@ export function webhookWith(resolve: LookupFunction | undefined): SinkConnector<
     }),
     check: async (config) => {
       const { target, problems } = parseTarget(config)
-      return target === null ? problems : checkName(target, config, resolve)
+      const name = target === null ? problems : await checkName(target, config, resolve)
+      return [...name, ...(await checkTimers(config))]
     },
     open: async (config, _topics, ctx) => {
       const { target, problems } = parseTarget(config)
@@ -60,10 +61,18 @@ export function webhookWith(resolve: LookupFunction | undefined): SinkConnector<
       const timers =
         config.timers === undefined
           ? null
-          : await (await import('./timers.ts')).openTimers(config.timers, ctx)
+          : await (
+              await import('./timers.ts')
+            ).openTimers({ url: config.timers, ca: config.timers_ca }, ctx)
       return openSink(config, target, { ctx, timers, resolve })
     },
   }
+}
+
+/** What it needs is loaded only where there are timers. */
+async function checkTimers({ timers, timers_ca: ca }: WebhookConfig): Promise<readonly Problem[]> {
+  if (timers === undefined) return []
+  return (await import('./timers-check.ts')).checkTimers({ url: timers, ca })
 }
 
 interface Around {

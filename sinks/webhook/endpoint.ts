@@ -76,7 +76,12 @@ export type Attempt =
       readonly ms: number
     }
   /** Not sent, or not answered yet: to be tried again, at no cost to the event. */
-  | { readonly kind: 'later'; readonly dueMs: number; readonly reason: string }
+  | {
+      readonly kind: 'later'
+      readonly dueMs: number
+      readonly code: 'sink.webhook.failing' | 'sink.webhook.busy'
+      readonly reason: string
+    }
   | { readonly kind: 'disabled'; readonly reason: string }
 
 type Tried = Extract<Attempt, { kind: 'tried' }>
@@ -212,8 +217,12 @@ export class Endpoint {
   }
 
   #later(ms: number): Attempt {
-    const reason = this.#lastFailure === '' ? 'is busy' : this.#lastFailure
-    return { kind: 'later', dueMs: this.#out.ctx.clock.nowMs() + ms, reason }
+    const dueMs = this.#out.ctx.clock.nowMs() + ms
+    if (this.#failingSinceMs === null || this.#lastFailure === '') {
+      const reason = 'has as many requests under way as it takes'
+      return { kind: 'later', dueMs, code: 'sink.webhook.busy', reason }
+    }
+    return { kind: 'later', dueMs, code: 'sink.webhook.failing', reason: this.#lastFailure }
   }
 
   /** Waits until a request may go. Returns 0, or, of many, how long it would have to wait. */

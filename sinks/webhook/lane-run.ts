@@ -164,7 +164,7 @@ export class LaneRun {
   #later(attempt: Extract<Attempt, { kind: 'later' }>, { host, name }: Endpoint): Wait {
     const message = `${host} ${attempt.reason}`
     const aside = this.#mayWait
-    return { dueMs: attempt.dueMs, code: 'sink.webhook.failing', message, group: name, aside }
+    return { dueMs: attempt.dueMs, code: attempt.code, message, group: name, aside }
   }
 
   /** What came of the attempt; until when the event waits, or null when it is over. */

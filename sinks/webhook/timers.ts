@@ -11,6 +11,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Job, PgPool, Processor } from 'bullmq'
+import type { ClientConfig } from 'pg'
 import type { Context } from '../../core/connector/context.ts'
 import { redisAddress } from '../../core/connector/redis-address.ts'
 import type { Secret } from '../../core/connector/secret.ts'
@@ -22,7 +23,7 @@ const lateMs = 5000
 const unsetMax = 50_000
 const chunk = 500
 const closeMs = 3000
-const timeoutMs = 10_000
+export const timeoutMs = 10_000
 const connectAgainMs = 30_000
 /** The oldest that is supported. */
 const redisVersion = '7.0.0'
@@ -63,38 +64,49 @@ interface Ends {
   readonly end: () => Promise<void>
 }
 
+/** `timers` and `timers_ca` of the pipeline file. */
+export interface TimersPlace {
+  readonly url: Secret
+  /** PEM; the public authorities when absent. */
+  readonly ca?: string | undefined
+}
+
 /** Throws `sink.webhook.timers`, or `redis.url`; whether the server is there shows later. */
-export async function openTimers(url: Secret, ctx: Context): Promise<Timers> {
+export async function openTimers(place: TimersPlace, ctx: Context): Promise<Timers> {
   const name = `sluice.${ctx.pipeline}.${ctx.name}`.replaceAll(':', '-')
-  if (timersKind(url) === null) {
+  if (timersKind(place) === null) {
     throw new SluiceError('sink.webhook.timers', {
       message: '`timers` is not redis://, rediss:// or postgres://',
     })
   }
   const timers = new BullTimers(ctx, () => {
     const process: Processor<TimerJob> = async ({ data }: Job<TimerJob>) => timers.told(data)
-    return connect(url, name, process)
+    return connect(place, name, process)
   })
   await timers.connect()
   return timers
 }
 
-/** Named rather than read, for `check`. */
-export function timersKind(url: Secret): 'redis' | 'postgres' | null {
+export function timersKind({ url }: TimersPlace): 'redis' | 'postgres' | null {
   const scheme = /^([a-z]+):\/\//.exec(url.reveal())?.[1] ?? ''
   if (scheme === 'redis' || scheme === 'rediss') return 'redis'
   return scheme === 'postgres' || scheme === 'postgresql' ? 'postgres' : null
 }
 
-async function connect(url: Secret, name: string, process: Processor<TimerJob>): Promise<Ends> {
+async function connect(
+  place: TimersPlace,
+  name: string,
+  process: Processor<TimerJob>,
+): Promise<Ends> {
   const bull = await import('bullmq')
-  if (timersKind(url) === 'redis') {
+  if (timersKind(place) === 'redis') {
+    const { url, ca } = place
     const { hosts, user, password, database, tls } = redisAddress({ url, timeoutMs })
     const connection = {
       ...hosts[0]!,
       ...(user === null ? {} : { username: user }),
       ...(password === null ? {} : { password }),
-      ...(tls ? { tls: {} } : {}),
+      ...(tls ? { tls: ca === undefined ? {} : { ca } } : {}),
       db: database,
       maxRetriesPerRequest: null,
     }
@@ -108,12 +120,24 @@ async function connect(url: Secret, name: string, process: Processor<TimerJob>):
     const worker = new bull.Worker<TimerJob>(name, process, { ...common, connection, concurrency })
     return { queue, worker, fragile: false, end: async () => {} }
   }
-  return connectPostgres(url, name, process, bull)
+  return connectPostgres(place, name, process, bull)
+}
+
+/** As the driver takes it. With authorities of one's own the server is always verified against them. */
+export function postgresAddress({ url, ca }: TimersPlace): ClientConfig {
+  const address = url.reveal()
+  const found = { connectionString: address, connectionTimeoutMillis: timeoutMs }
+  if (ca === undefined) return found
+  // What the address says of TLS would take the place of `ssl` (pg 8).
+  const connectionString = address.replace(/([?&])ssl(?:mode|rootcert)?=[^&]*&?/g, '$1')
+  // The driver tells Node the host only where it is a name; of an IP it would take the name "localhost".
+  const host = URL.parse(address)?.hostname.replace(/^\[|\]$/g, '') ?? ''
+  return { ...found, connectionString, ssl: { ca, host } }
 }
 
 /** Tables of BullMQ's own, in the schema `bullmq`, which it makes. */
 async function connectPostgres(
-  url: Secret,
+  place: TimersPlace,
   name: string,
   process: Processor<TimerJob>,
   bull: typeof import('bullmq'),
@@ -121,9 +145,8 @@ async function connectPostgres(
   const { Pool } = (await import('pg')).default
   // Its own pool lets a session that breaks while it is in use end the whole process (BullMQ 6.7).
   const pool = new Pool({
-    connectionString: url.reveal(),
+    ...postgresAddress(place),
     max: 6,
-    connectionTimeoutMillis: timeoutMs,
     options: `-c search_path=${bull.DEFAULT_SCHEMA}`,
   })
   pool.on('error', () => {})

@@ -21,13 +21,16 @@ sinks:
 `
 const startMs = Date.UTC(2026, 0, 1)
 
+/** Longer than a cell of a table is. */
+const idOf = (n: number): string => `shop_${'orders-'.repeat(10)}_${n}`
+
 /** Attempt n, n minutes after the year began. */
 function attempt(n: number, status: number | null): DeliveryRow {
   return {
     atMs: startMs + n * 60_000,
     topic: 'pg.public.orders',
     offset: n,
-    id: `shop_orders_${n}`,
+    id: idOf(n),
     endpoint: `hooks.example.com/t${n % 2}`,
     attempt: 1,
     status,
@@ -64,9 +67,14 @@ test('deliveries: by endpoint, status, time and id; in three forms', async () =>
   assert.deepEqual(await found('--status', 'none'), [3])
   assert.deepEqual(await found('--endpoint', '/t0', '--outcome', 'retry'), [2])
   assert.deepEqual(await found('--since', '2026-01-01T00:03:00Z', '--limit', '2'), [5, 4])
-  assert.deepEqual(await found('--id', 'shop_orders_1'), [1])
+  assert.deepEqual(await found('--id', idOf(1)), [1])
   const table = await sluice(['deliveries', file, '--status', '503'])
   assert.match(table.stdout, /hooks\.example\.com\/t0 +503 +retry/)
+  assert.match(table.stdout, /^2026-01-01T00:02:00Z /m)
+  assert.ok(table.stdout.includes(`${idOf(2)}  failed`), 'an id is there to be copied')
+  const none = await sluice(['deliveries', file, '--endpoint', 'nowhere'])
+  assert.deepEqual([none.code, none.stdout], [0, ''])
+  assert.match(none.stderr, /no attempt matches/)
   const wrong = await sluice(['deliveries', file, '--status', 'bad'])
   assert.equal(wrong.code, 2)
 })

@@ -212,6 +212,12 @@ test('bad rows are listed, mended and delivered; nothing else is held up', async
     wrong.stderr,
     /column colour: there is no such column; there are id, status, amount, at/,
   )
+  const code = await sluice(['dlq', 'retry', file, '--code', 'sink.webhook.rejectd'])
+  assert.equal(code.code, 2)
+  assert.match(
+    code.stderr,
+    /no code "sink\.webhook\.rejectd"; did you mean "sink\.webhook\.rejected"/,
+  )
   const transform = await sluice(['dlq', 'retry', file, '--task', 'share'])
   assert.equal(transform.code, 2)
   assert.match(
@@ -247,6 +253,11 @@ test('bad rows are listed, mended and delivered; nothing else is held up', async
     assert.match(await dlq('retry', file, '--sink', 'hooks', '--follow'), /done \(1 row sent\)/)
   })
   assert.deepEqual(await open(stage), [])
+  assert.equal(await dlq('show', file), '', 'letters that are over are shown when they are named')
+  assert.match(await dlq('show', file, '--all'), /state +retried/)
+  const over = JSON.parse(await dlq('requests', file, '--format', 'json')) as { at: string }[]
+  assert.ok(over.length >= 4)
+  for (const { at } of over) assert.match(at, /^20\d\d-/, 'when it was asked stays known')
   assert.match(await live(), /6 paid 2026, 9007199254740993 paid 2026$/)
   const [ledger] = await clickhouse.query(
     'SELECT count() AS rows, uniqExact(_sluice_offset) AS offsets, max(_sluice_offset) AS last FROM ledger',
@@ -289,17 +300,7 @@ test('a stretch of the log is delivered once more', async (t) => {
   assert.equal(bad.code, 2)
   assert.match(bad.stderr, /sql\.unknown_column/)
   await running(stage, async () => {
-    const all = await sluice([
-      'replay',
-      file,
-      '--sink',
-      'ledger',
-      '--from',
-      'start',
-      '--to',
-      'end',
-      '--follow',
-    ])
+    const all = await sluice(['replay', file, '--sink', 'ledger', '--from', 'start', '--follow'])
     // The rows that were mended stand at their offsets already; the bad values are not sent again.
     assert.match(all.stdout, /done/, all.stderr)
     const some = await sluice([

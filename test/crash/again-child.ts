@@ -1,5 +1,5 @@
 /**
- * A process that delivers until a failpoint kills it, or SIGTERM; see again.ts.
+ * A process that delivers until a failpoint kills it; see again.ts.
  *
  *   node test/crash/again-child.ts <log folder> <ClickHouse url> <table>
  */
@@ -7,6 +7,4 @@ import { testLog } from '../support/task-context.ts'
 import { deliver } from './again.ts'
 
 const [folder = '', url = '', table = ''] = process.argv.slice(2)
-const stop = new AbortController()
-process.once('SIGTERM', () => stop.abort())
-await deliver(await testLog(`file://${folder}`), { url, table }, stop.signal)
+await deliver(await testLog(`file://${folder}`), { url, table }, new AbortController().signal)

@@ -4,8 +4,6 @@
  * has forgotten its tokens, so that nothing but the offsets in it says what it holds.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import type { SinkConnector } from '../../core/connector/sink.ts'
 import { readHead } from '../../core/log/head.ts'
@@ -20,10 +18,12 @@ import { editRow } from '../../core/task/value-edit.ts'
 import { clickhouse } from '../../sinks/clickhouse/connector.ts'
 import { batchOf } from '../conformance/rows.ts'
 import type { ClickHouse } from '../services/clickhouse.ts'
+import { killedAt } from '../support/child.ts'
 import { waitFor } from '../support/env.ts'
 import { lettersOf, notesOf, sinkChain } from '../support/letters.ts'
 import { sourceChain, writeTopics } from '../support/scripted-sink.ts'
 import { taskContext } from '../support/task-context.ts'
+import { whileRunning } from '../support/while-running.ts'
 
 const { signal } = new AbortController()
 
@@ -81,17 +81,10 @@ export async function deliverUntil<T>(
 ): Promise<T> {
   // A log of its own each time, as a process has it: it holds no chain that another one took over.
   const log = await openLog(openStore(`file://${folder}`), { signal })
-  const stop = new AbortController()
-  const running = deliver(log, target, stop.signal)
-  try {
-    return await Promise.race([
-      until(log),
-      running.then(() => assert.fail('the delivery ended by itself')),
-    ])
-  } finally {
-    stop.abort()
-    await running.catch(() => {})
-  }
+  return whileRunning(
+    (stop) => deliver(log, target, stop),
+    () => until(log),
+  )
 }
 
 /** The same in a process that dies of the failpoint. */
@@ -100,15 +93,8 @@ export async function deliverAndDie(
   { url, table }: { readonly url: string; readonly table: string },
   failpoint: string,
 ): Promise<void> {
-  const file = join(import.meta.dirname, 'again-child.ts')
-  const child = spawn(process.execPath, [file, folder, url, table], {
-    env: { ...process.env, SLUICE_FAILPOINTS: failpoint },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const timer = setTimeout(() => child.kill('SIGTERM'), 30_000)
-  const [, signal] = (await once(child, 'exit')) as [unknown, NodeJS.Signals | null]
-  clearTimeout(timer)
-  assert.equal(signal, 'SIGKILL', `${failpoint} was not passed`)
+  const program = join(import.meta.dirname, 'again-child.ts')
+  await killedAt(failpoint, [program, folder, url, table])
 }
 
 /** Writes the rows and has them delivered, but for the bad ones. */

@@ -1,6 +1,4 @@
-/** A process that delivers until a failpoint kills it, or SIGTERM: `node features-child.ts <place as JSON>`. */
+/** A process that delivers until a failpoint kills it: `node features-child.ts <place as JSON>`. */
 import { deliver, type Place } from './features.ts'
 
-const stop = new AbortController()
-process.once('SIGTERM', () => stop.abort())
-await deliver(JSON.parse(process.argv[2] ?? '') as Place, stop.signal)
+await deliver(JSON.parse(process.argv[2] ?? '') as Place, new AbortController().signal)

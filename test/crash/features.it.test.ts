@@ -4,13 +4,14 @@
  * once (invariants 2, 5, 6).
  */
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { openStore } from '../../core/store/open.ts'
-import { startPostgres, type PostgresServer } from '../services/postgres.ts'
-import { startRedis, type RedisServer } from '../services/redis.ts'
+import { startPostgres } from '../services/postgres.ts'
+import { startRedis } from '../services/redis.ts'
 import { rowsOf } from '../sinks/redis/harness.ts'
 import { storedRows } from '../sinks/feast/offline/support.ts'
-import { missingService, tempDir } from '../support/env.ts'
+import { tempDir } from '../support/env.ts'
+import { startOrSkip } from '../support/service.ts'
 import {
   deliverAll,
   deliverAndDie,
@@ -53,28 +54,6 @@ const failpoints: Readonly<Record<Kind, readonly string[]>> = {
   redis: [...loop, 'sink.redis.before_write=3', 'sink.redis.after_write=3'],
 }
 
-async function withRedis(t: TestContext, use: (server: RedisServer) => Promise<void>) {
-  let server: RedisServer
-  try {
-    server = await startRedis()
-  } catch (error) {
-    return missingService(t, 'Redis', error)
-  }
-  await using running = server
-  await use(running)
-}
-
-async function withPostgres(t: TestContext, use: (server: PostgresServer) => Promise<void>) {
-  let server: PostgresServer
-  try {
-    server = await startPostgres()
-  } catch (error) {
-    return missingService(t, 'PostgreSQL', error)
-  }
-  await using running = server
-  await use(running)
-}
-
 async function killedAt(place: Place, failpoint: string): Promise<void> {
   await writeLog(place.folder)
   await deliverAndDie(place, failpoint)
@@ -106,38 +85,38 @@ function sorted(scores: ReadonlyMap<number, number>): [number, number][] {
 }
 
 test('feast on Redis', async (t) => {
-  await withRedis(t, async (server) => {
-    for (const failpoint of failpoints['feast redis']) {
-      await server.cli('flushall')
-      using folder = tempDir('feature-crash')
-      const place: Place = { kind: 'feast redis', url: server.url, folder: folder.path }
-      await feastKilledAt(place, failpoint)
-    }
-  })
+  await using server = await startOrSkip(t, 'Redis', () => startRedis())
+  if (server === null) return
+  for (const failpoint of failpoints['feast redis']) {
+    await server.cli('flushall')
+    using folder = tempDir('feature-crash')
+    const place: Place = { kind: 'feast redis', url: server.url, folder: folder.path }
+    await feastKilledAt(place, failpoint)
+  }
 })
 
 test('feast on Postgres', async (t) => {
-  await withPostgres(t, async (server) => {
-    for (const failpoint of failpoints['feast postgres']) {
-      await server.query('DROP TABLE IF EXISTS shop_users')
-      using folder = tempDir('feature-crash')
-      const place: Place = { kind: 'feast postgres', url: server.url, folder: folder.path }
-      await feastKilledAt(place, failpoint)
-    }
-  })
+  await using server = await startOrSkip(t, 'PostgreSQL', () => startPostgres())
+  if (server === null) return
+  for (const failpoint of failpoints['feast postgres']) {
+    await server.query('DROP TABLE IF EXISTS shop_users')
+    using folder = tempDir('feature-crash')
+    const place: Place = { kind: 'feast postgres', url: server.url, folder: folder.path }
+    await feastKilledAt(place, failpoint)
+  }
 })
 
 test('plain Redis', async (t) => {
-  await withRedis(t, async (server) => {
-    for (const failpoint of failpoints.redis) {
-      await server.cli('flushall')
-      using folder = tempDir('feature-crash')
-      await killedAt({ kind: 'redis', url: server.url, folder: folder.path }, failpoint)
-      const rows = await rowsOf(server, 's.users:')
-      const scores = new Map(
-        [...rows.values()].map((row) => [Number(row['user_id']), Number(row['score'])]),
-      )
-      assert.deepEqual(sorted(scores), sorted(foldedScores()), failpoint)
-    }
-  })
+  await using server = await startOrSkip(t, 'Redis', () => startRedis())
+  if (server === null) return
+  for (const failpoint of failpoints.redis) {
+    await server.cli('flushall')
+    using folder = tempDir('feature-crash')
+    await killedAt({ kind: 'redis', url: server.url, folder: folder.path }, failpoint)
+    const rows = await rowsOf(server, 's.users:')
+    const scores = new Map(
+      [...rows.values()].map((row) => [Number(row['user_id']), Number(row['score'])]),
+    )
+    assert.deepEqual(sorted(scores), sorted(foldedScores()), failpoint)
+  }
 })

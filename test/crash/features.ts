@@ -3,8 +3,6 @@
  * deliver it, and what is to be there at the end.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import type { SchemaPolicy } from '../../core/connector/schema-policy.ts'
 import type { SinkConnector } from '../../core/connector/sink.ts'
@@ -19,10 +17,12 @@ import { planView } from '../../sinks/feast/view.ts'
 import { redis } from '../../sinks/redis/connector.ts'
 import { batchOf, type Row } from '../conformance/rows.ts'
 import { quietContext } from '../support/context.ts'
+import { killedAt } from '../support/child.ts'
 import { waitFor } from '../support/env.ts'
 import { notesOf } from '../support/letters.ts'
 import { sourceChain, writeTopics } from '../support/scripted-sink.ts'
 import { taskContext, testLog } from '../support/task-context.ts'
+import { whileRunning } from '../support/while-running.ts'
 
 export type Kind = 'feast redis' | 'feast postgres' | 'redis'
 
@@ -115,33 +115,19 @@ export async function deliver(place: Place, stop: AbortSignal): Promise<void> {
  * as files whose rows are in a merged one already.
  */
 export async function deliverAll(place: Place, settled: () => Promise<boolean>): Promise<void> {
-  const stop = new AbortController()
-  const running = deliver(place, stop.signal)
   const log = await testLog(`file://${place.folder}/log`)
-  try {
-    const all = async (): Promise<boolean> =>
-      (await notesOf(log))?.topics[topic]?.done === endOffset && (await settled())
-    await Promise.race([
-      waitFor('all rows', all),
-      running.then(() => assert.fail('the delivery ended by itself')),
-    ])
-  } finally {
-    stop.abort()
-    await running.catch(() => {})
-  }
+  const all = async (): Promise<boolean> =>
+    (await notesOf(log))?.topics[topic]?.done === endOffset && (await settled())
+  await whileRunning(
+    (stop) => deliver(place, stop),
+    () => waitFor('all rows', all),
+  )
 }
 
 /** The same in a process that dies of the failpoint. */
 export async function deliverAndDie(place: Place, failpoint: string): Promise<void> {
-  const file = join(import.meta.dirname, 'features-child.ts')
-  const child = spawn(process.execPath, [file, JSON.stringify(place)], {
-    env: { ...process.env, SLUICE_FAILPOINTS: failpoint },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const timer = setTimeout(() => child.kill('SIGTERM'), 30_000)
-  const [, killedBy] = (await once(child, 'exit')) as [unknown, NodeJS.Signals | null]
-  clearTimeout(timer)
-  assert.equal(killedBy, 'SIGKILL', `${failpoint} was not passed`)
+  const program = join(import.meta.dirname, 'features-child.ts')
+  await killedAt(failpoint, [program, JSON.stringify(place)])
 }
 
 /** Scores by user as the online store has them. */
@@ -176,7 +162,7 @@ export async function differences(place: Place): Promise<number> {
     { ...options, asOfMs: Date.now() },
     quietContext(),
   )
-  assert.ok(found.every(({ keys }) => keys > 0))
+  assert.ok(found.length > 0 && found.every(({ keys }) => keys > 0))
   return found.reduce(
     (sum, { mismatched, missing, extra }) => sum + mismatched + missing + extra,
     0,

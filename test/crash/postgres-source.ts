@@ -1,4 +1,7 @@
 /** Postgres as the source of a crash run. */
+import { parsePosition } from '../../connectors/postgres/position.ts'
+import { position } from '../../core/connector/source.ts'
+import { hasCopied } from '../connectors/postgres/has-copied.ts'
 import { startPostgres, type PostgresServer } from '../services/postgres.ts'
 import { add, type Bag } from './judge.ts'
 import { ddl, runWriter } from './postgres-workload.ts'
@@ -54,14 +57,17 @@ class PostgresSource implements CrashSource {
     return runWriter(await this.#server.client(), seed, signal)
   }
 
-  async end(): Promise<() => Promise<boolean>> {
+  async end(): Promise<(position: string | null) => Promise<boolean>> {
     const server = this.#server
     const [now] = await server.query<{ lsn: string }>(
       `SELECT pg_current_wal_insert_lsn()::text AS lsn`,
     )
     // A last row behind everything else: once it is acknowledged, all before it is in the log.
     await server.query(`INSERT INTO events VALUES ('end', 0)`)
-    return async () => {
+    const topics = tables.map(({ name }) => `${this.schema}.${name}`)
+    return async (at) => {
+      // The stream goes on beside a copy of tables.
+      if (at === null || !hasCopied(parsePosition(position(at)), topics)) return false
       const [slot] = await server.query<{ behind: boolean }>(
         `SELECT confirmed_flush_lsn <= $1::pg_lsn AS behind FROM pg_replication_slots`,
         [now!.lsn],

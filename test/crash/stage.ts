@@ -95,10 +95,11 @@ export class Stage implements AsyncDisposable {
 
   /** Resolves when a row of the source is in the sink. */
   async firstRow(): Promise<void> {
-    await waitFor('the first row', async () => {
+    const isThere = async (): Promise<boolean> => {
       const [row] = await this.#servers.clickhouse.query('SELECT count() AS n FROM accounts_live')
       return Number(row?.['n']) > 0
-    })
+    }
+    await waitFor('the first row', isThere, 60_000)
   }
 
   /** Resolves when the log has moved on from where it is now, with new rows. */

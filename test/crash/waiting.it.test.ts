@@ -4,9 +4,10 @@
  * (invariants 2, 5, 6). With timers in the process, and in a Redis that may be emptied in between.
  */
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { startRedis, type RedisServer } from '../services/redis.ts'
-import { missingService, tempDir } from '../support/env.ts'
+import { describe, test } from 'node:test'
+import { startRedis } from '../services/redis.ts'
+import { tempDir } from '../support/env.ts'
+import { sharedService } from '../support/service.ts'
 import {
   deliverAll,
   deliverAndDie,
@@ -104,20 +105,9 @@ describe('timers in the process', { concurrency: 3 }, () => {
 })
 
 describe('timers on Redis', { concurrency: 3 }, () => {
-  let server: RedisServer | null = null
-  let missing: unknown
-  before(async () => {
-    try {
-      server = await startRedis()
-    } catch (error) {
-      missing = error
-    }
-  })
-  after(() => server?.[Symbol.asyncDispose]())
+  const suite = sharedService('Redis', () => startRedis())
   for (const [index, life] of onRedis.entries()) {
-    test(`${nameOf(life)}${life.emptied ? ', emptied' : ''}`, async (t) => {
-      if (server === null) return missingService(t, 'Redis', missing)
-      const redis = server
+    suite.test(`${nameOf(life)}${life.emptied ? ', emptied' : ''}`, async (redis) => {
       const cli = (...words: string[]): Promise<string> => redis.cli('-n', String(index), ...words)
       await survives(life, `${redis.url}/${index}`, async () => {
         if (life.emptied) await cli('flushdb')

@@ -4,8 +4,6 @@
  * here or in a process that dies of a failpoint.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import type { SinkConnector } from '../../core/connector/sink.ts'
 import { openLog } from '../../core/log/log.ts'
@@ -20,10 +18,12 @@ import {
   type Receiver,
 } from '../services/webhook-receiver.ts'
 import { batchOf, configOf, secret, type Change } from '../sinks/webhook/support.ts'
+import { killedAt } from '../support/child.ts'
 import { waitFor } from '../support/env.ts'
 import { lettersOf, notesOf } from '../support/letters.ts'
 import { sourceChain, writeTopics } from '../support/scripted-sink.ts'
 import { taskContext, testLog } from '../support/task-context.ts'
+import { whileRunning } from '../support/while-running.ts'
 
 export interface Place {
   /** Holds the log. */
@@ -175,34 +175,20 @@ export async function deliver({ folder, url, timers }: Place, stop: AbortSignal)
 
 /** Delivers in this process until all is taken and nothing waits. */
 export async function deliverAll(place: Place, endpoint: Endpoint): Promise<void> {
-  const stop = new AbortController()
-  const running = deliver(place, stop.signal)
-  try {
-    const all = async (): Promise<boolean> => {
-      const { passed, waiting } = await stateOf(place)
-      return passed === rounds && waiting === 0 && endpoint.hasAll
-    }
-    await Promise.race([
-      waitFor('all events', all, 40_000),
-      running.then(() => assert.fail('the delivery ended by itself')),
-    ])
-  } finally {
-    stop.abort()
-    await running.catch(() => {})
+  const all = async (): Promise<boolean> => {
+    const { passed, waiting } = await stateOf(place)
+    return passed === rounds && waiting === 0 && endpoint.hasAll
   }
+  await whileRunning(
+    (stop) => deliver(place, stop),
+    () => waitFor('all events', all, 40_000),
+  )
 }
 
 /** The same in a process that dies of the failpoint. */
 export async function deliverAndDie(place: Place, failpoint: string): Promise<void> {
-  const file = join(import.meta.dirname, 'waiting-child.ts')
-  const child = spawn(process.execPath, [file, JSON.stringify(place)], {
-    env: { ...process.env, SLUICE_FAILPOINTS: failpoint },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const timer = setTimeout(() => child.kill('SIGTERM'), 30_000)
-  const [, killedBy] = (await once(child, 'exit')) as [unknown, NodeJS.Signals | null]
-  clearTimeout(timer)
-  assert.equal(killedBy, 'SIGKILL', `${failpoint} was not passed`)
+  const program = join(import.meta.dirname, 'waiting-child.ts')
+  await killedAt(failpoint, [program, JSON.stringify(place)])
 }
 
 export interface State {

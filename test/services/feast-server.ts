@@ -2,14 +2,13 @@
  * The real `feast serve`, unmodified, for a view `users` with the entity `user_id` that a push source
  * `users_push` feeds. Its stores are files of its own.
  */
-import { spawn } from 'node:child_process'
-import { once as event } from 'node:events'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { freePort, waitFor } from '../support/env.ts'
+import { freePort } from '../support/env.ts'
 import { installFeast } from './feast.ts'
+import { ServerProcess } from './server-process.ts'
 
 const script = fileURLToPath(new URL('./feast-serve.py', import.meta.url))
 /** Python takes its time to import Feast on a busy machine. */
@@ -31,29 +30,18 @@ export async function startFeastServer(
   const dir = mkdtempSync(join(tmpdir(), 'sluice-feast-server-'))
   const port = await freePort()
   writeFileSync(join(dir, 'request.json'), JSON.stringify({ features, port }))
-  const log = openSync(join(dir, 'server.log'), 'a')
   const env = { ...process.env, FEAST_USAGE: 'False', PYTHONWARNINGS: 'ignore' }
   // The kernel stops it when this process dies in whatever way; its workers see that it is gone.
-  const words = ['--pdeathsig=TERM', python, script, dir]
-  const child = spawn('setpriv', words, { cwd: dir, env, stdio: ['ignore', log, log] })
-  closeSync(log)
+  const command = ['setpriv', '--pdeathsig=TERM', python, script, dir]
+  const server = new ServerProcess('feast serve', dir)
   const url = `http://127.0.0.1:${port}`
   const stop = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) {
-      const exited = event(child, 'exit')
-      child.kill('SIGTERM')
-      await exited
-    }
+    await server.end('SIGTERM')
     rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
   }
   try {
-    const up = async (): Promise<boolean> => {
-      if (child.exitCode !== null) return true
-      return (await fetch(`${url}/health`)).ok
-    }
-    await waitFor('feast serve', up, startMs)
-    if (child.exitCode !== null)
-      throw new Error(readFileSync(join(dir, 'server.log'), 'utf8').slice(-2000))
+    const isReady = async (): Promise<boolean> => (await fetch(`${url}/health`)).ok
+    await server.start(command, { cwd: dir, env, withinMs: startMs, isReady })
   } catch (error) {
     await stop()
     throw error

@@ -3,9 +3,9 @@
  * initialised once, a free port, a binary log with rows, stopped on dispose and with this
  * process however it ends. mysql.ts and mariadb.ts say what differs.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, chownSync, closeSync, cpSync, existsSync, mkdirSync } from 'node:fs'
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,10 +18,10 @@ import {
   type ConnectionOptions,
   type Pool,
 } from 'mysql2/promise'
-import { freePort, waitFor } from '../support/env.ts'
+import { freePort } from '../support/env.ts'
 import { debianCommand, unpackDebianPrograms, type DebianPrograms } from './debs.ts'
 import { once, servicesFolder } from './install.ts'
-import { asRoot, asServerUser, endProcess, nobody } from './server-process.ts'
+import { asRoot, asServerUser, nobody, ServerProcess } from './server-process.ts'
 
 export type Settings = Readonly<Record<string, string>>
 export type Parameter = string | number | bigint | boolean | Buffer | Date | null
@@ -175,12 +175,12 @@ class Server implements MysqlServer {
   readonly #recipe: Recipe
   readonly #root: string
   readonly #temporary: boolean
+  readonly #process: ServerProcess
   readonly #clients = new Set<Connection>()
   readonly #atExit = (): void => this.#dieWithUs()
   #settings: Settings
   #serverUuid = ''
   #pool: Pool
-  #process: ChildProcess | null = null
 
   constructor(recipe: Recipe, root: string, place: Place) {
     this.name = recipe.name
@@ -188,6 +188,7 @@ class Server implements MysqlServer {
     this.#recipe = recipe
     this.#root = root
     this.dir = place.dir
+    this.#process = new ServerProcess(recipe.name, place.dir)
     this.port = place.port
     this.#settings = { 'server-id': String(place.port), ...place.settings }
     this.#temporary = place.temporary
@@ -197,7 +198,7 @@ class Server implements MysqlServer {
   }
 
   get pid(): number {
-    return this.#process?.pid ?? 0
+    return this.#process.pid
   }
 
   get serverId(): number {
@@ -245,7 +246,6 @@ class Server implements MysqlServer {
   }
 
   async start(): Promise<void> {
-    const log = openSync(join(this.dir, 'server.log'), 'a')
     const place = {
       port: String(this.port),
       'bind-address': this.host,
@@ -257,18 +257,8 @@ class Server implements MysqlServer {
     const options = asOptions({ ...place, ...this.#settings })
     const server = debianCommand(this.#root, this.#recipe.server)
     const folders = ['--no-defaults', ...this.#recipe.folders(this.#root)]
-    const [command, ...args] = asServerUser([...server, ...folders, ...options], 'KILL')
-    const child = spawn(command!, args, { cwd: '/', stdio: ['ignore', log, log] })
-    closeSync(log)
-    this.#process = child
-    child.once('exit', () => {
-      if (this.#process === child) this.#process = null
-    })
-    await waitFor(`${this.name} to start`, () => {
-      if (this.#process !== child) return true
-      return listens(this.port)
-    })
-    if (this.#process !== child) throw new Error(this.#lastLog())
+    const command = asServerUser([...server, ...folders, ...options], 'KILL')
+    await this.#process.start(command, { cwd: '/', isReady: () => listens(this.port) })
     if (this.flavour === 'mariadb') return
     const [row] = await this.query<{ uuid: string }>('SELECT @@server_uuid AS uuid')
     this.#serverUuid = row?.uuid ?? ''
@@ -281,19 +271,19 @@ class Server implements MysqlServer {
   }
 
   async kill(): Promise<void> {
-    await endProcess(this.#process, 'SIGKILL')
+    await this.#process.end('SIGKILL')
     await this.#dropSessions()
   }
 
   async stop(): Promise<void> {
-    await endProcess(this.#process, 'SIGTERM')
+    await this.#process.end('SIGTERM')
     await this.#dropSessions()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#clients) client.destroy()
     await endPool(this.#pool)
-    await endProcess(this.#process, this.#temporary ? 'SIGKILL' : 'SIGTERM')
+    await this.#process.end(this.#temporary ? 'SIGKILL' : 'SIGTERM')
     process.off('exit', this.#atExit)
     if (this.#temporary) rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
   }
@@ -312,14 +302,9 @@ class Server implements MysqlServer {
     return { host: this.host, port: this.port, user, password }
   }
 
-  #lastLog(): string {
-    const log = readFileSync(join(this.dir, 'server.log'), 'utf8')
-    return `${this.name} did not start: ${log.slice(-1500)}`
-  }
-
   /** At exit nothing asynchronous runs any more: kill, and remove the folder, twice if files still appear. */
   #dieWithUs(): void {
-    this.#process?.kill('SIGKILL')
+    this.#process.signal('SIGKILL')
     if (this.#temporary) rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
   }
 }

@@ -5,16 +5,16 @@
  *   await using server = await startPostgres({ version: 14, settings: { fsync: 'on' } })
  *   await server.query('CREATE TABLE …')
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, openSync, closeSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { chmodSync, chownSync, mkdirSync } from 'node:fs'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client, Pool, type ClientConfig, type QueryResultRow } from 'pg'
-import { freePort, waitFor } from '../support/env.ts'
+import { freePort } from '../support/env.ts'
 import { postgresBinaries, postgresPrograms, type PostgresMajor } from './postgres-binaries.ts'
-import { asRoot, asServerUser, endProcess, nobody } from './server-process.ts'
+import { asRoot, asServerUser, nobody, ServerProcess } from './server-process.ts'
 
 export interface PostgresOptions {
   /** 18 when absent. */
@@ -150,10 +150,10 @@ class Server implements PostgresServer {
   readonly #bin: string
   readonly #settings: Readonly<Record<string, string>>
   readonly #temporary: boolean
+  readonly #process: ServerProcess
   readonly #clients = new Set<Client>()
   readonly #atExit = (): void => this.#dieWithUs()
   #pool: Pool
-  #process: ChildProcess | null = null
 
   constructor(
     bin: string,
@@ -163,6 +163,7 @@ class Server implements PostgresServer {
   ) {
     this.#bin = bin
     this.dir = dir
+    this.#process = new ServerProcess('PostgreSQL', dir)
     this.port = port
     this.#settings = how.settings
     this.#temporary = how.temporary
@@ -172,7 +173,7 @@ class Server implements PostgresServer {
   }
 
   get pid(): number {
-    return this.#process?.pid ?? 0
+    return this.#process.pid
   }
 
   async query<Row extends QueryResultRow = QueryResultRow>(
@@ -219,24 +220,14 @@ class Server implements PostgresServer {
   }
 
   async start(): Promise<void> {
-    const log = openSync(join(this.dir, 'server.log'), 'a')
     const settings = Object.entries(this.#settings).flatMap(([name, value]) => [
       '-c',
       `${name}=${value}`,
     ])
     const data = join(this.dir, 'data')
     const options = ['-D', data, '-p', String(this.port), '-k', this.dir, ...settings]
-    const [program, ...args] = asServerUser([join(this.#bin, 'postgres'), ...options], 'QUIT')
-    const child = spawn(program!, args, { cwd: '/', stdio: ['ignore', log, log] })
-    closeSync(log)
-    this.#process = child
-    child.once('exit', () => {
-      if (this.#process === child) this.#process = null
-    })
-    await waitFor('PostgreSQL to start', () => {
-      if (this.#process !== child) throw new Error(this.#lastLog())
-      return this.#isReady()
-    })
+    const command = asServerUser([join(this.#bin, 'postgres'), ...options], 'QUIT')
+    await this.#process.start(command, { cwd: '/', isReady: () => this.#isReady() })
   }
 
   async restart(): Promise<void> {
@@ -245,19 +236,19 @@ class Server implements PostgresServer {
   }
 
   async kill(): Promise<void> {
-    await endProcess(this.#process, 'SIGQUIT')
+    await this.#process.end('SIGQUIT')
     await this.#dropSessions()
   }
 
   async stop(): Promise<void> {
-    await endProcess(this.#process, 'SIGINT')
+    await this.#process.end('SIGINT')
     await this.#dropSessions()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([...this.#clients].map((client) => client.end()))
     await this.#pool.end()
-    await endProcess(this.#process, 'SIGINT')
+    await this.#process.end('SIGINT')
     process.off('exit', this.#atExit)
     if (this.#temporary) rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
   }
@@ -280,14 +271,9 @@ class Server implements PostgresServer {
     return existsSync(path) && readFileSync(path, 'utf8').split('\n')[7]?.trim() === 'ready'
   }
 
-  #lastLog(): string {
-    const log = readFileSync(join(this.dir, 'server.log'), 'utf8')
-    return `PostgreSQL did not start: ${log.slice(-1000)}`
-  }
-
   /** At exit nothing asynchronous runs any more: wait for the lock file to go, then remove the folder. */
   #dieWithUs(): void {
-    this.#process?.kill('SIGQUIT')
+    this.#process.signal('SIGQUIT')
     const pause = new Int32Array(new SharedArrayBuffer(4))
     for (let i = 0; i < 100 && existsSync(join(this.dir, 'data', 'postmaster.pid')); i++) {
       Atomics.wait(pause, 0, 0, 20)

@@ -4,9 +4,8 @@
  *
  *   await using server = await startRedis({ version: 'valkey-9', settings: { maxmemory: '10mb' } })
  */
-import { spawn, execFile, type ChildProcess } from 'node:child_process'
-import { once as event } from 'node:events'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +13,7 @@ import { promisify } from 'node:util'
 import { freePort, waitFor } from '../support/env.ts'
 import { debianCommand, unpackDebianPrograms, type DebianPrograms } from './debs.ts'
 import { servicesFolder } from './install.ts'
+import { ServerProcess } from './server-process.ts'
 
 /** Fields of hashes expire from Redis 8 and Valkey 9 on; 7.0 is the oldest server supported. */
 export type RedisVersion = 'redis-7' | 'redis-8' | 'valkey-9'
@@ -91,7 +91,12 @@ export async function startRedisCluster(
   }
   try {
     for (let i = 0; i < 3; i++) {
-      const settings = { 'cluster-enabled': 'yes', 'cluster-node-timeout': '2000' }
+      const settings = {
+        'cluster-enabled': 'yes',
+        'cluster-node-timeout': '2000',
+        // Otherwise it is 10,000 above the server's own, where there may be no port any more.
+        'cluster-port': String(await freePort()),
+      }
       servers.push(await startRedis({ version, settings }))
     }
     const hosts = servers.map(({ host, port }) => `${host}:${port}`)
@@ -116,7 +121,7 @@ class Server implements RedisServer {
   readonly #dir = mkdtempSync(join(tmpdir(), 'sluice-redis-'))
   readonly #settings: Readonly<Record<string, string>>
   readonly #atExit = (): void => this.#dieWithUs()
-  #process: ChildProcess | null = null
+  readonly #process: ServerProcess
 
   constructor(
     root: string,
@@ -126,6 +131,7 @@ class Server implements RedisServer {
   ) {
     this.#root = root
     this.version = version
+    this.#process = new ServerProcess(version, this.#dir)
     this.port = port
     this.#settings = { appendonly: 'yes', save: '', ...settings }
     process.on('exit', this.#atExit)
@@ -141,21 +147,9 @@ class Server implements RedisServer {
       `--${name}`,
       ...(value === '' ? [''] : value.split(' ')),
     ])
-    const log = openSync(join(this.#dir, 'server.log'), 'a')
-    const [command, ...args] = this.#command('server', ...options)
     // The kernel kills the server when this process dies in whatever way.
-    const words = ['--pdeathsig=KILL', command!, ...args]
-    const child = spawn('setpriv', words, { cwd: this.#dir, stdio: ['ignore', log, log] })
-    closeSync(log)
-    this.#process = child
-    child.once('exit', () => {
-      if (this.#process === child) this.#process = null
-    })
-    await waitFor(`${this.version} to start`, async () => {
-      return this.#process !== child || (await answers(this.port))
-    })
-    if (this.#process !== child)
-      throw new Error(`${this.version} did not start: ${this.#lastLog()}`)
+    const command = ['setpriv', '--pdeathsig=KILL', ...this.#command('server', ...options)]
+    await this.#process.start(command, { cwd: this.#dir, isReady: () => answers(this.port) })
   }
 
   async cli(...words: readonly string[]): Promise<string> {
@@ -169,11 +163,7 @@ class Server implements RedisServer {
   }
 
   async kill(): Promise<void> {
-    const child = this.#process
-    if (child === null) return
-    const exited = event(child, 'exit')
-    child.kill('SIGKILL')
-    await exited
+    await this.#process.end('SIGKILL')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -187,12 +177,8 @@ class Server implements RedisServer {
     return [...debianCommand(this.#root, `usr/bin/${name}-${program}`), ...args]
   }
 
-  #lastLog(): string {
-    return readFileSync(join(this.#dir, 'server.log'), 'utf8').slice(-1500)
-  }
-
   #dieWithUs(): void {
-    this.#process?.kill('SIGKILL')
+    this.#process.signal('SIGKILL')
     rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
   }
 }

@@ -6,18 +6,15 @@
  *   await using server = await startS3()
  *   openStore(`s3://${server.bucket}/log`, server.options)
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
-  closeSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -29,6 +26,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { tempDir, waitFor } from '../support/env.ts'
+import { ServerProcess } from './server-process.ts'
 
 const run = promisify(execFile)
 const cache = fileURLToPath(new URL('../../.services/', import.meta.url))
@@ -97,14 +95,14 @@ function words(text: string): string[] {
 export async function startS3(kind: S3Kind = 'seaweedfs'): Promise<S3Server> {
   const program = await installed(kind)
   const folder = tempDir(`s3-${kind}`)
+  mkdirSync(join(folder.path, 'data'))
+  const server = new Running(kind, program, folder, await freePorts())
   try {
-    mkdirSync(join(folder.path, 'data'))
-    const server = new Running(kind, program, folder, await freePorts())
     await server.start()
     await server.makeBucket()
     return server
   } catch (error) {
-    folder[Symbol.dispose]()
+    await server[Symbol.asyncDispose]()
     throw error
   }
 }
@@ -117,9 +115,9 @@ class Running implements S3Server {
   readonly #program: string
   readonly #folder: { readonly path: string } & Disposable
   readonly #port: number
-  #child: ChildProcess | null = null
+  readonly #process: ServerProcess
   readonly #atExit = (): void => {
-    this.#child?.kill('SIGKILL')
+    this.#process.signal('SIGKILL')
     this.#folder[Symbol.dispose]()
   }
 
@@ -132,6 +130,7 @@ class Running implements S3Server {
     this.#kind = kind
     this.#program = program
     this.#folder = folder
+    this.#process = new ServerProcess(kind, folder.path)
     this.#port = port
     this.endpoint = `http://127.0.0.1:${port}`
     this.options = { endpoint: this.endpoint, accessKeyId, secretAccessKey }
@@ -139,30 +138,18 @@ class Running implements S3Server {
   }
 
   get pid(): number {
-    return this.#child?.pid ?? 0
+    return this.#process.pid
   }
 
   async start(): Promise<void> {
     const recipe = recipes[this.#kind]
-    const log = openSync(join(this.#folder.path, 'server.log'), 'a')
-    const child = spawn(this.#program, recipe.args(join(this.#folder.path, 'data'), this.#port), {
+    const args = recipe.args(join(this.#folder.path, 'data'), this.#port)
+    await this.#process.start([this.#program, ...args], {
       cwd: this.#folder.path,
       env: { PATH: process.env['PATH'], HOME: this.#folder.path, ...recipe.env },
-      stdio: ['ignore', log, log],
-    })
-    closeSync(log)
-    this.#child = child
-    try {
       // Any answer below 500 will do: 403 is what a request without signature gets.
-      await waitFor(`${this.#kind} to answer`, async () => {
-        if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`)
-        return (await fetch(this.endpoint)).status < 500
-      })
-    } catch (error) {
-      await this.kill()
-      const text = readFileSync(join(this.#folder.path, 'server.log'), 'utf8').slice(-2000)
-      throw new Error(`${this.#kind} did not start:\n${text}`, { cause: error })
-    }
+      isReady: async () => (await fetch(this.endpoint)).status < 500,
+    })
   }
 
   async makeBucket(): Promise<void> {
@@ -181,12 +168,7 @@ class Running implements S3Server {
   }
 
   async kill(): Promise<void> {
-    const child = this.#child
-    this.#child = null
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill('SIGKILL')
-    await ended
+    await this.#process.end('SIGKILL')
   }
 
   async restart(): Promise<void> {

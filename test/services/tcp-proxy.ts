@@ -21,6 +21,8 @@ export interface TcpProxy extends AsyncDisposable {
   latencyMs: number
   /** Of what a server says on one connection so much arrives, and then nothing more. */
   passBytes: number
+  /** Bytes that did not. */
+  readonly withheldBytes: number
   /** Where new connections go. */
   target: number
 }
@@ -50,6 +52,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     server.on('data', (bytes) => {
       passed += bytes.length
       if (passed <= proxy.passBytes) void pass(server, client, bytes, proxy.latencyMs)
+      else proxy.withheldBytes += bytes.length
     })
     if (stalled) pause(pair)
   })
@@ -72,6 +75,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     target,
     latencyMs: 0,
     passBytes: Infinity,
+    withheldBytes: 0,
     get open() {
       return pairs.size
     },

@@ -15,11 +15,14 @@ import { readHead } from '../../core/log/head.ts'
 import type { Log } from '../../core/log/log.ts'
 import { runDeliver } from '../../core/task/deliver.ts'
 import type { TopicState } from '../../core/task/delivery-log.ts'
-import { missingService, waitFor } from '../support/env.ts'
+import { waitFor } from '../support/env.ts'
+import { statesOf } from '../support/letters.ts'
 import { schemaCases, type SchemaCase } from '../support/schema-cases.ts'
 import { schemaTargets, type SchemaTarget } from '../support/schema-targets.ts'
 import { sourceChain, writeTopics } from '../support/scripted-sink.ts'
 import { taskContext, testLog } from '../support/task-context.ts'
+import { whileRunning } from '../support/while-running.ts'
+import { startOrSkip } from '../support/service.ts'
 
 /** The policies by themselves, and one for each word that can be said, where the sink can follow it. */
 function policiesOf({ schemaChanges }: SchemaTarget['connector']): readonly SchemaPolicy[] {
@@ -48,28 +51,19 @@ async function runPolicy({ target, policy, log, name }: Run): Promise<void> {
   const { connector, config } = target
   const topicOf = (one: SchemaCase): string => `s.${one.name}_${name}`
   for (const one of schemaCases) await writeTopics(log, ...one.entries(topicOf(one)))
-  const states = async (): Promise<Readonly<Record<string, TopicState>>> => {
-    const head = await readHead(log, `p.sink.${name}`, AbortSignal.timeout(5000))
-    return (head?.notes as { topics: Record<string, TopicState> } | null)?.topics ?? {}
-  }
-  const stop = new AbortController()
   const task = { connector, config, from: [`s.*_${name}`], chains: [sourceChain] }
-  const running = runDeliver(
-    { ...task, onSchemaChange: policy },
-    taskContext(log, name),
-    stop.signal,
-  )
-  const settled = waitFor('every topic', async () => {
-    const found = await states()
-    return schemaCases.every((one) => {
+  const settled = async () => {
+    const found = await statesOf(log, name)
+    const isSettled = schemaCases.every((one) => {
       const state = found[topicOf(one)]
       return state !== undefined && (state.parked !== null || state.done === one.end)
     })
-  })
-  await Promise.race([settled, running.then(() => assert.fail('it ended by itself'))])
-  stop.abort()
-  await running
-  const found = await states()
+    return isSettled && found
+  }
+  const found = await whileRunning(
+    (stop) => runDeliver({ ...task, onSchemaChange: policy }, taskContext(log, name), stop),
+    () => waitFor('every topic', settled),
+  )
   for (const one of schemaCases) {
     await look({ target, policy, log, name }, one, found[topicOf(one)]!, topicOf(one))
   }
@@ -109,16 +103,11 @@ async function look(run: Run, one: SchemaCase, state: TopicState, topic: string)
 
 for (const [type, start] of Object.entries(schemaTargets)) {
   test(`${type}: what the table says is what the target shows`, async (t) => {
-    const started = await start().catch((error: unknown) => error)
-    if (!isTarget(started)) return missingService(t, type, started)
-    await using target = started
+    await using target = await startOrSkip<SchemaTarget>(t, type, start)
+    if (target === null) return
     const log = await testLog()
     for (const [index, policy] of policiesOf(target.connector).entries()) {
       await runPolicy({ target, policy, log, name: `p${index}` })
     }
   })
-}
-
-function isTarget(started: unknown): started is SchemaTarget {
-  return typeof started === 'object' && started !== null && 'connector' in started
 }

@@ -1,6 +1,8 @@
 /** Dead letters and requests of the deliver task `k` of pipeline `p`, for tests: what is open, and asking. */
 import { readHead } from '../../core/log/head.ts'
 import type { Log } from '../../core/log/log.ts'
+import { ChainReader } from '../../core/log/reader.ts'
+import { jsonRows } from '../../core/record/json.ts'
 import type { LetterEntry } from '../../core/task/dead-letter-entry.ts'
 import type { LetterRow } from '../../core/task/dead-letters.ts'
 import type { DeliveryNotes } from '../../core/task/delivery-log.ts'
@@ -22,9 +24,38 @@ export async function lettersOf(log: Log): Promise<LetterEntry[]> {
   return found.toSorted((a, b) => a.letter - b.letter)
 }
 
-export async function notesOf(log: Log): Promise<DeliveryNotes | null> {
-  const head = await readHead(log, sinkChain, signal)
+/** What the task `k`, or another, has written down of its deliveries; null when it never did. */
+export async function notesOf(log: Log, sink = 'k'): Promise<DeliveryNotes | null> {
+  const head = await readHead(log, `p.sink.${sink}`, signal)
   return (head?.notes ?? null) as DeliveryNotes | null
+}
+
+/** The same, by topic. */
+export async function statesOf(log: Log, sink = 'k'): Promise<DeliveryNotes['topics']> {
+  return (await notesOf(log, sink))?.topics ?? {}
+}
+
+/** Waits until the cursor stands at the offset. */
+export async function doneAt(log: Log, offset: number, topic = 's.t'): Promise<void> {
+  await waitFor(`offset ${offset}`, async () => (await statesOf(log))[topic]?.done === offset)
+}
+
+/** Rows so far of one of the task's own topics, such as `k.schema_changes`, as JSON. */
+export async function ownRows(log: Log, topic: string): Promise<Record<string, unknown>[]> {
+  await using reader = ChainReader.open(log, sinkChain, 1)
+  const found: Record<string, unknown>[] = []
+  for (;;) {
+    const commit = await reader.tryNext(signal)
+    if (commit === null) return found
+    for (const [index, block] of commit.blocks.entries()) {
+      if (block.topic !== topic) continue
+      const batch = (await reader.readBlock(commit, index, signal))!
+      const json = jsonRows(batch)
+      for (let row = 0; row < batch.rows; row++) {
+        found.push(JSON.parse(json(row)) as Record<string, unknown>)
+      }
+    }
+  }
 }
 
 export function ask(

@@ -1,13 +1,15 @@
 /** The targets that docs/schema-changes.md is tested on: how each is opened, and what a reader sees. */
 import type { SinkConnector } from '../../core/connector/sink.ts'
 import { clickhouse } from '../../sinks/clickhouse/connector.ts'
+import { feast } from '../../sinks/feast/connector.ts'
 import { redis } from '../../sinks/redis/connector.ts'
 import { webhook } from '../../sinks/webhook/connector.ts'
 import { startClickHouse } from '../services/clickhouse.ts'
 import { startRedis } from '../services/redis.ts'
 import { startReceiver } from '../services/webhook-receiver.ts'
 import { rowsOf } from '../sinks/redis/harness.ts'
-import type { SeenRows } from './schema-cases.ts'
+import { featuresOf } from './feast-reader.ts'
+import { schemaCases, type SeenRows } from './schema-cases.ts'
 import { TableTarget } from './table-sink.ts'
 
 export interface SchemaTarget extends AsyncDisposable {
@@ -22,12 +24,16 @@ export interface SchemaTarget extends AsyncDisposable {
   readonly columns: ((topic: string) => Promise<readonly string[]>) | null
 }
 
+/** More than the test has. */
+const policiesMax = 12
+
 /** By sink type; `table` is a target with columns that keeps no history (test/support/table-sink.ts). */
 export const schemaTargets: Readonly<Record<string, () => Promise<SchemaTarget>>> = {
   table: tableTarget,
   webhook: webhookTarget,
   clickhouse: clickhouseTarget,
   redis: redisTarget,
+  feast: feastTarget,
 }
 
 async function tableTarget(): Promise<SchemaTarget> {
@@ -92,6 +98,29 @@ async function redisTarget(): Promise<SchemaTarget> {
     config: redis.config.parse({ url: server.url }),
     rows: async (topic) => byKey([...(await rowsOf(server, `${topic}:`)).values()]),
     columns: null,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+/** A view for each topic: a sink is opened for every policy, and its topics end with the policy's name. */
+async function feastTarget(): Promise<SchemaTarget> {
+  const server = await startRedis()
+  const project = 'shop'
+  const views: Record<string, { readonly topic: string }> = {}
+  for (const { name } of schemaCases) {
+    for (let i = 0; i < policiesMax; i++) views[`${name}_p${i}`] = { topic: `s.${name}_p${i}` }
+  }
+  const rows = (topic: string) =>
+    featuresOf(
+      server,
+      { project, view: topic.slice(topic.indexOf('.') + 1) },
+      { entities: [1, 2, 3, 4], names: ['a', 'b', 'c', 'r'] },
+    )
+  return {
+    connector: feast as SinkConnector<unknown>,
+    config: feast.config.parse({ project, target: { type: 'redis', url: server.url }, views }),
+    rows: async (topic) => byKey(await rows(topic)),
+    columns: async (topic) => Object.keys((await rows(topic)).at(-1) ?? {}),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }

@@ -3,6 +3,7 @@
  * Redpanda speak too.
  *
  *   GET /schemas/ids/{id}                  → {schema, schemaType?, references?}     404 + 40403: no such id
+ *   GET /subjects/{s}/versions             → [version, …]                        404 + 40401
  *   GET /subjects/{s}/versions/{v|latest}  → the same and {id, version}             404 + 40401, 40402
  *
  * `schemaType` is left out for Avro. What a schema refers to is fetched with it, each once. An id never
@@ -33,6 +34,8 @@ export interface RegisteredSchema {
 
 /** Characters of schemas that are kept. */
 const keptCharactersMax = 32 * 1024 * 1024
+/** Versions of one subject that are asked for. */
+const versionsMax = 100
 /** Schemas that one schema may refer to, directly or not. */
 const referencesMax = 200
 /** How long an id that was not there is not asked for again. */
@@ -82,10 +85,19 @@ export class SchemaRegistry implements AsyncDisposable {
   /** The newest schema of a subject; null where there is no such subject. Asks the registry every time. */
   async latest(subject: string, signal: AbortSignal): Promise<RegisteredSchema | null> {
     const answer = await this.#http.get(versionPath(subject, 'latest'), signal)
-    if (answer === null) return null
-    const { id } = answer
-    if (id === null) throw this.#http.notRegistry(`its newest version of ${subject} has no id`)
-    return this.#kept.get(id) ?? this.#keep(id, await this.#resolved(id, answer, signal))
+    return answer === null ? null : this.#schemaOf(subject, answer, signal)
+  }
+
+  /** The schemas of a subject, newest first, the oldest of very many left out; none where there is no such subject. */
+  async versions(subject: string, signal: AbortSignal): Promise<readonly RegisteredSchema[]> {
+    const numbers = [...(await this.#http.versions(subject, signal))].sort((a, b) => b - a)
+    const schemas: RegisteredSchema[] = []
+    for (const number of numbers.slice(0, versionsMax)) {
+      const answer = await this.#http.get(versionPath(subject, String(number)), signal)
+      // Deleted in the meantime.
+      if (answer !== null) schemas.push(await this.#schemaOf(subject, answer, signal))
+    }
+    return schemas
   }
 
   /** All subjects; none where this user may not list them. */
@@ -95,6 +107,16 @@ export class SchemaRegistry implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#http[Symbol.asyncDispose]()
+  }
+
+  async #schemaOf(
+    subject: string,
+    answer: RegistryAnswer,
+    signal: AbortSignal,
+  ): Promise<RegisteredSchema> {
+    const { id } = answer
+    if (id === null) throw this.#http.notRegistry(`a version of ${subject} has no id`)
+    return this.#kept.get(id) ?? this.#keep(id, await this.#resolved(id, answer, signal))
   }
 
   async #resolved(

@@ -64,22 +64,17 @@ export class RegistryHttp implements AsyncDisposable {
 
   /** null: the registry knows no such id, subject or version. */
   async get(path: string, signal: AbortSignal): Promise<RegistryAnswer | null> {
-    const [status, text, retryAfterMs] = await this.#ask(path, signal)
-    if (status === 200) return this.#answerOf(text)
-    const said = errorOf(text)
-    // 40401 subject, 40402 version, 40403 schema; a 404 without them is no registry's.
-    if (status === 404 && said !== null && said.code > 40_400 && said.code < 40_500) return null
-    const what = `The registry ${this.origin} answered ${status} to /${path}${said === null ? '' : `: ${said.message}`}.`
-    if (status === 401 || status === 403) {
-      throw new SluiceError('source.kafka.registry_auth', { message: what })
-    }
-    if (status >= 500 || status === 408 || status === 429) {
-      throw new SluiceError('source.kafka.registry_unreachable', {
-        message: what,
-        ...(retryAfterMs !== null && { retryAfterMs }),
-      })
-    }
-    throw new SluiceError('source.kafka.registry_answer', { message: what })
+    const text = await this.#textOf(path, signal)
+    return text === null ? null : this.#answerOf(text)
+  }
+
+  /** Numbers of a subject's versions; none where there is no such subject. */
+  async versions(subject: string, signal: AbortSignal): Promise<readonly number[]> {
+    const text = await this.#textOf(`subjects/${encodeURIComponent(subject)}/versions`, signal)
+    if (text === null) return []
+    const numbers = z.array(z.int()).safeParse(jsonOf(text))
+    if (!numbers.success) throw this.notRegistry('its answer is no list of versions')
+    return numbers.data
   }
 
   /** Names only; none where the registry does not tell them. */
@@ -98,6 +93,26 @@ export class RegistryHttp implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent.destroy()
+  }
+
+  /** The body of a success; null where the registry knows no such thing. */
+  async #textOf(path: string, signal: AbortSignal): Promise<string | null> {
+    const [status, text, retryAfterMs] = await this.#ask(path, signal)
+    if (status === 200) return text
+    const said = errorOf(text)
+    // 40401 subject, 40402 version, 40403 schema; a 404 without them is no registry's.
+    if (status === 404 && said !== null && said.code > 40_400 && said.code < 40_500) return null
+    const what = `The registry ${this.origin} answered ${status} to /${path}${said === null ? '' : `: ${said.message}`}.`
+    if (status === 401 || status === 403) {
+      throw new SluiceError('source.kafka.registry_auth', { message: what })
+    }
+    if (status >= 500 || status === 408 || status === 429) {
+      throw new SluiceError('source.kafka.registry_unreachable', {
+        message: what,
+        ...(retryAfterMs !== null && { retryAfterMs }),
+      })
+    }
+    throw new SluiceError('source.kafka.registry_answer', { message: what })
   }
 
   async #ask(

@@ -4,9 +4,11 @@
  *
  *   value = 0x00 id:u32 payload        big-endian; payload = whatever the codec reads
  *
- * The newest schema of the topic's subject gives the fields before the first record; where the subject
- * is unknown (another naming strategy), the first record does. A schema that was not met before is asked
- * for once, and may add fields.
+ * The topic's subject gives the fields before the first record: those of its newest schema, and those that
+ * only older ones have. All of them, whether records of them are still to come or not: what a row has
+ * must not depend on where a process began to read. Where the subject is unknown (another naming
+ * strategy), fields are those of the schemas that were met. One that was not met before is asked for
+ * once, and may add fields.
  */
 import {
   notReady,
@@ -38,6 +40,8 @@ export class RegistryFormat implements ValueFormat {
   /** Of the record that could not be read yet. */
   #wanted = -1
   #schemas = 0
+  #isSubjectTaken = false
+  #isNewestKnown = false
 
   constructor(registry: SchemaRegistry, subject: string, codec: SchemaCodec) {
     this.#registry = registry
@@ -74,26 +78,39 @@ export class RegistryFormat implements ValueFormat {
 
   async prepare(signal: AbortSignal): Promise<void> {
     this.#codec.settle()
-    // Kept until the registry has answered: who is refused by the network asks again without a record.
-    const wanted = this.#wanted
-    if (wanted >= 0 || this.fields === null) await this.#takeNewest(signal)
-    if (wanted < 0) return
-    if (!this.#codec.has(wanted)) {
-      try {
-        this.#take(await this.#registry.schema(wanted, signal), false)
-      } catch (error) {
-        if (error instanceof SluiceError && error.fault === 'row') this.#wanted = -1
-        throw error
-      }
-    }
-    this.#wanted = -1
+    await this.#takeWanted(signal)
+    if (this.#isSubjectTaken && this.#isNewestKnown) return
+    const known = this.#isSubjectTaken
+      ? [await this.#registry.latest(this.#subject, signal)]
+      : await this.#registry.versions(this.#subject, signal)
+    known.forEach((schema, i) => {
+      if (schema !== null) this.#takeIfReadable(schema, i === 0)
+    })
+    this.#isSubjectTaken = true
+    this.#isNewestKnown = true
   }
 
-  /** A record that somebody else wrote is no reason to reject this one: only its own schema is. */
-  async #takeNewest(signal: AbortSignal): Promise<void> {
+  /** Kept until the registry has answered: whom the network fails asks again without a record. */
+  async #takeWanted(signal: AbortSignal): Promise<void> {
+    const wanted = this.#wanted
+    if (wanted < 0) return
     try {
-      const newest = await this.#registry.latest(this.#subject, signal)
-      if (newest !== null) this.#take(newest, true)
+      if (!this.#codec.has(wanted)) {
+        this.#take(await this.#registry.schema(wanted, signal), false)
+        // Where one is new another may be newer.
+        this.#isNewestKnown = false
+      }
+      this.#wanted = -1
+    } catch (error) {
+      if (error instanceof SluiceError && error.fault === 'row') this.#wanted = -1
+      throw error
+    }
+  }
+
+  /** What somebody registered is no reason to reject a record: only the record's own schema is. */
+  #takeIfReadable(schema: RegisteredSchema, isNewest: boolean): void {
+    try {
+      this.#take(schema, isNewest)
     } catch (error) {
       if (!(error instanceof SluiceError) || error.fault !== 'row') throw error
     }

@@ -115,10 +115,15 @@ export const sinkCodes = {
   },
   'sink.clickhouse.busy': {
     fault: 'transient',
-    cause:
-      'ClickHouse asks for fewer inserts: too many parts, too many queries, no memory or no disk space left.',
+    cause: 'ClickHouse asks for fewer inserts: too many parts, too many queries or no memory left.',
     remedy:
-      'Sluice waits longer between inserts and goes on by itself. Where it lasts: larger batches (`flush`), more memory or disk, or fewer writers.',
+      'Sluice waits longer between inserts and goes on by itself. Where it lasts: larger batches (`flush`), more memory, or fewer writers.',
+  },
+  'sink.clickhouse.disk_full': {
+    fault: 'transient',
+    cause: 'ClickHouse has no disk space left for what is inserted.',
+    remedy:
+      'Make room on the disk of the server (system.disks), or add one; Sluice tries again every 30 s and goes on by itself.',
   },
   'sink.clickhouse.server': {
     fault: 'transient',

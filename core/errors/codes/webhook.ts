@@ -28,6 +28,13 @@ export const webhookCodes = {
     remedy:
       'Look at the endpoint; `sluice deliveries` shows its answers. After the next start it is tried again, and `sluice dlq retry` sends what was set aside.',
   },
+  'sink.webhook.busy': {
+    fault: 'row',
+    cause:
+      'An event of a webhook sink waits for its turn: its endpoint has as many requests under way as `concurrency` and `rate` allow, or is slow.',
+    remedy:
+      'Nothing: it is sent as soon as there is room. Where that takes too long, raise `concurrency`, `rate` or `max_in_flight`.',
+  },
   'sink.webhook.behind': {
     fault: 'row',
     cause: 'An event of a webhook sink waits because an earlier event of its key does.',
@@ -44,5 +51,18 @@ export const webhookCodes = {
     fault: 'config',
     cause: 'The address under `timers` of a webhook sink is not one of Redis or PostgreSQL.',
     remedy: 'Set `timers` to redis://, rediss:// or postgres://, or leave it out.',
+  },
+  'sink.webhook.timers_down': {
+    fault: 'transient',
+    cause: 'The PostgreSQL under `timers` cannot be reached, or refuses for now.',
+    remedy:
+      'Start it, or correct the address or `timers_ca`. Until then events that wait are sent up to five seconds late.',
+  },
+  'sink.webhook.timers_access': {
+    fault: 'config',
+    cause:
+      'The PostgreSQL under `timers` does not let its user in, or not make the schema `bullmq`.',
+    remedy:
+      'Correct user, password and database in `timers`, or GRANT CREATE ON DATABASE to the user.',
   },
 } as const satisfies CodeTable

@@ -25,16 +25,16 @@ export function poolConfig(url: Secret, application: string): PoolConfig {
   for (const name of parsed.searchParams.keys()) {
     if (!known.has(name)) throw urlError(`has the unknown parameter "${name}"`)
   }
-  const host = decodeURIComponent(parsed.hostname.replace(/^\[|\]$/g, ''))
-  const user = decodeURIComponent(parsed.username)
-  const database = decodeURIComponent(parsed.pathname.slice(1))
+  const host = decoded(parsed.hostname.replace(/^\[|\]$/g, ''), 'host')
+  const user = decoded(parsed.username, 'user')
+  const database = decoded(parsed.pathname.slice(1), 'database')
   if (host === '') throw urlError('names no host')
   if (user === '') throw urlError('names no user')
   return {
     host,
     port: parsed.port === '' ? 5432 : Number(parsed.port),
     user,
-    password: decodeURIComponent(parsed.password),
+    password: decoded(parsed.password, 'password'),
     database: database === '' ? user : database,
     ssl: tlsOptions(parsed.searchParams, host),
     application_name: application,
@@ -58,6 +58,18 @@ function parseUrl(text: string): URL {
     throw urlError('does not begin with postgres://')
   }
   return parsed
+}
+
+/** The parser lets a % stand that begins no encoded character, as one in a password often does. */
+function decoded(text: string, part: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // Its own error says nothing more, and the text is not repeated.
+    throw urlError(
+      `has a % in its ${part} that begins no encoded character; a % itself is written %25`,
+    )
+  }
 }
 
 function tlsOptions(parameters: URLSearchParams, host: string): false | ConnectionOptions {

@@ -169,7 +169,31 @@ WHERE g.feature_name = ${state} AND g.entity_key = ANY (ARRAY(
 RETURNING g.entity_key, ${newest('g.value')} <= ${deleted('g.value')} AS is_gone`
 }
 
-/** Rows that a sweep or a truncate touches in one transaction. */
+/** Parameters: a feature's name, the last key that was looked at. Gives the next keys that have the feature. */
+export function keysOfFeatureStatement(name: TableName): string {
+  return `SELECT entity_key FROM ${quoted(name)} WHERE feature_name = $1 AND entity_key > $2
+ORDER BY entity_key LIMIT ${rowsAtOnce}`
+}
+
+/** Parameters: entity keys. As writers do, and in their order. */
+export function lockStatement(name: TableName): string {
+  return `SELECT FROM ${quoted(name)} WHERE entity_key = ANY($1::bytea[]) AND feature_name = ${state}
+ORDER BY entity_key FOR UPDATE`
+}
+
+/** Parameters: entity keys, a feature's old name and its new one; where that is there already, it stays. */
+export function renameStatement(name: TableName): string {
+  const table = quoted(name)
+  return `UPDATE ${table} AS f SET feature_name = $3 WHERE entity_key = ANY($1::bytea[]) AND feature_name = $2
+AND NOT EXISTS (SELECT FROM ${table} n WHERE n.entity_key = f.entity_key AND n.feature_name = $3)`
+}
+
+/** Parameters: entity keys, a feature's name. */
+export function removeFeatureStatement(name: TableName): string {
+  return `DELETE FROM ${quoted(name)} WHERE entity_key = ANY($1::bytea[]) AND feature_name = $2`
+}
+
+/** Rows that a sweep, a truncate or a rename touches in one transaction. */
 export const rowsAtOnce = 10_000
 
 /**

@@ -11,7 +11,13 @@ import type { Problem } from '../../../core/connector/problem.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { failpoint } from '../../../core/errors/failpoint.ts'
 import type { FeastConfig, TargetConfig } from '../config.ts'
-import { FeatureOp, type FeatureRows, type OnlineTarget, type TargetProblem } from '../target.ts'
+import {
+  FeatureOp,
+  type FeatureRows,
+  type OnlineTarget,
+  type RenamedFeature,
+  type TargetProblem,
+} from '../target.ts'
 import type { FeatureView } from '../view.ts'
 import { byteaArray, float8Array, spansOf, textArray, timestamptzArray } from './arrays.ts'
 import { poolConfig } from './connection.ts'
@@ -20,8 +26,12 @@ import { postgresError } from './errors.ts'
 import { stateArray, stateOf } from './state.ts'
 import {
   deleteGuardStatement,
+  keysOfFeatureStatement,
+  lockStatement,
   nullFeaturesStatement,
+  removeFeatureStatement,
   removeFeaturesStatement,
+  renameStatement,
   setStatement,
   truncateGuardStatement,
   truncateStatement,
@@ -147,8 +157,28 @@ export class PostgresTarget implements OnlineTarget {
     for (let touched = 1; touched > 0;) {
       touched = await this.#transaction(what, signal, async (query) => {
         const { rows } = await query<GoneKey>(truncateStatement(name), [state])
-        await query(removeFeaturesStatement(name), [keysOf(rows)])
+        await query(removeFeaturesStatement(name), [goneKeys(rows)])
         return rows.length
+      })
+    }
+  }
+
+  async rename(
+    view: FeatureView,
+    { from, to }: RenamedFeature,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const name = tableName(this.#schema, view)
+    const what = `rename a feature of view ${view.name}`
+    for (let last: Buffer | undefined = Buffer.alloc(0); last !== undefined;) {
+      const after: Buffer = last
+      last = await this.#transaction(what, signal, async (query) => {
+        const { rows } = await query<Key>(keysOfFeatureStatement(name), [from, after])
+        const keys = keysOf(rows)
+        await query(lockStatement(name), [keys])
+        await query(renameStatement(name), [keys, from, to])
+        await query(removeFeatureStatement(name), [keys, from])
+        return rows.at(-1)?.entity_key
       })
     }
   }
@@ -195,7 +225,7 @@ export class PostgresTarget implements OnlineTarget {
         view.onDelete === 'null'
           ? nullFeaturesStatement(table.name, table.hasNumbers)
           : removeFeaturesStatement(table.name)
-      await query(statement, [keysOf(touched)])
+      await query(statement, [goneKeys(touched)])
     })
     failpoint('feast.postgres.after_delete')
   }
@@ -252,22 +282,24 @@ type Query = <Row extends QueryResultRow>(
   values?: unknown[],
 ) => Promise<QueryResult<Row>>
 
-interface GoneKey {
+interface Key {
   readonly entity_key: Buffer
+}
+
+interface GoneKey extends Key {
   readonly is_gone: boolean
 }
 
-function keysOf(rows: readonly GoneKey[]): Buffer {
-  const gone = rows.filter(({ is_gone }) => is_gone).map(({ entity_key }) => entity_key)
-  const data = Buffer.concat(gone)
-  const offsets = new Int32Array(gone.length + 1)
-  for (const [i, key] of gone.entries()) offsets[i + 1] = offsets[i]! + key.length
-  return byteaArray(
-    spansOf(
-      { data, offsets },
-      Int32Array.from(gone, (_, i) => i),
-    ),
-  )
+function goneKeys(rows: readonly GoneKey[]): Buffer {
+  return keysOf(rows.filter(({ is_gone }) => is_gone))
+}
+
+function keysOf(rows: readonly Key[]): Buffer {
+  const offsets = new Int32Array(rows.length + 1)
+  for (const [i, { entity_key: key }] of rows.entries()) offsets[i + 1] = offsets[i]! + key.length
+  const data = Buffer.concat(rows.map(({ entity_key }) => entity_key))
+  const all = Int32Array.from(rows, (_, i) => i)
+  return byteaArray(spansOf({ data, offsets }, all))
 }
 
 /** What the promise gives, or the signal's reason first; `late` is for what comes after that. */

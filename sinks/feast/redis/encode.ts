@@ -31,20 +31,21 @@ export interface CallOptions {
 
 const scratch = new BytesOut(timestampBytesMax + 64)
 
-/** One call for the entities named by `order[from, to)`. */
+/** One call for the entities named by `order[from, to)`, in the memory of `out`. */
 export function encodeCall(
+  out: BytesOut,
   rows: FeatureRows,
   { order, from, to }: { readonly order: Int32Array; readonly from: number; readonly to: number },
   options: CallOptions,
 ): Buffer {
   const { view } = rows
   const head = view.ttlMs === null ? 2 : 3
-  const out = new BytesOut(sizeHint(rows, order, from, to) + options.script.length)
+  out.end = 0
+  out.ensure(sizeHint(rows, order, from, to) + options.script.length)
   let count = 3 + to - from
   for (let i = from; i < to; i++) {
     count += rows.ops[order[i]!] === FeatureOp.set ? head + view.features.length : head
   }
-  out.ensure(framingBytes)
   out.bytes[out.end++] = star
   digits(out, count)
   lineEnd(out)

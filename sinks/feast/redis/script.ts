@@ -18,6 +18,7 @@
  * `{view}:_sluice`, as short as those of features: the name is kept again for every entity.
  */
 import { featureField } from '../layout/murmur3.ts'
+import type { RenamedFeature } from '../target.ts'
 import type { FeatureView } from '../view.ts'
 
 /**
@@ -46,12 +47,8 @@ local at=0
 for k=1,#KEYS do
   local key=KEYS[k]
   local T,O=A[at+1],A[at+2]
-  local there=call('HMGET',key,TS,MARK)
-  local t,m=there[1],there[2]
   local n=num(O)
-  local was=m and num(m)
-  if n and (was or not m) then
-    if ${isNewer(view)} then put(key,T,O,at,t) written=written+1 end
+${view.order === 'time' ? plainByTime : plainByLog}
     at=at+${stride(view)}
   else
     written=written+judge(key,T,O,at,t,m)
@@ -60,6 +57,28 @@ for k=1,#KEYS do
 end
 return written`
 }
+
+/**
+ * Whether the row that comes may take the place of the one that is there, neither with a deletion.
+ * One that Feast itself wrote has no mark, and only a time.
+ */
+const plainByTime = `
+  local there=call('HMGET',key,TS,MARK)
+  local t,m=there[1],there[2]
+  local was=m and num(m)
+  if n and (was or not m) then
+    if not t or notOlder(t,T,was,n) then put(key,T,O,at,t) written=written+1 end`
+
+/**
+ * The mark alone decides over nearly all rows, and one field costs half of what two cost: that there is a
+ * time, `t` only says then.
+ */
+const plainByLog = `
+  local m=call('HGET',key,MARK)
+  local was=m and num(m)
+  local t=n and was or call('HGET',key,TS)
+  if n and (was or not m) then
+    if was and n>=was or not was and (not t or notOlder(t,T)) then put(key,T,O,at,t) written=written+1 end`
 
 /** Takes the view's row away where it lies before ARGV[1], an offset, and tombstones before it. */
 export function truncateScript(view: FeatureView): string {
@@ -80,6 +99,24 @@ export function forgetScript({ stored }: FeatureView, features: readonly string[
   return features
     .map((name) => `redis.call('HDEL',KEYS[1],${literal(featureField(stored, name))})`)
     .join('\n')
+}
+
+/** Moves the value of a feature to its new name, unless there is one already; it expires as before. */
+export function renameScript(
+  { stored, ttlMs }: FeatureView,
+  { from, to }: RenamedFeature,
+  expiry: FieldExpiry,
+): string {
+  const expires = ttlMs !== null && expiry !== 'none'
+  return `local call,key=redis.call,KEYS[1]
+local OLD,NEW=${literal(featureField(stored, from))},${literal(featureField(stored, to))}
+local v=call('HGET',key,OLD)
+if not v then return 0 end
+${expires ? `local e=call('HPEXPIRETIME',key,'FIELDS',1,OLD)[1]` : ''}
+local moved=call('HSETNX',key,NEW,v)
+${expires ? `if moved==1 and e>0 then call('HPEXPIREAT',key,e,'FIELDS',1,NEW) end` : ''}
+call('HDEL',key,OLD)
+return moved`
 }
 
 /** For servers whose fields do not expire: takes away what expired before ARGV[1], ms since 1970. */
@@ -141,11 +178,10 @@ local TS,MARK=${time},${mark}`
 }
 
 /**
- * Compares Timestamps (layout/timestamp.ts). Nearly all have five bytes of seconds (1978 to 3058) and four
- * or five of nanoseconds. Two varints of one length have their high bits alike, so that they compare as
- * the little-endian numbers that their bytes are, and one call reads both. (A tag of 16 behind exactly
- * five bytes tells that these are all of the seconds.) A loop reads the others; ten bytes are a negative
- * number, whose complement a double holds exactly and whose 64 bits it does not.
+ * Compares Timestamps (layout/timestamp.ts). Nearly all have five bytes of seconds (1978 to 3058), of which
+ * all but the last have their high bit set, so that they compare as their bytes do, the last one first.
+ * Behind the same seconds a longer text has more nanoseconds. A loop reads what is left; ten bytes are a
+ * negative number, whose complement a double holds exactly and whose 64 bits it does not.
  */
 const timeFunctions = `
 local function slowly(t)
@@ -168,16 +204,18 @@ local function slowly(t)
   end
   return s,n
 end
-local unpack=struct.unpack
 local function before(t,T)
   if t==T then return false,true end
-  if #t==#T and #t>10 then
-    local form=#t==12 and '<BI5BI5' or '<BI5BI4'
-    local a,s,b,n=unpack(form,t)
-    local A,S,B,N=unpack(form,T)
-    if a==8 and A==8 and b==16 and B==16 and #t<13 then
-      return S<s or (S==s and N<n), S==s and N==n
-    end
+  local a,b,c,d,e,f=byte(t,1,6)
+  local i,j,k,l,m,o=byte(T,1,6)
+  if f and o and a==8 and i==8 and f<128 and o<128 and b>127 and j>127
+    and c>127 and k>127 and d>127 and l>127 and e>127 and m>127 then
+    if f~=o then return o<f,false end
+    if e~=m then return m<e,false end
+    if d~=l then return l<d,false end
+    if c~=k then return k<c,false end
+    if b~=j then return j<b,false end
+    if #t~=#T then return #T<#t,false end
   end
   local s,n=slowly(t)
   local S,N=slowly(T)
@@ -188,16 +226,6 @@ local function notOlder(t,T,was,n)
   if older then return false end
   return not same or not was or n>=was
 end`
-
-/**
- * Whether the row that comes may take the place of the one that is there, neither with a deletion.
- * One that Feast itself wrote has no mark, and only a time.
- */
-function isNewer({ order }: FeatureView): string {
-  return order === 'time'
-    ? 'not t or notOlder(t,T,was,n)'
-    : 'was and n>=was or not was and (not t or notOlder(t,T))'
-}
 
 function putFunction(view: FeatureView, { features }: Names, expiry: FieldExpiry): string {
   const first = view.ttlMs === null ? 3 : 4

@@ -8,12 +8,10 @@ import { markTaken, replicaId } from '../../../connectors/mysql/binlog/replica-i
 import { StreamProgress } from '../../../connectors/mysql/binlog/stream-progress.ts'
 import { Secret } from '../../../core/connector/secret.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
+import { failsWith } from '../../support/fails-with.ts'
 
 function target(url: string) {
   return targetOf(new Secret(url), { compress: false })
-}
-function isCode(code: string): (error: unknown) => boolean {
-  return (error) => error instanceof SluiceError && error.code === code
 }
 
 describe('the URL', () => {
@@ -55,7 +53,7 @@ describe('the URL', () => {
     for (const url of wrong) {
       assert.throws(
         () => target(url),
-        (error) => isCode('source.mysql.url')(error) && !String(error).includes('hunter2'),
+        (error) => failsWith('source.mysql.url')(error) && !String(error).includes('hunter2'),
         url,
       )
     }

@@ -1,12 +1,13 @@
 /** TLS with a real server: each mode checks what its name says, no less. */
 import assert from 'node:assert/strict'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { clientConfig, connect } from '../../../connectors/postgres/connection.ts'
 import { postgresError } from '../../../connectors/postgres/errors.ts'
 import { Secret } from '../../../core/connector/secret.ts'
 import { startPostgres, type PostgresServer } from '../../services/postgres.ts'
+import { servePostgresTls } from '../../support/postgres-tls.ts'
 import { makeAuthority, makeCertificate } from '../../support/certificates.ts'
 import { tempDir } from '../../support/env.ts'
 
@@ -28,18 +29,7 @@ describe('TLS sessions', () => {
 
   /** The server shows a certificate of these names from now on. */
   async function serveFor(names: readonly string[]): Promise<void> {
-    const { cert, key } = makeCertificate(names, authority)
-    // The key may be read by the server's user alone.
-    await server.query('CREATE TABLE IF NOT EXISTS pem (text text)')
-    for (const [file, text] of Object.entries({ 'server.crt': cert, 'server.key': key })) {
-      const target = join(server.dir, 'data', file)
-      await server.query('TRUNCATE pem')
-      await server.query('INSERT INTO pem SELECT unnest(string_to_array($1, chr(10)))', [text])
-      await server.query(`COPY pem TO '${target}'`)
-      chmodSync(target, 0o600)
-    }
-    await server.query('ALTER SYSTEM SET ssl = on')
-    await server.restart()
+    await servePostgresTls(server, makeCertificate(names, authority))
   }
 
   /** Whether a session under these parameters is encrypted, or the code of the error. */

@@ -8,10 +8,10 @@ import { Op } from '../../../core/record/batch.ts'
 import { postgres } from '../../../connectors/postgres/connector.ts'
 import { parseLsn } from '../../../connectors/postgres/lsn.ts'
 import { parsePosition } from '../../../connectors/postgres/position.ts'
-import { isComplete } from '../../../connectors/postgres/snapshot-progress.ts'
 import type { PostgresServer } from '../../services/postgres.ts'
 import { keptContext, type KeptContext } from '../../support/context.ts'
 import { Fold } from '../../support/fold.ts'
+import { hasCopied } from './has-copied.ts'
 
 export interface Followed {
   readonly url: string
@@ -97,22 +97,17 @@ export class Follower implements AsyncDisposable {
       'SELECT pg_current_wal_flush_lsn()::text AS lsn',
     )
     const goal = parseLsn(row!.lsn)
-    await this.until(({ position }) => position !== null && this.#isAt(position, goal))
+    const topics = postgres.topics!(this.#config())!
+    await this.until(({ position }) => {
+      if (position === null) return false
+      const at = parsePosition(position)
+      return at.lsn >= goal && hasCopied(at, topics)
+    })
   }
 
-  #isAt(position: Position, goal: bigint): boolean {
-    const { lsn, snapshot, beside } = parsePosition(position)
-    if (lsn < goal || snapshot === null) return lsn >= goal
-    const copied = new Set(Object.keys(snapshot.done))
-    for (const [topic, { upTo, waiting }] of Object.entries(beside?.tables ?? {})) {
-      // A table that is void and not followed any more stays so.
-      if (upTo === undefined && waiting === undefined) copied.add(topic)
-      else if (this.tables.includes(topic)) return false
-    }
-    // A table without ranges is one that is void, and to be copied anew if it is still followed.
-    const begun = Object.entries(snapshot.tables).filter(([, { ranges }]) => ranges.length > 0)
-    for (const [topic] of begun) copied.add(topic)
-    return begun.every(([, table]) => isComplete(table)) && copied.size >= this.tables.length
+  #config(): Parameters<typeof postgres.open>[0] {
+    const { url, config } = this.#followed
+    return postgres.config.parse({ url, tables: this.tables, ...config })
   }
 
   /** Forgets everything since the last position; the next read is that of a new process. */
@@ -131,9 +126,7 @@ export class Follower implements AsyncDisposable {
   }
 
   async #open(): Promise<AsyncIterator<SourceBatch>> {
-    const { url, config } = this.#followed
-    const parsed = postgres.config.parse({ url, tables: this.tables, ...config })
-    this.#source = await postgres.open(parsed, this.#context)
+    this.#source = await postgres.open(this.#config(), this.#context)
     this.#reader = this.#source.read(this.position, this.#stop.signal)[Symbol.asyncIterator]()
     return this.#reader
   }

@@ -9,6 +9,7 @@ import { SluiceError } from '../../../core/errors/error.ts'
 import { postgres } from '../../../connectors/postgres/connector.ts'
 import { postgresMajors, startPostgres, type PostgresServer } from '../../services/postgres.ts'
 import { quietContext } from '../../support/context.ts'
+import { waitFor } from '../../support/env.ts'
 import { Follower, rowsOf } from './follow.ts'
 
 async function problems(url: string, tables: readonly string[], more: object = {}, name = 'shop') {
@@ -186,11 +187,11 @@ for (const version of await postgresMajors(18, 14)) {
       await client.query("PREPARE TRANSACTION 'left over'")
       await using follower = new Follower({ url: server.url, tables: ['good'], name: 'waits' })
       const first = follower.next()
-      await server.query('SELECT pg_sleep(2.5)')
-      const detail = follower.reports.at(-1)?.detail ?? ''
+      await waitFor('the warning', () =>
+        /waiting for transactions to end/.test(follower.reports.at(-1)?.detail ?? ''),
+      )
       await server.query("COMMIT PREPARED 'left over'")
       await first
-      assert.match(detail, /waiting for transactions to end/)
       await follower.catchUp(server)
       follower.fold.assertRows('public.good', await rowsOf(server, 'good', ['id']))
     })

@@ -83,7 +83,9 @@ for (const version of await postgresMajors(18, 14)) {
       await open.query('BEGIN; INSERT INTO b (id) VALUES (100)')
       follower.tables = ['a', 'b']
       const reading = follower.catchUp(server)
-      await server.query('SELECT pg_sleep(1)')
+      await waitFor('the copy to wait for it', () =>
+        /waiting for transactions to end/.test(follower.reports.at(-1)?.detail ?? ''),
+      )
       await open.query('INSERT INTO b (id) VALUES (101); COMMIT')
       await reading
       await follower.catchUp(server)
@@ -231,29 +233,23 @@ for (const version of await postgresMajors(18, 14)) {
     it('survives a crash of the server, in the copy and in the stream', async () => {
       await create('a', 4000)
       await using follower = new Follower({ url: server.url, tables: ['a'] })
+      const crash = async (): Promise<void> => {
+        await server.kill()
+        await assert.rejects(
+          follower.until(() => false),
+          (error: { fault: string }) => {
+            assert.equal(error.fault, 'transient')
+            return true
+          },
+        )
+        await follower.crash()
+        await server.restart()
+      }
       await follower.next()
-      await server.kill()
-      await assert.rejects(
-        follower.until(() => false),
-        (error: { fault: string }) => {
-          assert.equal(error.fault, 'transient')
-          return true
-        },
-      )
-      await follower.crash()
-      await server.restart()
+      await crash()
       await server.query('UPDATE a SET n = 2 WHERE id % 3 = 0')
       await follower.catchUp(server)
-      await server.kill()
-      await assert.rejects(
-        follower.until(() => false),
-        (error: { fault: string }) => {
-          assert.equal(error.fault, 'transient')
-          return true
-        },
-      )
-      await follower.crash()
-      await server.restart()
+      await crash()
       await server.query('DELETE FROM a WHERE id % 7 = 0')
       await follower.catchUp(server)
       await assertSame(follower, 'a')

@@ -5,6 +5,7 @@ import { streamChanges, type ChangeStream } from '../../../connectors/postgres/s
 import { systemClock, type Clock, type LogFields } from '../../../core/connector/context.ts'
 import { position, type SourceBatch } from '../../../core/connector/source.ts'
 import type { PostgresServer } from '../../services/postgres.ts'
+import { quietContext } from '../../support/context.ts'
 
 export interface Streaming {
   readonly slot: string
@@ -49,7 +50,6 @@ export async function open(
     tables.flatMap((table) => table.columns.map(({ typeOid }) => typeOid)),
   )
   await client.end()
-  const silent = (): void => {}
   const after = options.after ?? streaming.start
   return streamChanges(
     {
@@ -71,10 +71,8 @@ export async function open(
       ctx: {
         clock: options.clock ?? systemClock,
         logger: {
-          debug: silent,
-          info: silent,
+          ...quietContext().logger,
           warn: (message, fields) => streaming.warnings.push({ message, fields }),
-          error: silent,
         },
       },
     },

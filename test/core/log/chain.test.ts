@@ -7,17 +7,8 @@ import { commitKey } from '../../../core/log/keys.ts'
 import { ChainReader } from '../../../core/log/reader.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import { assertSameBatch } from '../../support/same-batch.ts'
-import {
-  bulk,
-  chain,
-  hasCode,
-  openWriter,
-  otherSchema,
-  readFrom,
-  rows,
-  signal,
-  testLog,
-} from './support.ts'
+import { failsWith } from '../../support/fails-with.ts'
+import { bulk, chain, openWriter, otherSchema, readFrom, rows, signal, testLog } from './support.ts'
 
 test('invariant 2: rows of several topics, position, cursors, notes and state in one object', async () => {
   const world = await testLog()
@@ -155,7 +146,7 @@ test('staged segments are invisible until named, and take their offsets then', a
   assertSameBatch((await reader.readBlock(commit!, 1, signal))!, rows(10, 4))
   await assert.rejects(
     writer.stage([{ kind: 'staged', segment: staged }], signal),
-    hasCode('internal.bug'),
+    failsWith('internal.bug'),
   )
 })
 
@@ -209,7 +200,7 @@ test('invariant 4: who lost its epoch cannot commit, and says who took over', as
   await using old = await openWriter(world, 'old')
   await using young = await openWriter(await testLog(world.bucket), 'young')
   assert.deepEqual([old.epoch, young.epoch], [1, 2])
-  const fencedByYoung = hasCode('log.fenced', /taken over by young with epoch 2/)
+  const fencedByYoung = failsWith('log.fenced', /taken over by young with epoch 2/)
   await assert.rejects(old.commit({ entries: [] }, signal), fencedByYoung)
   await young.commit({ entries: [], position: 'x' }, signal)
   await assert.rejects(old.commit({ entries: [] }, signal), fencedByYoung)
@@ -223,7 +214,7 @@ test('invariant 4: of writers that open at once each epoch goes to one', async (
   const epochs = opened.flatMap((o) => (o.status === 'fulfilled' ? [o.value.epoch] : []))
   assert.equal(new Set(epochs).size, epochs.length)
   assert.ok(epochs.length >= 1)
-  for (const o of opened) if (o.status === 'rejected') assert.ok(hasCode('log.fenced')(o.reason))
+  for (const o of opened) if (o.status === 'rejected') assert.ok(failsWith('log.fenced')(o.reason))
 })
 
 test('invariant 1: answers lost after the write are found out; the commit is there once', async () => {
@@ -268,7 +259,7 @@ test('invariant 8: a store that stays away ends a commit after bounded attempts,
     if (requests++ === 0) await create(...args)
     throw away
   }
-  const unresolved = hasCode('log.commit_unresolved', /c\/0{19}2 was written is not known/)
+  const unresolved = failsWith('log.commit_unresolved', /c\/0{19}2 was written is not known/)
   await assert.rejects(writer.commit({ entries: [], position: 'p' }, signal), unresolved)
   assert.ok(requests <= 12, `${requests}`)
   store.get = get

@@ -6,7 +6,8 @@ import { checksum } from '../../../core/log/codec-object.ts'
 import { openLog } from '../../../core/log/log.ts'
 import { WakeUps } from '../../../core/log/wake.ts'
 import { MemoryBucket, MemoryStore } from '../../../core/store/memory.ts'
-import { hasCode, signal } from './support.ts'
+import { signal } from './support.ts'
+import { failsWith } from '../../support/fails-with.ts'
 
 test('the race probe runs at the first start only; the file it leaves is readable', async () => {
   const bucket = new MemoryBucket()
@@ -34,7 +35,7 @@ test('a log of another format is refused before anything else is read', async ()
   bucket.objects.set('format.json', new TextEncoder().encode(line))
   await assert.rejects(
     openLog(new MemoryStore('x', bucket), { signal }),
-    hasCode('log.format_unsupported', /has format 2, .* knows 1/),
+    failsWith('log.format_unsupported', /has format 2, .* knows 1/),
   )
 })
 

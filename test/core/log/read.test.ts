@@ -7,10 +7,10 @@ import { commitKey, hintKey } from '../../../core/log/keys.ts'
 import { ChainReader } from '../../../core/log/reader.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import { assertSameBatch } from '../../support/same-batch.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import {
   bulk,
   chain,
-  hasCode,
   openWriter,
   otherSchema,
   readFrom,
@@ -74,7 +74,7 @@ test('invariant 5: what is missing is an error with the floor, never a skip and 
   world.bucket.objects.set(hintKey(chain), hint)
   for (let seq = 1; seq < 5; seq++) world.bucket.objects.delete(commitKey(chain, seq))
   const other = await testLog(world.bucket)
-  const atFloor = hasCode(
+  const atFloor = failsWith(
     'log.object_missing',
     /c\/0{19}3 is missing; the chain's floor is commit 5/,
   )
@@ -82,7 +82,7 @@ test('invariant 5: what is missing is an error with the floor, never a skip and 
   world.bucket.objects.delete(commitKey(chain, 100))
   await using reader = ChainReader.open(other.log, chain, 99)
   await reader.next(signal)
-  await assert.rejects(reader.next(signal), hasCode('log.object_missing'))
+  await assert.rejects(reader.next(signal), failsWith('log.object_missing'))
 })
 
 test('a missing segment is an error with the floor', async () => {
@@ -94,7 +94,10 @@ test('a missing segment is an error with the floor', async () => {
   const other = await testLog(world.bucket)
   await using reader = ChainReader.open(other.log, chain, 2)
   const commit = await reader.next(signal)
-  await assert.rejects(reader.readBlock(commit, 0, signal), hasCode('log.object_missing', /floor/))
+  await assert.rejects(
+    reader.readBlock(commit, 0, signal),
+    failsWith('log.object_missing', /floor/),
+  )
 })
 
 test('locate: start, end, offsets and times, within one commit and across snapshots', async () => {
@@ -121,8 +124,8 @@ test('locate: start, end, offsets and times, within one commit and across snapsh
   assert.deepEqual(await at({ offset: 6000 }), { seq: 603, offset: 6000 })
   assert.deepEqual(await at({ timeUs: 0 }), { seq: 3, offset: 0 })
   assert.deepEqual(await at({ timeUs: 2e15 }), { seq: 603, offset: 6000 })
-  await assert.rejects(at({ offset: 6001 }), hasCode('log.offset_unknown'))
-  await assert.rejects(at({ offset: -1 }), hasCode('log.offset_unknown'))
+  await assert.rejects(at({ offset: 6001 }), failsWith('log.offset_unknown'))
+  await assert.rejects(at({ offset: -1 }), failsWith('log.offset_unknown'))
   assert.deepEqual(await locate(log, chain, 'never', 'start', signal), { seq: 603, offset: 0 })
   assert.equal(await readHead(log, 'no such chain', signal), null)
 })
@@ -135,11 +138,11 @@ test('chains with odd names keep apart; names that cannot be are refused', async
     assert.equal((await readHead(world.log, name, signal))?.position, name)
   }
   for (const name of ['', 'x'.repeat(201)]) {
-    await assert.rejects(readHead(world.log, name, signal), hasCode('log.name_invalid'))
+    await assert.rejects(readHead(world.log, name, signal), failsWith('log.name_invalid'))
   }
   await using writer = await openWriter(world)
   await assert.rejects(
     writer.commit({ entries: [{ kind: 'truncate', topic: '' }] }, signal),
-    hasCode('log.name_invalid'),
+    failsWith('log.name_invalid'),
   )
 })

@@ -10,21 +10,18 @@ import { ChainReader } from '../../../core/log/reader.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import { openStore } from '../../../core/store/open.ts'
 import { startLossyProxy } from '../../services/lossy-proxy.ts'
-import { startS3, type S3Server } from '../../services/s3.ts'
-import { missingService, waitFor } from '../../support/env.ts'
+import { startS3 } from '../../services/s3.ts'
+import { waitFor } from '../../support/env.ts'
 import { assertSameBatch } from '../../support/same-batch.ts'
-import { bulk, hasCode, rows, signal } from './support.ts'
+import { startOrSkip } from '../../support/service.ts'
+import { failsWith } from '../../support/fails-with.ts'
+import { bulk, rows, signal } from './support.ts'
 
 const chain = 'shop/ingest'
 
 test('a chain on S3: lost answers, two writers, a server that is killed', async (t) => {
-  let started: S3Server
-  try {
-    started = await startS3()
-  } catch (error) {
-    return missingService(t, 'SeaweedFS', error)
-  }
-  await using server = started
+  await using server = await startOrSkip(t, 'SeaweedFS', () => startS3())
+  if (server === null) return
   await using proxy = await startLossyProxy(server.endpoint)
   const url = `s3://${server.bucket}/log`
   await using store = openStore(url, { ...server.options, endpoint: proxy.url })
@@ -92,7 +89,7 @@ test('a chain on S3: lost answers, two writers, a server that is killed', async 
     assert.equal(young.head.position, 'before', 'what was acknowledged survived the kill')
     await assert.rejects(
       old.commit({ entries: [], position: 'after' }, signal),
-      hasCode('log.fenced'),
+      failsWith('log.fenced'),
     )
     await young.commit({ entries: [], position: 'young' }, signal)
     assert.equal((await readHead(other, chain, signal))?.position, 'young')

@@ -1,5 +1,4 @@
 /** What the log's tests share: a memory log whose operations are on record, and small batches. */
-import { SluiceError } from '../../../core/errors/error.ts'
 import { openLog, type Log } from '../../../core/log/log.ts'
 import { ChainReader } from '../../../core/log/reader.ts'
 import type { Commit } from '../../../core/log/types.ts'
@@ -110,11 +109,6 @@ export function bulk(count: number, bytesEach: number): Batch {
     new Float64Array(count),
   )
 }
-
-export const hasCode =
-  (code: string, message = /./) =>
-  (error: unknown): boolean =>
-    error instanceof SluiceError && error.code === code && message.test(error.message)
 
 export const chain = 'shop/ingest'
 

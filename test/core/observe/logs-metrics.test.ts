@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Logger, Metrics } from '../../../core/connector/context.ts'
 import { Secret } from '../../../core/connector/secret.ts'
-import { SluiceError } from '../../../core/errors/error.ts'
 import { createLogger, type LogFormat, type LogLevel } from '../../../core/observe/logger.ts'
 import { MetricsRegistry } from '../../../core/observe/metrics.ts'
 import { ObserveServer } from '../../../core/observe/server.ts'
 import { StatusBoard } from '../../../core/observe/status.ts'
+import { failsWith } from '../../support/fails-with.ts'
 
 function logs(
   format: LogFormat,
@@ -104,6 +104,6 @@ test('the server answers machines on loopback', async () => {
   const port = Number(new URL(server.url).port)
   await assert.rejects(
     ObserveServer.start({ port, metrics, notReady: () => [], status: () => null }),
-    (error) => error instanceof SluiceError && error.code === 'observe.port_unavailable',
+    failsWith('observe.port_unavailable'),
   )
 })

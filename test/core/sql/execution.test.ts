@@ -1,12 +1,12 @@
 /** Row errors, schema changes, stored state and its damage, changelogs and keys of outputs. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SluiceError } from '../../../core/errors/error.ts'
 import { Op } from '../../../core/record/batch.ts'
 import { makeSchema, type Changelog, type Field, type Schema } from '../../../core/record/schema.ts'
 import { compile, type CompiledQuery } from '../../../core/sql/compile.ts'
 import { parseQuery } from '../../../core/sql/parse/parse.ts'
 import { batchOf, rowsOf, type Change } from '../../sql/rows.ts'
+import { failsWith } from '../../support/fails-with.ts'
 
 const fields: readonly Field[] = [
   { name: 'id', type: { kind: 'int32' }, nullable: false },
@@ -24,9 +24,6 @@ function plus(...row: (string | null)[]): Change {
 }
 function minus(...row: (string | null)[]): Change {
   return { row, weight: -1 }
-}
-function code(expected: string): (error: unknown) => boolean {
-  return (error) => error instanceof SluiceError && error.code === expected
 }
 
 test('invariant 5: a row that fails is named, and contributes nothing on its way in or out', async () => {
@@ -128,14 +125,14 @@ test('columns are found by name after a schema change; a used one that is gone s
   execution.evolve('t', schemaOf('retract', [g!, k!]))
   assert.throws(
     () => execution.evolve('t', schemaOf('retract', [id!, g!])),
-    code('sql.input_changed'),
+    failsWith('sql.input_changed'),
   )
   const retyped = schemaOf('retract', [
     id!,
     g!,
     { name: 'k', type: { kind: 'text' }, nullable: true },
   ])
-  assert.throws(() => execution.evolve('t', retyped), code('sql.input_changed'))
+  assert.throws(() => execution.evolve('t', retyped), failsWith('sql.input_changed'))
 })
 
 test('outputs say what they are', async () => {
@@ -170,12 +167,15 @@ test('invariant 8: damaged or foreign state is refused and never read past its e
   for (let length = 0; length < full.length; length++) {
     assert.throws(
       () => compiled.start().restore(full.slice(0, length), []),
-      code('sql.state_corrupt'),
+      failsWith('sql.state_corrupt'),
     )
   }
   const other = await query('SELECT g, MAX(k) AS hi FROM t GROUP BY g', 'upsert')
-  assert.throws(() => other.start().restore(full, []), code('sql.state_mismatch'))
-  assert.throws(() => compiled.start().restore(full.with(0, 9), []), code('sql.state_mismatch'))
+  assert.throws(() => other.start().restore(full, []), failsWith('sql.state_mismatch'))
+  assert.throws(
+    () => compiled.start().restore(full.with(0, 9), []),
+    failsWith('sql.state_mismatch'),
+  )
   const back = compiled.start()
   back.restore(full, [])
   assert.deepEqual(back.fullState(), full)

@@ -1,8 +1,8 @@
 /** What every ObjectStore must do; each store's test file calls it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SluiceError } from '../../../core/errors/error.ts'
 import type { ObjectStore } from '../../../core/store/store.ts'
+import { failsWith } from '../../support/fails-with.ts'
 
 export interface StoreUnderTest {
   /** A store on an empty place. */
@@ -129,8 +129,7 @@ export function storeContract(name: string, start: () => StoreUnderTest | null):
 
   check('keys that leave the store are refused', async (store) => {
     for (const key of ['', '/a', 'a/', 'a//b', '../a', 'a/../b', '.', 'a/.', 'ä', 'a b']) {
-      const refused = (error: unknown): boolean =>
-        error instanceof SluiceError && error.code === 'store.key_invalid'
+      const refused = failsWith('store.key_invalid')
       await assert.rejects(store.get(key, signal), refused, JSON.stringify(key))
       await assert.rejects(store.put(key, bytesOf('x'), signal), refused, JSON.stringify(key))
     }

@@ -6,10 +6,10 @@ import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { SluiceError } from '../../../core/errors/error.ts'
 import { openStore } from '../../../core/store/open.ts'
 import { probeStore } from '../../../core/store/probe.ts'
 import { tempDir } from '../../support/env.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import { storeContract } from './contract.ts'
 
 const signal = new AbortController().signal
@@ -70,6 +70,6 @@ test('a folder that cannot be used is the user’s to mend, and says so', async 
   await using store = openStore(`file://${root.path}/file/log`)
   await assert.rejects(
     store.put('a', new Uint8Array(1), signal),
-    (error: unknown) => error instanceof SluiceError && error.code === 'store.folder_unusable',
+    failsWith('store.folder_unusable'),
   )
 })

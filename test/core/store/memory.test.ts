@@ -8,6 +8,7 @@ import { probeStore } from '../../../core/store/probe.ts'
 import { withRetries } from '../../../core/store/retry.ts'
 import type { ObjectStore } from '../../../core/store/store.ts'
 import { storeContract } from './contract.ts'
+import { failsWith } from '../../support/fails-with.ts'
 
 const signal = new AbortController().signal
 let stores = 0
@@ -18,11 +19,6 @@ storeContract('memory', () => ({
   rounds: 10,
 }))
 
-const hasCode =
-  (code: string) =>
-  (error: unknown): boolean =>
-    error instanceof SluiceError && error.code === code
-
 test('URLs: what each names, and those that name nothing', () => {
   assert.equal(openStore('file:///var/log').url, 'file:///var/log')
   const relative = openStore('file://./log', { baseFolder: '/base' })
@@ -30,7 +26,7 @@ test('URLs: what each names, and those that name nothing', () => {
   assert.equal(openStore('s3://bucket/a/b/').url, 's3://bucket/a/b')
   assert.equal(openStore('s3://bucket').url, 's3://bucket')
   for (const url of ['', 'ftp://x', 's3://', 'file://host/x', 'memory://', 's3:/b', 's3://b?x=1']) {
-    assert.throws(() => openStore(url), hasCode('store.url_invalid'), url)
+    assert.throws(() => openStore(url), failsWith('store.url_invalid'), url)
   }
 })
 
@@ -49,7 +45,7 @@ test('faults: each kind happens, and a lost answer has its effect', async () => 
       chances: { unavailable: 0, conflict: 0, lostAnswer: 0, ...chances },
     })
   const body = new Uint8Array([7])
-  const unavailable = hasCode('store.unavailable')
+  const unavailable = failsWith('store.unavailable')
   await assert.rejects(faulty({ unavailable: 1 }).create('k', body, signal), unavailable)
   await assert.rejects(faulty({ conflict: 1 }).create('k', body, signal), unavailable)
   assert.equal(bucket.objects.has('k'), false)
@@ -90,11 +86,7 @@ test('invariant 4: stores that lie are refused with what they did', async () => 
     [new WrongBytesStore('b', new MemoryBucket()), /bytes/],
   ]
   for (const [store, message] of lies) {
-    await assert.rejects(
-      probeStore(store, signal),
-      (error: unknown) =>
-        hasCode('store.not_atomic')(error) && message.test((error as Error).message),
-    )
+    await assert.rejects(probeStore(store, signal), failsWith('store.not_atomic', message))
     assert.deepEqual(await store.list('', { limit: 10 }, signal), [])
   }
 })
@@ -115,7 +107,7 @@ test('invariant 8: retries are bounded, jittered, and end with the signal', asyn
   }
   await assert.rejects(
     withRetries(failing('store.unavailable'), bounds, pacing, signal),
-    hasCode('store.unavailable'),
+    failsWith('store.unavailable'),
   )
   assert.deepEqual([tries, slept], [4, [50, 100, 125]])
   tries = 0

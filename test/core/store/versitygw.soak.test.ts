@@ -1,42 +1,26 @@
 /** The S3 store against versitygw, where races are quick enough to run many: invariant 4. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
 import { openStore } from '../../../core/store/open.ts'
 import { probeStore } from '../../../core/store/probe.ts'
-import { startS3, type S3Server } from '../../services/s3.ts'
-import { missingService } from '../../support/env.ts'
+import { startS3 } from '../../services/s3.ts'
 import { storeContract } from './contract.ts'
+import { sharedService } from '../../support/service.ts'
 
 const signal = new AbortController().signal
-let server: S3Server | null = null
-let missing: unknown = null
+const suite = sharedService('versitygw', () => startS3('versitygw'))
 let stores = 0
 
-before(async () => {
-  try {
-    server = await startS3('versitygw')
-  } catch (error) {
-    missing = error
-  }
-})
-after(async () => server?.[Symbol.asyncDispose]())
-
-test('versitygw is there', (t) => {
-  if (server === null) missingService(t, 'versitygw', missing)
-})
-
 storeContract('versitygw', () =>
-  server === null
+  suite.running === null
     ? null
     : {
-        open: () => openStore(`s3://${server!.bucket}/log-${stores++}`, server!.options),
+        open: () => openStore(`s3://${suite.server.bucket}/log-${stores++}`, suite.server.options),
         racers: 48,
         rounds: 60,
       },
 )
 
-test('the race probe passes, each time', async (t) => {
-  if (server === null) return t.skip('service missing')
+suite.test('the race probe passes, each time', async (server) => {
   await using store = openStore(`s3://${server.bucket}/probe`, server.options)
   for (let start = 0; start < 20; start++) await probeStore(store, signal)
   assert.deepEqual(await store.list('', { limit: 10 }, signal), [])

@@ -5,12 +5,12 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readHead } from '../../../core/log/head.ts'
 import type { Log } from '../../../core/log/log.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import type { TopicState } from '../../../core/task/delivery-log.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { waitFor } from '../../support/env.ts'
+import { statesOf } from '../../support/letters.ts'
 import { numberRows, numberSchema } from '../../support/number-rows.ts'
 import { deliverTo, sinkScript, writeTopics, type Attempt } from '../../support/scripted-sink.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
@@ -22,8 +22,7 @@ function rows(values: readonly number[], schema = numberSchema()): LogEntry {
 }
 
 async function stateOf(log: Log): Promise<TopicState | undefined> {
-  const head = await readHead(log, 'p.sink.k', AbortSignal.timeout(5000))
-  return (head?.notes as { topics: Record<string, TopicState> } | null | undefined)?.topics['s.t']
+  return (await statesOf(log))['s.t']
 }
 
 /** Holds attempts until the test lets them go, by offset. */

@@ -147,6 +147,7 @@ test('a value that the column does not hold exactly is refused, by column', () =
   assert.match(wrong('doc', '{"a":'), /json/i)
   assert.match(wrong('raw', 'no base64!'), /neither hex/)
   assert.match(wrong('none', '1'), /no such column; there are id, small/)
+  assert.match(wrong('smal', '1'), /no such column; did you mean "small"\?/)
   const good = parseJson(
     '{"id":9223372036854775807,"price":12.5,"day":"2026-02-28","tags":[1,null,3],"doc":{"n":1.000000000000000000001},"raw":"\\\\xff00"}',
   ) as Record<string, JsonInput>

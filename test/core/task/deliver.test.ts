@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SluiceError } from '../../../core/errors/error.ts'
-import { readHead } from '../../../core/log/head.ts'
 import type { Log } from '../../../core/log/log.ts'
 import { ChainReader } from '../../../core/log/reader.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
@@ -14,20 +13,15 @@ import { jsonRows } from '../../../core/record/json.ts'
 import { batchOfKept, keptRow, letterEntry } from '../../../core/task/dead-letter-entry.ts'
 import type { TopicState } from '../../../core/task/delivery-log.ts'
 import { waitFor } from '../../support/env.ts'
+import { sinkChain, statesOf } from '../../support/letters.ts'
 import { numberRows, numberSchema } from '../../support/number-rows.ts'
 import { deliverTo, sinkScript, writeTopics, type SinkScript } from '../../support/scripted-sink.ts'
 import { taskContext, testLog, type TestContext } from '../../support/task-context.ts'
-
-const sinkChain = 'p.sink.k'
+import { whileRunning } from '../../support/while-running.ts'
+import { failsWith } from '../../support/fails-with.ts'
 
 function rows(topic: string, values: readonly number[], schema = numberSchema()): LogEntry {
   return { kind: 'rows', topic, batch: numberRows(values, schema) }
-}
-
-async function states(log: Log): Promise<Readonly<Record<string, TopicState>>> {
-  const head = await readHead(log, sinkChain, AbortSignal.timeout(5000))
-  const notes = head?.notes as { topics: Record<string, TopicState> } | null | undefined
-  return notes?.topics ?? {}
 }
 
 /** Runs the loop until every topic of `done` is delivered up to that offset. */
@@ -36,16 +30,15 @@ async function deliverUntil(
   script: SinkScript,
   done: Readonly<Record<string, number>>,
 ): Promise<TestContext> {
-  const stop = new AbortController()
   const ctx = taskContext(log, 'k')
-  const task = deliverTo(script, ctx, stop.signal)
-  const arrived = waitFor('delivery', async () => {
-    const found = await states(log)
+  const arrived = async (): Promise<boolean> => {
+    const found = await statesOf(log)
     return Object.entries(done).every(([topic, offset]) => found[topic]?.done === offset)
-  })
-  await Promise.race([arrived, task.then(() => assert.fail('it ended by itself'))])
-  stop.abort()
-  await task
+  }
+  await whileRunning(
+    (stop) => deliverTo(script, ctx, stop),
+    () => waitFor('delivery', arrived),
+  )
   return ctx
 }
 
@@ -112,7 +105,7 @@ test('a topic that cannot go on is parked with its reason, and the others go on 
   await deliverUntil(log, script, { 's.bad': 0, 's.good': 1 })
   await writeTopics(log, rows('s.good', [3]))
   await deliverUntil(log, script, { 's.good': 2 })
-  const { 's.bad': bad } = await states(log)
+  const { 's.bad': bad } = await statesOf(log)
   assert.equal(bad?.parked?.code, 'sink.clickhouse.url')
   assert.equal(bad?.parked?.message, 'not there')
   // It is still planned: cured, it goes on with that batch.
@@ -120,7 +113,7 @@ test('a topic that cannot go on is parked with its reason, and the others go on 
   await deliverUntil(log, cured, { 's.bad': 1 })
   assert.deepEqual(delivered(cured), [1])
   assert.equal(cured.attempts[0]?.id, script.attempts.find(({ topic }) => topic === 's.bad')?.id)
-  assert.equal((await states(log))['s.bad']?.parked, null)
+  assert.equal((await statesOf(log))['s.bad']?.parked, null)
 })
 
 test('rejected rows are dead letters in the commit that passes them (invariants 2, 5)', async () => {
@@ -183,7 +176,7 @@ test('stopped between plan and answer, the same batch comes again, whatever came
   await writeTopics(log, rows('s.t', [1, 2]))
   const first = sinkScript({ answer: never })
   await stopWhileSending(log, first)
-  assert.equal((await states(log))['s.t']?.done, 0)
+  assert.equal((await statesOf(log))['s.t']?.done, 0)
   await writeTopics(log, rows('s.t', [3]))
   // Other limits since, as after an upgrade: the plan stands.
   const batching = { rowsMax: 1, bytesMax: 1, pauseMsMin: 0, pauseMsMax: 0 }
@@ -197,7 +190,7 @@ test('a plan whose rows are not those of the log is never sent (invariant 6)', a
   const log = await testLog()
   await writeTopics(log, rows('s.t', [1, 2]))
   await stopWhileSending(log, sinkScript({ answer: never }))
-  const planned = await states(log)
+  const planned = await statesOf(log)
   const plan = planned['s.t']!.plan!
   const changed = { ...planned['s.t']!, plan: { ...plan, hash: plan.hash ^ 1 } }
   const { signal } = new AbortController()
@@ -207,10 +200,7 @@ test('a plan whose rows are not those of the log is never sent (invariant 6)', a
   }
   const script = sinkScript()
   const run = deliverTo(script, taskContext(log, 'k'), AbortSignal.timeout(10_000))
-  await assert.rejects(
-    run,
-    (error) => error instanceof SluiceError && error.code === 'task.plan_changed',
-  )
+  await assert.rejects(run, failsWith('task.plan_changed'))
   assert.deepEqual(script.attempts, [])
 })
 
@@ -224,8 +214,5 @@ test('a bug in a sink ends the task and every topic of it', async () => {
     },
   })
   const run = deliverTo(script, taskContext(log, 'k'), AbortSignal.timeout(10_000))
-  await assert.rejects(
-    run,
-    (error) => error instanceof SluiceError && error.code === 'internal.bug',
-  )
+  await assert.rejects(run, failsWith('internal.bug'))
 })

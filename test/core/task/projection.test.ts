@@ -13,6 +13,7 @@ import { batchOf } from '../../conformance/rows.ts'
 import { foldTopic } from '../../crash/judge.ts'
 import { waitFor } from '../../support/env.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
+import { whileRunning } from '../../support/while-running.ts'
 
 const signal = new AbortController().signal
 const sql = 'SELECT 10 / amount AS share FROM t'
@@ -38,20 +39,20 @@ test('a dead letter shows the columns that the query does not use', async () => 
     const batch = batchOf(schema, rows)
     await writer.commit({ entries: [{ kind: 'rows', topic: 's.t', batch }] }, signal)
   }
-  const stop = new AbortController()
   const task = {
     query: await parseQuery(sql),
     sql,
     inputs: [{ topic: 's.t', chain: 'p.source.s' }],
     flush: { bytesMax: 1 << 20, intervalMs: 2, intervalMsMax: 20 },
   }
-  const running = runTransform(task, taskContext(log, 'q'), stop.signal)
-  await waitFor('the transform', async () => {
+  const isRead = async (): Promise<boolean> => {
     const head = await readHead(log, 'p.transform.q', AbortSignal.timeout(5000))
     return (head?.cursors['p.source.s'] ?? 0) > 1
-  })
-  stop.abort()
-  await running
+  }
+  await whileRunning(
+    (stop) => runTransform(task, taskContext(log, 'q'), stop),
+    () => waitFor('the transform', isRead),
+  )
   const letters = await foldTopic(log, 'p.transform.q', 'q.dead_letters')
   const whole = [...letters.rows.keys()].map((text) => (JSON.parse(text) as string[])[5])
   assert.deepEqual(

@@ -12,7 +12,7 @@ import type { Log } from '../../../core/log/log.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import { runDeliver } from '../../../core/task/deliver.ts'
 import { waitFor } from '../../support/env.ts'
-import { ask, lettersOf, notesOf, over } from '../../support/letters.ts'
+import { ask, doneAt, lettersOf, notesOf, over } from '../../support/letters.ts'
 import { numberRows } from '../../support/number-rows.ts'
 import {
   scriptedSink,
@@ -22,6 +22,7 @@ import {
   type SinkScript,
 } from '../../support/scripted-sink.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
+import { untilDisposed } from '../../support/while-running.ts'
 
 const rows = (...numbers: number[]): LogEntry => ({
   kind: 'rows',
@@ -93,28 +94,13 @@ function deliver(log: Log, options: { readonly without?: boolean } = {}): Runnin
       return options.without === true ? sink : Object.assign(sink, { resync: beside })
     },
   }
-  const stop = new AbortController()
   const task = { connector, config: {}, from: ['s.*'], chains: [sourceChain] }
-  const stopped = runDeliver(task, taskContext(log, 'k'), stop.signal)
-  return {
-    beside,
-    script,
-    [Symbol.asyncDispose]: async () => {
-      stop.abort()
-      await stopped
-    },
-  }
+  const loop = untilDisposed((stop) => runDeliver(task, taskContext(log, 'k'), stop))
+  return { ...loop, beside, script }
 }
 
 const numbers = (from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, i) => from + i)
-
-async function doneAt(log: Log, offset: number): Promise<void> {
-  await waitFor(
-    `offset ${offset}`,
-    async () => (await notesOf(log))?.topics['s.t']?.done === offset,
-  )
-}
 
 test('every row once and in order, a truncate in its place, up to the live cursor', async () => {
   const log = await testLog()

@@ -3,8 +3,6 @@
  * from outside. Attacks invariants 2, 5, 6 and 8.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import type { Log } from '../../../core/log/log.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
@@ -13,8 +11,9 @@ import { runDeliver } from '../../../core/task/deliver.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
 import type { Batch } from '../../../core/record/batch.ts'
 import { batchOf } from '../../conformance/rows.ts'
+import { runChild } from '../../support/child.ts'
 import { tempDir, waitFor } from '../../support/env.ts'
-import { ask, byTopic, lettersOf, notesOf, over, retryOf } from '../../support/letters.ts'
+import { ask, byTopic, doneAt, lettersOf, notesOf, over, retryOf } from '../../support/letters.ts'
 import { numberRows, numberSchema } from '../../support/number-rows.ts'
 import {
   scriptedSink,
@@ -25,6 +24,7 @@ import {
   type SinkScript,
 } from '../../support/scripted-sink.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
+import { untilDisposed } from '../../support/while-running.ts'
 
 function rows(values: readonly number[], topic = 's.t', schema = numberSchema()): LogEntry {
   return { kind: 'rows', topic, batch: numberRows(values, schema) }
@@ -40,12 +40,7 @@ function refusing(bad: ReadonlySet<number>): NonNullable<SinkScript['answer']> {
     )
 }
 
-interface Running extends AsyncDisposable {
-  readonly stopped: Promise<void>
-}
-
-function deliver(log: Log, script: SinkScript, deadLetters?: LetterBudget): Running {
-  const stop = new AbortController()
+function deliver(log: Log, script: SinkScript, deadLetters?: LetterBudget): AsyncDisposable {
   const task = {
     connector: scriptedSink(script),
     config: {},
@@ -53,21 +48,7 @@ function deliver(log: Log, script: SinkScript, deadLetters?: LetterBudget): Runn
     chains: [sourceChain],
     ...(deadLetters === undefined ? {} : { deadLetters }),
   }
-  const stopped = runDeliver(task, taskContext(log, 'k'), stop.signal)
-  return {
-    stopped,
-    [Symbol.asyncDispose]: async () => {
-      stop.abort()
-      await stopped
-    },
-  }
-}
-
-async function doneAt(log: Log, offset: number, topic = 's.t'): Promise<void> {
-  await waitFor(
-    `offset ${offset}`,
-    async () => (await notesOf(log))?.topics[topic]?.done === offset,
-  )
+  return untilDisposed((stop) => runDeliver(task, taskContext(log, 'k'), stop))
 }
 
 const again = (script: SinkScript): Attempt[] =>
@@ -373,12 +354,8 @@ test('a process that dies after its request is written loses nothing, and its us
     const { testLog } = await import(${JSON.stringify(new URL('../../support/task-context.ts', import.meta.url).href)})
     await ask(await testLog(${JSON.stringify(url)}), { kind: 'drop', letters: [7] })`
   for (const failpoint of ['request.after_commit=1', 'log.commit.before_create=1', '']) {
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
-      env: { ...process.env, SLUICE_FAILPOINTS: failpoint },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
-    const [, killed] = (await once(child, 'exit')) as [unknown, NodeJS.Signals | null]
-    assert.equal(killed, failpoint === '' ? null : 'SIGKILL')
+    const end = await runChild(['--input-type=module', '--eval', script], { failpoints: failpoint })
+    assert.equal(end, failpoint === '' ? 0 : 'SIGKILL')
   }
   await using _running = deliver(log, sinkScript())
   await over(log, 1)

@@ -8,9 +8,7 @@ import { mysql } from '../../../connectors/mysql/connector.ts'
 import { postgres } from '../../../connectors/postgres/connector.ts'
 import type { SourceConnector } from '../../../core/connector/source.ts'
 import type { SchemaPolicy } from '../../../core/connector/schema-policy.ts'
-import { ChainReader } from '../../../core/log/reader.ts'
 import type { Log } from '../../../core/log/log.ts'
-import { textAt } from '../../../core/record/value.ts'
 import { typeName } from '../../../core/record/types.ts'
 import { runDeliver } from '../../../core/task/deliver.ts'
 import { runIngest } from '../../../core/task/ingest.ts'
@@ -20,6 +18,7 @@ import { postgresMajors, startPostgres } from '../../services/postgres.ts'
 import { tempDir, waitFor } from '../../support/env.ts'
 import { TableTarget } from '../../support/table-sink.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
+import { ownRows } from '../../support/letters.ts'
 
 interface Source {
   readonly connector: SourceConnector<unknown>
@@ -59,27 +58,11 @@ function steps({
 const policy: SchemaPolicy = { policy: 'evolve', drop: 'apply', truncate: 'apply' }
 
 async function decisions(log: Log): Promise<readonly string[]> {
-  const { signal } = new AbortController()
-  await using reader = ChainReader.open(log, chainName('p', 'deliver', 'k'), 1)
-  const said: string[] = []
-  for (;;) {
-    const commit = await reader.tryNext(signal)
-    if (commit === null) return said
-    for (const [index, block] of commit.blocks.entries()) {
-      if (block.topic !== 'k.schema_changes') continue
-      const batch = (await reader.readBlock(commit, index, signal))!
-      const text = (name: string, row: number): string => {
-        const at = batch.schema.fields.findIndex((field) => field.name === name)
-        return String(textAt(batch.schema.fields[at]!.type, batch.columns[at]!, row))
-      }
-      for (let row = 0; row < batch.rows; row++) {
-        const [change, column, from, to, action] = ['change', 'column', 'from', 'to', 'action'].map(
-          (name) => text(name, row),
-        )
-        said.push(`${change} ${column}: ${from} → ${to}: ${action}`)
-      }
-    }
-  }
+  const told = await ownRows(log, 'k.schema_changes')
+  return told.map(
+    ({ change, column, from, to, action }) =>
+      `${String(change)} ${String(column)}: ${String(from)} → ${String(to)}: ${String(action)}`,
+  )
 }
 
 async function check(source: Source): Promise<void> {

@@ -6,24 +6,22 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SchemaPolicy } from '../../../core/connector/schema-policy.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
-import { readHead } from '../../../core/log/head.ts'
 import type { Log } from '../../../core/log/log.ts'
-import { ChainReader } from '../../../core/log/reader.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
-import { jsonRows } from '../../../core/record/json.ts'
 import { makeSchema, type Field } from '../../../core/record/schema.ts'
 import type { LogicalType } from '../../../core/record/types.ts'
 import { runDeliver } from '../../../core/task/deliver.ts'
 import type { TopicState } from '../../../core/task/delivery-log.ts'
 import { batchOf, type Value } from '../../conformance/rows.ts'
 import { waitFor } from '../../support/env.ts'
+import { ownRows, sinkChain, statesOf } from '../../support/letters.ts'
 import { sourceChain, writeTopics } from '../../support/scripted-sink.ts'
 import { appliesAll, TableTarget, type TableRow } from '../../support/table-sink.ts'
 import { taskContext, testLog, type TestContext } from '../../support/task-context.ts'
+import { whileRunning } from '../../support/while-running.ts'
 
 const topic = 's.t'
-const sinkChain = 'p.sink.k'
 const int32: LogicalType = { kind: 'int32' }
 const int64: LogicalType = { kind: 'int64' }
 const text: LogicalType = { kind: 'text' }
@@ -49,9 +47,7 @@ function rows(
 }
 
 async function stateOf(log: Log): Promise<TopicState | undefined> {
-  const head = await readHead(log, sinkChain, AbortSignal.timeout(5000))
-  const notes = head?.notes as { topics: Record<string, TopicState> } | null | undefined
-  return notes?.topics[topic]
+  return (await statesOf(log))[topic]
 }
 
 /** Delivers until `until` is so, then stops as a process does that is asked to. */
@@ -61,15 +57,13 @@ async function deliver(
   onSchemaChange: SchemaPolicy,
   until: (state: TopicState | undefined, ctx: TestContext) => boolean,
 ): Promise<TestContext> {
-  const stop = new AbortController()
   const ctx = taskContext(log, 'k')
   const { connector } = target
   const task = { connector, config: {}, from: ['s.*'], chains: [sourceChain], onSchemaChange }
-  const running = runDeliver(task, ctx, stop.signal)
-  const arrived = waitFor('delivery', async () => until(await stateOf(log), ctx))
-  await Promise.race([arrived, running.then(() => assert.fail('it ended by itself'))])
-  stop.abort()
-  await running
+  await whileRunning(
+    (stop) => runDeliver(task, ctx, stop),
+    () => waitFor('delivery', async () => until(await stateOf(log), ctx)),
+  )
   return ctx
 }
 
@@ -81,23 +75,11 @@ const done =
 const parked = (state: TopicState | undefined, { troubles }: TestContext): boolean =>
   state?.parked?.code === 'schema.stopped' && troubles.at(-1)?.code === 'schema.stopped'
 
-/** Rows of one of the task's own topics, as JSON without their time. */
-async function ownRows(log: Log, name: string): Promise<Record<string, unknown>[]> {
-  const { signal } = new AbortController()
-  await using reader = ChainReader.open(log, sinkChain, 1)
-  const found: Record<string, unknown>[] = []
-  for (;;) {
-    const commit = await reader.tryNext(signal)
-    if (commit === null) return found
-    for (const [index, block] of commit.blocks.entries()) {
-      if (block.topic !== name) continue
-      const batch = (await reader.readBlock(commit, index, signal))!
-      for (let row = 0; row < batch.rows; row++) {
-        const { at: _, ...rest } = JSON.parse(jsonRows(batch)(row)) as Record<string, unknown>
-        found.push(rest)
-      }
-    }
-  }
+/** Rows of one of the task's own topics, without their time. */
+async function said(log: Log, name: string): Promise<Record<string, unknown>[]> {
+  const found = await ownRows(log, name)
+  for (const row of found) delete row['at']
+  return found
 }
 
 const table = (target: TableTarget): TableRow[] => [...target.table(topic).rows.values()]
@@ -116,7 +98,7 @@ test('lenient: a dropped column stays and is NULL, also where it took none; a ne
     { id: '2', extra: '7', more: 'm', note: null },
   ])
   assert.equal(target.table(topic).columns.find(({ name }) => name === 'note')?.nullable, true)
-  assert.deepEqual(await ownRows(log, 'k.schema_changes'), [
+  assert.deepEqual(await said(log, 'k.schema_changes'), [
     {
       topic,
       offset: 1,
@@ -197,7 +179,7 @@ test('stop: parked with the lines to write, once; with them it goes on and nothi
   assert.equal(ctx.troubles.at(-1)?.code, 'schema.stopped')
   await deliver(log, target, { policy: 'stop', add: 'apply' }, parked)
   assert.deepEqual(
-    (await ownRows(log, 'k.schema_changes')).map(({ change, action }) => [change, action]),
+    (await said(log, 'k.schema_changes')).map(({ change, action }) => [change, action]),
     [['drop', 'stop']],
   )
   await deliver(log, target, { policy: 'stop', add: 'apply', drop: 'keep' }, done(3))
@@ -238,7 +220,7 @@ test('ignore: what the old types hold goes on, the rest is set aside whole (inva
     [0, 1, 3],
     'row i has the offset of its batch + i',
   )
-  const letters = await ownRows(log, 'k.dead_letters')
+  const letters = await said(log, 'k.dead_letters')
   assert.deepEqual(
     letters.map(({ offset, code, row }) => [offset, code, row]),
     [
@@ -323,7 +305,7 @@ test('a truncate that would remove rows needs a yes, or a word that it is to be 
   await deliver(log, target, { policy: 'lenient', truncate: 'apply' }, done(4))
   assert.equal(target.table(topic).truncates, 1)
   assert.deepEqual(
-    (await ownRows(log, 'k.schema_changes')).map(
+    (await said(log, 'k.schema_changes')).map(
       ({ change, action }) => `${String(change)} ${String(action)}`,
     ),
     ['truncate stop', 'truncate ignore', 'truncate stop', 'truncate apply'],

@@ -13,13 +13,14 @@ import {
   type SchemaPolicy,
   type SchemaRules,
 } from '../../../core/connector/schema-policy.ts'
-import { absorbsAll, type SchemaAbilities } from '../../../core/connector/sink.ts'
+import { absorbsAll } from '../../../core/connector/sink.ts'
 import { keyNames } from '../../../core/record/schema-change.ts'
 import { makeSchema, type Field, type Schema } from '../../../core/record/schema.ts'
 import { holdsType } from '../../../core/record/type-order.ts'
 import type { LogicalType } from '../../../core/record/types.ts'
 import { targetOf, type TopicShape } from '../../../core/task/schema-shape.ts'
 import { nextShape } from '../../../core/task/schema-step.ts'
+import { appliesAll } from '../../support/table-sink.ts'
 
 const types: readonly LogicalType[] = [
   ...(['int16', 'int32', 'int64', 'text', 'date'] as const).map((kind): LogicalType => ({ kind })),
@@ -42,16 +43,6 @@ const anyTopic: fc.Arbitrary<Schema> = fc
     }))
     return makeSchema(fields, wideKey && fields.length > 1 ? [0, 1] : [0], 'upsert')
   })
-
-const appliesAll: SchemaAbilities = {
-  add: 'applies',
-  widen: 'applies',
-  narrow: 'applies',
-  rename: 'applies',
-  drop: 'applies',
-  key: 'applies',
-  truncate: 'applies',
-}
 
 const anyPolicy: fc.Arbitrary<SchemaPolicy> = fc
   .tuple(

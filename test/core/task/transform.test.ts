@@ -16,6 +16,7 @@ import { foldTopic } from '../../crash/judge.ts'
 import { tempDir, waitFor } from '../../support/env.ts'
 import { scriptedSource } from '../../support/scripted-source.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
+import { whileRunning } from '../../support/while-running.ts'
 
 const flush = { bytesMax: 1 << 20, intervalMs: 2, intervalMsMax: 20 }
 
@@ -48,7 +49,6 @@ async function write(log: Log, changes: readonly TopicChange[]): Promise<void> {
   using dir = tempDir('transform')
   const steps = changes.map((change) => ({ transaction: null, end: null, changes: [change] }))
   const script = { steps, acknowledged: [] as number[] }
-  const stop = new AbortController()
   const task = {
     connector: scriptedSource(script),
     config: null,
@@ -56,29 +56,30 @@ async function write(log: Log, changes: readonly TopicChange[]): Promise<void> {
     openBytesMax: 1 << 20,
     stateDir: dir.path,
   }
-  const running = runIngest(task, taskContext(log, 's'), stop.signal)
-  await waitFor('the script', () => script.acknowledged.at(-1) === steps.length)
-  stop.abort()
-  await running
+  await whileRunning(
+    (stop) => runIngest(task, taskContext(log, 's'), stop),
+    () => waitFor('the script', () => script.acknowledged.at(-1) === steps.length),
+  )
 }
 
 /** Runs the query until it has read all of its input. */
 async function transform(log: Log, sql: string): Promise<void> {
-  const stop = new AbortController()
   const inputs = [{ topic: 's.t', chain: 'p.source.s' }]
   const task = { query: await parseQuery(sql), sql, inputs, flush }
-  const running = runTransform(task, taskContext(log, 'q'), stop.signal)
-  const end = (await readHead(log, 'p.source.s', AbortSignal.timeout(5000)))!.seq
-  await Promise.race([
-    running,
-    waitFor('the transform', async () => {
-      const head = await readHead(log, 'p.transform.q', AbortSignal.timeout(5000))
-      const notes = head?.notes as { sql?: string } | null | undefined
-      return notes?.sql === sql && (head?.cursors['p.source.s'] ?? 0) >= end
-    }),
-  ])
-  stop.abort()
-  await running
+  const headOf = (chain: string) => readHead(log, chain, AbortSignal.timeout(5000))
+  const end = (await headOf('p.source.s'))!.seq
+  const before = (await headOf('p.transform.q'))?.seq ?? 0
+  const isRead = async (): Promise<boolean> => {
+    const head = await headOf('p.transform.q')
+    // Another process may have read all of it: this one has begun once its fence is there.
+    if (head === null || head.seq <= before) return false
+    const notes = head.notes as { sql?: string } | null
+    return notes?.sql === sql && (head.cursors['p.source.s'] ?? 0) >= end
+  }
+  await whileRunning(
+    (stop) => runTransform(task, taskContext(log, 'q'), stop),
+    () => waitFor('the transform', isRead),
+  )
 }
 
 async function result(log: Log): Promise<string[]> {

@@ -10,10 +10,11 @@ import type { RowWait, Timer, Timers } from '../../../core/connector/waiting.ts'
 import type { Log } from '../../../core/log/log.ts'
 import { runDeliver } from '../../../core/task/deliver.ts'
 import { waitFor } from '../../support/env.ts'
-import { lettersOf, notesOf } from '../../support/letters.ts'
+import { doneAt, lettersOf, notesOf } from '../../support/letters.ts'
 import { numberRows, numberSchema, numbersOf } from '../../support/number-rows.ts'
 import { sourceChain, writeTopics } from '../../support/scripted-sink.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
+import { untilDisposed } from '../../support/while-running.ts'
 
 /** Rows are of the lane of their tens: 41 and 42 are of lane 4. */
 const laneOf = (number: number): string => `lane ${Math.floor(number / 10)}`
@@ -56,7 +57,6 @@ function sinkOf(script: Script): Sink {
 }
 
 function deliver(log: Log, script: Script): AsyncDisposable {
-  const stop = new AbortController()
   const connector = {
     kind: 'waiting',
     config: z.unknown(),
@@ -67,24 +67,11 @@ function deliver(log: Log, script: Script): AsyncDisposable {
     open: async () => sinkOf(script),
   }
   const task = { connector, config: {}, from: ['s.*'], chains: [sourceChain] }
-  const stopped = runDeliver(task, taskContext(log, 'k'), stop.signal)
-  return {
-    [Symbol.asyncDispose]: async () => {
-      stop.abort()
-      await stopped
-    },
-  }
+  return untilDisposed((stop) => runDeliver(task, taskContext(log, 'k'), stop))
 }
 
 function script(more: Partial<Script> = {}): Script {
   return { waitMs: () => null, taken: [], ids: [], ...more }
-}
-
-async function doneAt(log: Log, offset: number): Promise<void> {
-  await waitFor(
-    `offset ${offset}`,
-    async () => (await notesOf(log))?.topics['s.t']?.done === offset,
-  )
 }
 
 const write = (log: Log, numbers: readonly number[]): Promise<void> =>

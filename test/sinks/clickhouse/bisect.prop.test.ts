@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { insertInPieces } from '../../../sinks/clickhouse/bisect.ts'
+import { failsWith } from '../../support/fails-with.ts'
 
 const refusal = new SluiceError('sink.clickhouse.row_refused', { message: 'no' })
 const outage = new SluiceError('sink.clickhouse.unreachable', { message: 'gone' })
@@ -75,7 +76,7 @@ test('a table that refuses everything stops the topic instead of trying for ever
         return Promise.reject(refusal)
       },
     }),
-    (error) => error instanceof SluiceError && error.code === 'sink.clickhouse.too_many_refused',
+    failsWith('sink.clickhouse.too_many_refused'),
   )
   assert.ok(inserts < 5000)
 })

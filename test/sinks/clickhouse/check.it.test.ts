@@ -5,14 +5,14 @@ import { codes } from '../../../core/errors/codes.ts'
 import { clickhouse } from '../../../sinks/clickhouse/connector.ts'
 import { freePort } from '../../support/env.ts'
 import { quietContext } from '../../support/context.ts'
-import { startOrSkip, type ConfigInput } from './harness.ts'
+import { clickhouseOrSkip, type ConfigInput } from './harness.ts'
 
 function check(config: ConfigInput) {
   return clickhouse.check(clickhouse.config.parse(config), quietContext())
 }
 
 test('a server that is ready has no problems, with the password in either place', async (t) => {
-  await using server = await startOrSkip(t, { password: 'pass#word' })
+  await using server = await clickhouseOrSkip(t, { password: 'pass#word' })
   if (server === null) return
   assert.deepEqual(await check({ url: server.url, password: 'pass#word' }), [])
   const url = server.url.replace('//', '//default:pass%23word@')
@@ -20,7 +20,7 @@ test('a server that is ready has no problems, with the password in either place'
 })
 
 test('a wrong password, a missing database and a foreign table each name their cure', async (t) => {
-  await using server = await startOrSkip(t, { password: 'right' })
+  await using server = await clickhouseOrSkip(t, { password: 'right' })
   if (server === null) return
   const [auth, ...others] = await check({ url: server.url, password: 'wrong' })
   assert.equal(auth?.code, 'sink.clickhouse.auth')
@@ -38,7 +38,7 @@ test('a wrong password, a missing database and a foreign table each name their c
 })
 
 test('missing grants and old versions are named', async (t) => {
-  await using server = await startOrSkip(t)
+  await using server = await clickhouseOrSkip(t)
   if (server === null) return
   // The engine behind the test has no users, so its answers are put in front of it.
   await server.inject([{ kind: 'answer', match: '^CHECK GRANT INSERT', body: '0\n' }])
@@ -51,7 +51,7 @@ test('missing grants and old versions are named', async (t) => {
 })
 
 test('a server without CHECK GRANT is no problem', async (t) => {
-  await using server = await startOrSkip(t)
+  await using server = await clickhouseOrSkip(t)
   if (server === null) return
   const fault = { kind: 'refuse', code: 62, type: 'SYNTAX_ERROR', match: '^CHECK GRANT' } as const
   await server.inject([{ ...fault, times: 100 }])

@@ -3,12 +3,11 @@
  * afterwards and wherever a round was interrupted (invariants 5 and 6).
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { makeSchema } from '../../../core/record/schema.ts'
 import type { Sink } from '../../../core/connector/sink.ts'
 import { batchOf, type Row } from '../../conformance/rows.ts'
+import { killedAt } from '../../support/child.ts'
 import { keptContext } from '../../support/context.ts'
 import { waitFor } from '../../support/env.ts'
 import { cleanedSchema, cleanup, oldDeletion, oldRow } from './cleanup-child.ts'
@@ -135,11 +134,7 @@ for (const failpoint of ['cleanup_marked', 'cleanup_merged']) {
       await send(sink, topic, oldRow)
       await send(sink, topic, oldDeletion, { offset: 1 })
     }
-    const child = spawn(process.execPath, [program, suite.server.url, topic], {
-      env: { ...process.env, SLUICE_FAILPOINTS: `sink.clickhouse.${failpoint}=1` },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
-    assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL'])
+    await killedAt(`sink.clickhouse.${failpoint}=1`, [program, suite.server.url, topic])
     const ctx = keptContext()
     await using sink = await openSink({ url: suite.server.url, cleanup }, ctx)
     const late = { id: 'late', origin: 'replay' } as const

@@ -1,12 +1,12 @@
 /** Tables and views that follow a topic's schema, on the real engine; what they cannot follow is refused. */
 import assert from 'node:assert/strict'
-import { SluiceError } from '../../../core/errors/error.ts'
 import { makeSchema, type Field } from '../../../core/record/schema.ts'
 import type { LogicalType } from '../../../core/record/types.ts'
 import { batchOf } from '../../conformance/rows.ts'
 import { clickhouseSuite, never, openSink, send } from './harness.ts'
 import { keptContext } from '../../support/context.ts'
 import { step } from '../../support/schema-step.ts'
+import { failsWith } from '../../support/fails-with.ts'
 
 const suite = clickhouseSuite()
 const { test } = suite
@@ -25,16 +25,6 @@ async function columnsOf(table: string): Promise<Record<string, unknown>> {
     string,
     unknown
   >
-}
-
-function refused(code: string, words: RegExp) {
-  return (error: unknown) => {
-    assert.ok(error instanceof SluiceError, String(error))
-    assert.equal(error.code, code)
-    assert.equal(error.fault, 'config')
-    assert.match(`${error.message} ${error.remedy}`, words)
-    return true
-  }
 }
 
 test('columns are added and widened, rows before and after read right, the view shows both', async () => {
@@ -113,13 +103,17 @@ test('what no ALTER can do is refused with the statements that cure it', async (
   await sink.evolve('s.typed', step(null, a), never)
   await assert.rejects(
     sink.evolve('s.typed', step(a, b), never),
-    refused('sink.clickhouse.table_shape', /String, and Bool.*RENAME TABLE .*CREATE TABLE/),
+    failsWith(
+      'sink.clickhouse.table_shape',
+      'config',
+      /String, and Bool.*RENAME TABLE .*CREATE TABLE/,
+    ),
   )
   const small = makeSchema([field('id', { kind: 'int32' })], [0], 'upsert')
   await sink.evolve('s.keyed', step(null, small), never)
   await assert.rejects(
     sink.evolve('s.keyed', step(small, makeSchema([id], [0], 'upsert')), never),
-    refused('sink.clickhouse.table_shape', /Int32, and Int64/),
+    failsWith('sink.clickhouse.table_shape', 'config', /Int32, and Int64/),
   )
 })
 
@@ -142,7 +136,7 @@ test('tables in which rows would be lost in silence are refused', async () => {
     const topic = `s.${table}`
     await assert.rejects(
       sink.evolve(topic, step(null, schema), never),
-      refused('sink.clickhouse.table_shape', new RegExp(table)),
+      failsWith('sink.clickhouse.table_shape', 'config', new RegExp(table)),
       table,
     )
   }
@@ -172,7 +166,11 @@ test('create_tables: false says which statement is missing', async () => {
   const schema = makeSchema([id], [0], 'upsert')
   await assert.rejects(
     sink.evolve('s.none', step(null, schema), never),
-    refused('sink.clickhouse.ddl_needed', /Run: CREATE TABLE IF NOT EXISTS `default`.`none`/),
+    failsWith(
+      'sink.clickhouse.ddl_needed',
+      'config',
+      /Run: CREATE TABLE IF NOT EXISTS `default`.`none`/,
+    ),
   )
 })
 
@@ -181,7 +179,7 @@ test('two topics never share a table, nor a table a view', async () => {
   const schema = makeSchema([id], [0], 'upsert')
   await sink.evolve('a.public.same', step(null, schema), never)
   const collision = (name: string) =>
-    refused('sink.clickhouse.table_name', new RegExp(`a.public.same and .*${name}`))
+    failsWith('sink.clickhouse.table_name', 'config', new RegExp(`a.public.same and .*${name}`))
   await assert.rejects(sink.evolve('b.public.same', step(null, schema), never), collision('same'))
   await assert.rejects(
     sink.evolve('a.same_live', step(null, schema), never),
@@ -212,7 +210,7 @@ test('order_by may reorder the key, and neither lack nor add a column', async ()
     await using wrong = await openSink({ url: suite.server.url, order_by: { [topic]: columns } })
     await assert.rejects(
       wrong.evolve(topic, step(null, schema), never),
-      refused('sink.clickhouse.order_by', /tenant/),
+      failsWith('sink.clickhouse.order_by', 'config', /tenant/),
     )
   }
 })
@@ -221,12 +219,12 @@ test('no key under mode: upsert, and columns of our own names, are refused', asy
   await using sink = await openSink({ url: suite.server.url, mode: 'upsert' })
   await assert.rejects(
     sink.evolve('s.keyless', step(null, makeSchema([id], [], 'retract')), never),
-    refused('sink.clickhouse.no_key', /REPLICA IDENTITY/),
+    failsWith('sink.clickhouse.no_key', 'config', /REPLICA IDENTITY/),
   )
   const taken = makeSchema([id, field('_sluice_version', { kind: 'int64' })], [0], 'upsert')
   await assert.rejects(
     sink.evolve('s.taken', step(null, taken), never),
-    refused('sink.clickhouse.column_name', /_sluice_version/),
+    failsWith('sink.clickhouse.column_name', 'config', /_sluice_version/),
   )
 })
 

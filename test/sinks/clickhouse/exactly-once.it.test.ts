@@ -4,13 +4,13 @@
  * another log is found before its rows hide new ones (invariant 5).
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
 import { batchOf } from '../../conformance/rows.ts'
+import { killedAt } from '../../support/child.ts'
 import { waitFor } from '../../support/env.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import { crashBatch } from './crash-child.ts'
 import { clickhouseSuite, never, openSink, send } from './harness.ts'
 
@@ -45,24 +45,9 @@ async function forgetTokens(table: string): Promise<void> {
   )
 }
 
-function fault(code: string, kind: string) {
-  return (error: unknown) => {
-    assert.ok(error instanceof SluiceError, String(error))
-    assert.deepEqual([error.code, error.fault], [code, kind])
-    return true
-  }
-}
-
 test('kill -9 after the insert: the next process sends the batch again, rows are there once', async () => {
-  const child = spawn(
-    process.execPath,
-    [join(import.meta.dirname, 'crash-child.ts'), suite.server.url],
-    {
-      env: { ...process.env, SLUICE_FAILPOINTS: 'sink.clickhouse.after_insert=1' },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  )
-  assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL'])
+  const program = join(import.meta.dirname, 'crash-child.ts')
+  await killedAt('sink.clickhouse.after_insert=1', [program, suite.server.url])
   assert.deepEqual(await counts('crash'), [50, 50])
   await using sink = await openSink({ url: suite.server.url })
   await send(sink, 'src.crash', crashBatch, { id: 'crash-0' })
@@ -93,7 +78,10 @@ test('append: a lost answer outside the window doubles nothing', async () => {
     attempt: 1,
   }
   await suite.server.inject([{ kind: 'drop-response', match: '^INSERT' }])
-  await assert.rejects(sink.write(next, never), fault('sink.clickhouse.unreachable', 'transient'))
+  await assert.rejects(
+    sink.write(next, never),
+    failsWith('sink.clickhouse.unreachable', 'transient'),
+  )
   await sink.write({ ...next, attempt: 2 }, never)
   assert.deepEqual(await counts('lost'), [60, 60])
 })
@@ -112,7 +100,7 @@ test('append: a batch that went in piece by piece is completed, not doubled', as
   ])
   await assert.rejects(
     send(first, 'src.pieces', batch, rows),
-    fault('sink.clickhouse.memory', 'transient'),
+    failsWith('sink.clickhouse.memory', 'transient'),
   )
   const [some] = await counts('pieces')
   assert.ok(some! > 1 && some! < 100, `${some} rows`)
@@ -136,7 +124,10 @@ test('kill -9 of the server: transient until it is back, then there once', async
     offset: 10,
     attempt: 1,
   }
-  await assert.rejects(sink.write(next, never), fault('sink.clickhouse.unreachable', 'transient'))
+  await assert.rejects(
+    sink.write(next, never),
+    failsWith('sink.clickhouse.unreachable', 'transient'),
+  )
   await suite.server.restart()
   await sink.write({ ...next, attempt: 2 }, never)
   await sink.write({ ...next, attempt: 3 }, never)
@@ -169,7 +160,7 @@ for (const schema of [append, upsert]) {
     }))
     const batch = batchOf(schema, rows)
     await using anew = await openSink({ url: suite.server.url })
-    const refused = fault('sink.clickhouse.table_ahead', 'config')
+    const refused = failsWith('sink.clickhouse.table_ahead', 'config')
     await assert.rejects(send(anew, topic, batch), refused)
     await using short = await openSink({ url: suite.server.url })
     await assert.rejects(send(short, topic, numbered(schema, 0, 5)), refused)
@@ -245,7 +236,7 @@ test('append: rows of another log are found by a replay too', async () => {
   const rows = [{ values: { n: 1, v: 'x' }, timeUs: 5e15 }]
   await assert.rejects(
     send(sink, 'src.stranger', batchOf(append, rows), { id: 's', offset: 4, origin: 'replay' }),
-    fault('sink.clickhouse.table_ahead', 'config'),
+    failsWith('sink.clickhouse.table_ahead', 'config'),
   )
 })
 
@@ -280,7 +271,7 @@ test('a batch that the server has no memory for goes in halves from the third at
       await suite.server.inject([full])
       await assert.rejects(
         sink.write({ ...next, attempt }, never),
-        fault('sink.clickhouse.memory', 'transient'),
+        failsWith('sink.clickhouse.memory', 'transient'),
       )
     }
     // The whole, and its first half.
@@ -299,7 +290,7 @@ test('an answer that is not the server’s own is none: the rows are sent again'
   const next = { id: 'b2', topic: 'src.lied', batch: numbered(append, 1, 9), offset: 1 }
   for (const [i, body] of ['', '<html>Please log in</html>'].entries()) {
     await suite.server.inject([{ kind: 'answer', match: '^INSERT', body }])
-    const refused = fault('sink.clickhouse.unreachable', 'transient')
+    const refused = failsWith('sink.clickhouse.unreachable', 'transient')
     await assert.rejects(sink.write({ ...next, attempt: i + 1 }, never), refused)
   }
   assert.deepEqual(await counts('lied'), [1, 1])

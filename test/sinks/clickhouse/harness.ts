@@ -1,5 +1,5 @@
 /** What the ClickHouse tests share: a context, an open sink on a running server, and its rows. */
-import { after, before, test, type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 import type { SinkContext } from '../../../core/connector/context.ts'
 import type { Sink } from '../../../core/connector/sink.ts'
 import type { Batch } from '../../../core/record/batch.ts'
@@ -12,8 +12,8 @@ import {
   type ClickHouseOptions,
 } from '../../services/clickhouse.ts'
 import { quietContext } from '../../support/context.ts'
-import { missingService } from '../../support/env.ts'
 import { step } from '../../support/schema-step.ts'
+import { sharedService, startOrSkip, type SharedService } from '../../support/service.ts'
 
 export type ConfigInput = z.input<typeof clickhouseConfig>
 
@@ -42,34 +42,14 @@ export async function send(sink: Sink, topic: string, batch: Batch, options: Sen
 }
 
 /** One server for a file's tests, which are skipped loudly where the engine has no build. */
-export function clickhouseSuite() {
-  let running: ClickHouse | null = null
-  let missing: unknown = null
-  before(async () => {
-    running = await startClickHouse().catch((error: unknown) => {
-      missing = error
-      return null
-    })
-  })
-  after(() => running?.[Symbol.asyncDispose]())
-  return {
-    get server(): ClickHouse {
-      if (running === null) throw new Error('ClickHouse is not running')
-      return running
-    },
-    test: (name: string, body: () => Promise<void>): void => {
-      void test(name, (t) => (running === null ? missingService(t, 'ClickHouse', missing) : body()))
-    },
-  }
+export function clickhouseSuite(): SharedService<ClickHouse> {
+  return sharedService('ClickHouse', () => startClickHouse())
 }
 
 /** A server for one test; null where it is skipped. */
-export function startOrSkip(
+export function clickhouseOrSkip(
   t: TestContext,
   options: ClickHouseOptions = {},
 ): Promise<ClickHouse | null> {
-  return startClickHouse(options).catch((error: unknown) => {
-    missingService(t, 'ClickHouse', error)
-    return null
-  })
+  return startOrSkip(t, 'ClickHouse', () => startClickHouse(options))
 }

@@ -1,12 +1,12 @@
 /** A process that delivers a topic and does what is asked of its sink; see resync.it.test.ts. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { SinkConnector } from '../../../core/connector/sink.ts'
-import { readHead } from '../../../core/log/head.ts'
 import { runDeliver } from '../../../core/task/deliver.ts'
-import type { DeliveryNotes } from '../../../core/task/delivery-log.ts'
 import { clickhouse } from '../../../sinks/clickhouse/connector.ts'
+import { waitFor } from '../../support/env.ts'
+import { notesOf } from '../../support/letters.ts'
 import { sourceChain } from '../../support/scripted-sink.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
+import { whileRunning } from '../../support/while-running.ts'
 
 export interface ResyncChild {
   readonly url: string
@@ -21,28 +21,24 @@ export interface ResyncChild {
 async function deliverAll(child: ResyncChild): Promise<void> {
   const { url, logUrl, topic, mode, end, requests } = child
   const log = await testLog(logUrl)
-  const stop = new AbortController()
-  const running = runDeliver(
-    {
-      connector: clickhouse as SinkConnector<unknown>,
-      config: clickhouse.config.parse({ url, mode, flush: { rows: 4, interval: '1ms' } }),
-      from: [topic],
-      chains: [sourceChain],
-    },
-    taskContext(log, 'k', `child ${process.pid}`),
-    stop.signal,
-  )
-  for (;;) {
-    const head = await readHead(log, 'p.sink.k', stop.signal)
-    const notes = head?.notes as DeliveryNotes | null | undefined
+  const task = {
+    connector: clickhouse as SinkConnector<unknown>,
+    config: clickhouse.config.parse({ url, mode, flush: { rows: 4, interval: '1ms' } }),
+    from: [topic],
+    chains: [sourceChain],
+  }
+  const ended = async () => {
+    const notes = await notesOf(log)
     const state = notes?.topics[topic]
     const over = notes?.requests?.over.length ?? 0
-    if (state?.done === end && state.plan === null && over >= requests) break
-    if (state?.parked) throw new Error(state.parked.message)
-    await Promise.race([sleep(20), running])
+    const isDone = state?.done === end && state.plan === null && over >= requests
+    return isDone || state?.parked ? state : undefined
   }
-  stop.abort()
-  await running
+  const { parked } = await whileRunning(
+    (stop) => runDeliver(task, taskContext(log, 'k', `child ${process.pid}`), stop),
+    () => waitFor('all of it', ended),
+  )
+  if (parked) throw new Error(parked.message)
 }
 
 const [, program, child] = process.argv

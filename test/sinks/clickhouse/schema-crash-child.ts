@@ -1,16 +1,16 @@
 /** A process that delivers a topic whose schema changes, until all of it is there; see schema-crash.it.test.ts. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { SinkConnector } from '../../../core/connector/sink.ts'
-import { readHead } from '../../../core/log/head.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import { makeSchema, type Field } from '../../../core/record/schema.ts'
 import type { LogicalType } from '../../../core/record/types.ts'
-import { runDeliver } from '../../../core/task/deliver.ts'
-import type { TopicState } from '../../../core/task/delivery-log.ts'
+import { runDeliver, type DeliverTask } from '../../../core/task/deliver.ts'
 import { clickhouse } from '../../../sinks/clickhouse/connector.ts'
 import { batchOf, type Value } from '../../conformance/rows.ts'
+import { waitFor } from '../../support/env.ts'
+import { statesOf } from '../../support/letters.ts'
 import { sourceChain } from '../../support/scripted-sink.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
+import { whileRunning } from '../../support/while-running.ts'
 
 const int32: LogicalType = { kind: 'int32' }
 const int64: LogicalType = { kind: 'int64' }
@@ -54,27 +54,21 @@ function rows(
 
 async function deliverAll(url: string, logUrl: string, topic: string): Promise<void> {
   const log = await testLog(logUrl)
-  const stop = new AbortController()
-  const running = runDeliver(
-    {
-      connector: clickhouse as SinkConnector<unknown>,
-      config: clickhouse.config.parse({ url }),
-      from: [topic],
-      chains: [sourceChain],
-      onSchemaChange: { policy: 'evolve', drop: 'apply', widen: 'keep' },
-    },
-    taskContext(log, 'k', `child ${process.pid}`),
-    stop.signal,
-  )
-  for (;;) {
-    const head = await readHead(log, 'p.sink.k', stop.signal)
-    const notes = head?.notes as { topics: Record<string, TopicState> } | null | undefined
-    const state = notes?.topics[topic]
-    if (state?.done === end && state.plan === null) break
-    await Promise.race([sleep(20), running])
+  const task: DeliverTask = {
+    connector: clickhouse as SinkConnector<unknown>,
+    config: clickhouse.config.parse({ url }),
+    from: [topic],
+    chains: [sourceChain],
+    onSchemaChange: { policy: 'evolve', drop: 'apply', widen: 'keep' },
   }
-  stop.abort()
-  await running
+  const done = async (): Promise<boolean> => {
+    const state = (await statesOf(log))[topic]
+    return state?.done === end && state.plan === null
+  }
+  await whileRunning(
+    (stop) => runDeliver(task, taskContext(log, 'k', `child ${process.pid}`), stop),
+    () => waitFor('all of it', done),
+  )
 }
 
 const [, program, url, logUrl, topic] = process.argv

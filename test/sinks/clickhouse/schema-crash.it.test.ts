@@ -3,10 +3,9 @@
  * letters are there once, and the table has followed. Attacks invariants 2, 5 and 6.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { readHead } from '../../../core/log/head.ts'
+import { runChild } from '../../support/child.ts'
 import { tempDir } from '../../support/env.ts'
 import { writeTopics } from '../../support/scripted-sink.ts'
 import { testLog } from '../../support/task-context.ts'
@@ -16,17 +15,9 @@ import { changingRows } from './schema-crash-child.ts'
 const suite = clickhouseSuite()
 const { test } = suite
 
-async function child(failpoints: string, args: readonly string[]): Promise<unknown> {
-  const started = spawn(
-    process.execPath,
-    [join(import.meta.dirname, 'schema-crash-child.ts'), suite.server.url, ...args],
-    {
-      env: { ...process.env, SLUICE_FAILPOINTS: failpoints },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  )
-  const [code, signal] = (await once(started, 'exit')) as [number | null, string | null]
-  return signal ?? code
+function child(failpoints: string, args: readonly string[]) {
+  const program = join(import.meta.dirname, 'schema-crash-child.ts')
+  return runChild([program, suite.server.url, ...args], { failpoints })
 }
 
 /** The pass of a failpoint that kills: the first ones repeat what the process before did, in parts perhaps. */

@@ -12,8 +12,9 @@ import { clickhouseConfig } from '../../../sinks/clickhouse/config.ts'
 import { askServers, checkShared } from '../../../sinks/clickhouse/servers.ts'
 import { batchOf } from '../../conformance/rows.ts'
 import { freePort } from '../../support/env.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
-import { never, openSink, send, startOrSkip } from './harness.ts'
+import { never, openSink, send, clickhouseOrSkip } from './harness.ts'
 
 const schema = makeSchema([{ name: 'n', type: { kind: 'int64' }, nullable: false }], [], 'append')
 const numbers = (from: number, to: number) =>
@@ -21,14 +22,6 @@ const numbers = (from: number, to: number) =>
     schema,
     Array.from({ length: to - from }, (_, i) => ({ values: { n: from + i } })),
   )
-
-function failed(code: string) {
-  return (error: unknown) => {
-    assert.ok(error instanceof SluiceError, String(error))
-    assert.equal(error.code, code)
-    return true
-  }
-}
 
 test('addresses are read from one text or a list, with one account', () => {
   const of = (config: object) => addressOf(clickhouseConfig.parse(config))
@@ -44,12 +37,12 @@ test('addresses are read from one text or a list, with one account', () => {
     'http://a,b?x=1',
     'a,b',
   ]) {
-    assert.throws(() => of({ url }), failed('sink.clickhouse.url'), JSON.stringify(url))
+    assert.throws(() => of({ url }), failsWith('sink.clickhouse.url'), JSON.stringify(url))
   }
 })
 
 test('one address dies in mid-insert: the next attempt goes to the other, rows are there once', async (t) => {
-  await using server = await startOrSkip(t)
+  await using server = await clickhouseOrSkip(t)
   if (server === null) return
   const port = Number(new URL(server.url).port)
   await using proxy = await startTcpProxy(port)
@@ -59,7 +52,7 @@ test('one address dies in mid-insert: the next attempt goes to the other, rows a
   // The rows are in, the answer is lost, and the address does not come back.
   await server.inject([{ kind: 'drop-response', match: '^INSERT' }])
   const next = { id: 'b2', topic: 's.two', batch: numbers(10, 30), offset: 10, attempt: 1 }
-  await assert.rejects(sink.write(next, never), failed('sink.clickhouse.unreachable'))
+  await assert.rejects(sink.write(next, never), failsWith('sink.clickhouse.unreachable'))
   await proxy[Symbol.asyncDispose]()
   await sink.write({ ...next, attempt: 2 }, never)
   await send(sink, 's.two', numbers(30, 40), { offset: 30 })
@@ -70,7 +63,7 @@ test('one address dies in mid-insert: the next attempt goes to the other, rows a
 })
 
 test('an address that never answers does not hold up a start', async (t) => {
-  await using server = await startOrSkip(t)
+  await using server = await clickhouseOrSkip(t)
   if (server === null) return
   const dead = await freePort()
   const config = clickhouseConfig.parse({
@@ -84,21 +77,21 @@ test('an address that never answers does not hold up a start', async (t) => {
   // Whether the one that is down is the same database is not known yet: it is waited for.
   await assert.rejects(
     checkShared(servers, 't', plain, never),
-    failed('sink.clickhouse.unreachable'),
+    failsWith('sink.clickhouse.unreachable'),
   )
   await checkShared(servers, 't', { ...plain, engine: 'ReplicatedMergeTree' }, never)
 })
 
 test('two servers with tables of their own are refused', async (t) => {
-  await using first = await startOrSkip(t)
-  await using second = await startOrSkip(t)
+  await using first = await clickhouseOrSkip(t)
+  await using second = await clickhouseOrSkip(t)
   if (first === null || second === null) return
   // Tables of the library's own `default` database have no ids.
   for (const server of [first, second]) await server.command('CREATE DATABASE d')
   const url = [`${first.url}/d`, second.url]
   await using sink = await openSink({ url })
   await assert.rejects(send(sink, 's.split', numbers(0, 1)), (error: unknown) => {
-    failed('sink.clickhouse.not_shared')(error)
+    failsWith('sink.clickhouse.not_shared')(error)
     assert.match((error as SluiceError).remedy, /replicated/)
     return true
   })

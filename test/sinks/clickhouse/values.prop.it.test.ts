@@ -11,7 +11,7 @@ import type { LogicalType } from '../../../core/record/types.ts'
 import { bytesAt, hex, textAt } from '../../../core/record/value.ts'
 import { quoteIdentifier } from '../../../sinks/clickhouse/identifiers.ts'
 import { anyBatch } from '../../support/batches.ts'
-import { openSink, send, startOrSkip } from './harness.ts'
+import { openSink, send, clickhouseOrSkip } from './harness.ts'
 
 const refusedHere = Symbol('refused')
 type Expected = string | null | typeof refusedHere
@@ -124,7 +124,7 @@ function expectedRows(batch: Batch) {
 }
 
 test('any batch, in append mode', async (t) => {
-  await using server = await startOrSkip(t)
+  await using server = await clickhouseOrSkip(t)
   if (server === null) return
   await server.command('CREATE DATABASE props')
   await using sink = await openSink({ url: server.url, database: 'props', mode: 'append' })

@@ -12,7 +12,7 @@ import { feast } from '../../../sinks/feast/connector.ts'
 import { startPostgres } from '../../services/postgres.ts'
 import { startRedis } from '../../services/redis.ts'
 import { quietContext } from '../../support/context.ts'
-import { missingService } from '../../support/env.ts'
+import { startOrSkip } from '../../support/service.ts'
 import { evolve, fieldOf, hashOf, schemaOf, signal, sinkBatch } from './redis/support.ts'
 
 interface Store extends AsyncDisposable {

@@ -46,9 +46,7 @@ export async function startHarness(
   version: RedisVersion,
   more: Record<string, unknown> = {},
 ): Promise<SinkHarness & AsyncDisposable> {
-  const server = await startRedis({ version })
-  const proxy = await startTcpProxy(server.port)
-  const url = `redis://127.0.0.1:${proxy.port}`
+  const { server, url, ...faults } = await startFaultyRedis(version)
   return {
     open: () => openSink(url, more),
     delivered: async (topic) => {
@@ -56,12 +54,36 @@ export async function startHarness(
       const found = await rowsOf(server, prefix)
       return [...found.values()].map((row) => ({ v: null, ...row }))
     },
+    truncates: true,
+    ...faults,
+  }
+}
+
+/** A server, and an address of it whose answers can be lost and stalled, as harnesses have to. */
+export async function startFaultyRedis(
+  version: RedisVersion,
+): Promise<
+  { readonly server: RedisServer; readonly url: string } & AsyncDisposable &
+    Pick<SinkHarness, 'loseNextAnswer' | 'stallNextAnswer'>
+> {
+  const server = await startRedis({ version })
+  const proxy = await startTcpProxy(server.port)
+  return {
+    server,
+    url: `redis://127.0.0.1:${proxy.port}`,
     loseNextAnswer: async () => {
       proxy.passBytes = 0
-      setTimeout(() => {
+      const before = proxy.withheldBytes
+      let seen = before
+      // Once an answer has come and there is no more of it: a cut before the write would be no loss.
+      const cutting = setInterval(() => {
+        const isOver = seen > before && seen === proxy.withheldBytes
+        seen = proxy.withheldBytes
+        if (!isOver) return
+        clearInterval(cutting)
         proxy.cut()
         proxy.passBytes = Infinity
-      }, 300)
+      }, 150).unref()
     },
     stallNextAnswer: async () => {
       proxy.stall()
@@ -69,7 +91,6 @@ export async function startHarness(
         release: async () => proxy.resume(),
       }
     },
-    truncates: true,
     [Symbol.asyncDispose]: async () => {
       await proxy[Symbol.asyncDispose]()
       await server[Symbol.asyncDispose]()

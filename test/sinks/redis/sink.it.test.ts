@@ -1,34 +1,26 @@
 /** The Redis sink's own promises against a real server. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { Redis } from 'ioredis'
+import { renamedSink } from '../../../core/connector/place-by-name.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { makeSchema, type Field, type Schema } from '../../../core/record/schema.ts'
 import { redis as connector } from '../../../sinks/redis/connector.ts'
 import { batchOf, type Row, type Value } from '../../conformance/rows.ts'
 import { startRedis, startRedisCluster, type RedisServer } from '../../services/redis.ts'
 import { quietContext } from '../../support/context.ts'
-import { missingService } from '../../support/env.ts'
 import { step } from '../../support/schema-step.ts'
+import { sharedService, startOrSkip } from '../../support/service.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import { openSink, rowsOf } from './harness.ts'
 
 const signal = new AbortController().signal
-let server: RedisServer
-let missing: unknown = null
-before(async () => {
-  try {
-    server = await startRedis()
-  } catch (error) {
-    missing = error
-  }
-})
-after(() => server?.[Symbol.asyncDispose]())
+const suite = sharedService('Redis', () => startRedis())
 
-function it(name: string, body: () => Promise<void>): void {
-  void test(name, async (t) => {
-    if (missing !== null) return missingService(t, 'Redis', missing)
+function it(name: string, body: (server: RedisServer) => Promise<void>): void {
+  suite.test(name, async (server) => {
     await server.cli('flushall')
-    await body()
+    await body(server)
   })
 }
 
@@ -65,7 +57,7 @@ async function send(
 const set = (id: number, name: string | null): Row => ({ values: { id, name } })
 const gone = (id: number): Row => ({ weight: -1, op: 'delete', values: { id } })
 
-it('every type is exact (invariant 9)', async () => {
+it('every type is exact (invariant 9)', async (server) => {
   const values: readonly (readonly [string, Field['type'], Value, string])[] = [
     ['big', { kind: 'int64' }, 9_223_372_036_854_775_807n, '9223372036854775807'],
     ['huge', { kind: 'uint64' }, 18_446_744_073_709_551_615n, '18446744073709551615'],
@@ -107,7 +99,7 @@ it('every type is exact (invariant 9)', async () => {
 })
 
 for (const format of ['hash', 'json'] as const) {
-  it(`${format}: the newest wins by the order of the log, also against replays (invariant 6)`, async () => {
+  it(`${format}: the newest wins by the order of the log, also against replays (invariant 6)`, async (server) => {
     await using sink = await openSink(server.url, { format })
     await send(sink, [set(1, 'a'), set(2, 'b'), set(1, 'c'), gone(3)], { offset: 10 })
     await send(sink, [set(2, null), gone(1)], { offset: 14 })
@@ -126,7 +118,7 @@ for (const format of ['hash', 'json'] as const) {
     )
   })
 
-  it(`${format}: a truncate takes the rows before it, and they do not come back`, async () => {
+  it(`${format}: a truncate takes the rows before it, and they do not come back`, async (server) => {
     await using sink = await openSink(server.url, { format })
     await send(sink, [set(1, 'a'), set(2, 'b')])
     await send(sink, [set(2, 'c')], { offset: 6 })
@@ -146,10 +138,11 @@ const isAhead =
     assert.ok(error instanceof SluiceError, String(error))
     assert.deepEqual([error.code, error.fault], ['sink.redis.store_ahead', 'config'])
     for (const part of told) assert.ok(error.message.includes(part), error.message)
+    assert.ok(error.remedy.includes(renamedSink), error.remedy)
     return true
   }
 
-it('a log begun anew is told from the old one, until the Redis is empty (invariant 5)', async () => {
+it('a log begun anew is told from the old one, until the Redis is empty (invariant 5)', async (server) => {
   {
     await using sink = await openSink(server.url)
     await send(sink, [set(1, 'a'), gone(2), set(3, 'c')])
@@ -164,7 +157,7 @@ it('a log begun anew is told from the old one, until the Redis is empty (invaria
   assert.deepEqual([...(await rowsOf(server, 'shop.users:')).keys()], ['shop.users:2'])
 })
 
-it('what was planned before a crash goes again, in one piece or several (invariant 6)', async () => {
+it('what was planned before a crash goes again, in one piece or several (invariant 6)', async (server) => {
   for (const at of [{ offset: 0 }, { offset: 0 }, { offset: 1, upTo: 9 }, { offset: 1, upTo: 9 }]) {
     await using sink = await openSink(server.url)
     await send(sink, [set(at.offset, 'a')], at)
@@ -188,7 +181,7 @@ it('full of rows, the Redis still takes a batch of deletions', async () => {
   assert.deepEqual(await send(sink, [gone(1)], { offset: 1 }), { rejected: [] })
 })
 
-it('a key that holds something else is one refused row, and its neighbours are written', async () => {
+it('a key that holds something else is one refused row, and its neighbours are written', async (server) => {
   await using sink = await openSink(server.url)
   await server.cli('set', 'shop.users:2', 'mine')
   const { rejected } = await send(sink, [set(1, 'a'), set(2, 'b'), set(3, 'c')])
@@ -200,7 +193,7 @@ it('a key that holds something else is one refused row, and its neighbours are w
   assert.equal((await rowsOf(server, 'shop.users:')).size, 2)
 })
 
-it('rows live as long as ttl says, and deletions are remembered for a while', async () => {
+it('rows live as long as ttl says, and deletions are remembered for a while', async (server) => {
   await using sink = await openSink(server.url, { ttl: '1h', tombstones: '2h' })
   await send(sink, [set(1, 'a'), gone(2)])
   const client = new Redis(server.url)
@@ -211,7 +204,7 @@ it('rows live as long as ttl says, and deletions are remembered for a while', as
   assert.ok(remembered > 7_100_000 && remembered <= 7_200_000, String(remembered))
 })
 
-it('keys of one’s own, of several fields, and those that would collide are refused', async () => {
+it('keys of one’s own, of several fields, and those that would collide are refused', async (server) => {
   const pair = makeSchema(
     [field('a', { kind: 'text' }, false), field('b', { kind: 'text' }, false)],
     [0, 1],
@@ -229,8 +222,7 @@ it('keys of one’s own, of several fields, and those that would collide are ref
   await using partial = await openSink(server.url, { key: 'u/{a}' })
   await assert.rejects(
     send(partial, rows, { schema: pair, topic: 't' }),
-    (error) =>
-      error instanceof SluiceError && error.code === 'sink.redis.key' && error.fault === 'config',
+    failsWith('sink.redis.key', 'config'),
   )
   for (const key of ['{key}', 'all', 'a{key', 'a{}']) {
     assert.equal(connector.config.safeParse({ url: server.url, key }).success, false, key)
@@ -243,16 +235,14 @@ it('a server that is full or restarts is waited for, a wrong password is a quest
   })
   await using sink = await openSink(full.url)
   const rows = Array.from({ length: 3000 }, (_, i) => set(i, 'x'.repeat(2000)))
-  const isTransient = (code: string) => (error: unknown) =>
-    error instanceof SluiceError && error.code === code && error.fault === 'transient'
-  await assert.rejects(send(sink, rows), isTransient('redis.memory'))
+  await assert.rejects(send(sink, rows), failsWith('redis.memory', 'transient'))
   await full.cli('config', 'set', 'maxmemory', '100mb')
   assert.deepEqual(await send(sink, rows), { rejected: [] })
   assert.equal((await rowsOf(full, 'shop.users:')).size, 3000)
   await full.kill()
   await assert.rejects(
     send(sink, [set(1, 'b')], { offset: 5000 }),
-    isTransient('redis.unreachable'),
+    failsWith('redis.unreachable', 'transient'),
   )
   await full.start()
   await full.cli('config', 'set', 'maxmemory', '100mb')
@@ -270,13 +260,8 @@ it('a server that is full or restarts is waited for, a wrong password is a quest
 })
 
 test('a cluster: rows, deletions and a truncate over all its slots', async (t) => {
-  let cluster
-  try {
-    cluster = await startRedisCluster()
-  } catch (error) {
-    return missingService(t, 'a Redis cluster', error)
-  }
-  await using _ = cluster
+  await using cluster = await startOrSkip(t, 'a Redis cluster', () => startRedisCluster())
+  if (cluster === null) return
   await using sink = await openSink(cluster.url, { cluster: true })
   const rows = Array.from({ length: 200 }, (_, i) => set(i, `n${i}`))
   await send(sink, rows)

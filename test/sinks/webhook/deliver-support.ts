@@ -1,13 +1,12 @@
 /** The webhook sink behind the real deliver loop, over a log in memory, for tests of what waits. */
+import { systemClock, type Clock } from '../../../core/connector/context.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import type { Log } from '../../../core/log/log.ts'
-import { ChainReader } from '../../../core/log/reader.ts'
 import { runDeliver } from '../../../core/task/deliver.ts'
-import { jsonRows } from '../../../core/record/json.ts'
 import { webhook } from '../../../sinks/webhook/connector.ts'
-import { sinkChain } from '../../support/letters.ts'
 import { sourceChain } from '../../support/scripted-sink.ts'
 import { taskContext, type TestContext } from '../../support/task-context.ts'
+import { untilDisposed } from '../../support/while-running.ts'
 import { batchOf, configOf, type Change } from './support.ts'
 
 export interface Delivering extends AsyncDisposable {
@@ -19,18 +18,29 @@ export function deliverHooks(
   log: Log,
   url: string,
   more: Record<string, unknown> = {},
+  given: Partial<TestContext> = {},
 ): Delivering {
-  const stop = new AbortController()
-  const ctx = taskContext(log, 'k')
+  const ctx = { ...taskContext(log, 'k'), ...given }
   const config = configOf(url, more)
   const task = { connector: webhook, config, from: ['s.*'], chains: [sourceChain] }
-  const stopped = runDeliver(task as Parameters<typeof runDeliver>[0], ctx, stop.signal)
-  stopped.catch(() => {})
+  const loop = untilDisposed((stop) =>
+    runDeliver(task as Parameters<typeof runDeliver>[0], ctx, stop),
+  )
+  return { ...loop, ctx }
+}
+
+/** Real time, and as much more as a test lets pass: waits end as soon as their time has come. */
+export function leapClock(): Clock & { readonly pass: (ms: number) => void } {
+  let leaptMs = 0
+  const nowMs = (): number => Date.now() + leaptMs
   return {
-    ctx,
-    [Symbol.asyncDispose]: async () => {
-      stop.abort()
-      await stopped
+    nowMs,
+    pass: (ms) => {
+      leaptMs += ms
+    },
+    sleep: async (ms, signal) => {
+      const endMs = nowMs() + ms
+      while (nowMs() < endMs) await systemClock.sleep(Math.min(20, endMs - nowMs()), signal)
     },
   }
 }
@@ -39,23 +49,4 @@ export function deliverHooks(
 export function tenantRows(ids: readonly number[], tenantOf: (id: number) => string): LogEntry {
   const changes = ids.map((id): Change => ['+', 'insert', id, tenantOf(id)])
   return { kind: 'rows', topic: 's.t', batch: batchOf(changes) }
-}
-
-/** The rows of `k.deliveries` so far, as JSON. */
-export async function deliveriesOf(log: Log): Promise<Record<string, unknown>[]> {
-  const { signal } = new AbortController()
-  const rows: Record<string, unknown>[] = []
-  await using reader = ChainReader.open(log, sinkChain, 1)
-  for (;;) {
-    const commit = await reader.tryNext(signal)
-    if (commit === null) return rows
-    for (const [index, block] of commit.blocks.entries()) {
-      if (block.topic !== 'k.deliveries') continue
-      const batch = await reader.readBlock(commit, index, signal)
-      if (batch === null) continue
-      const json = jsonRows(batch)
-      for (let row = 0; row < batch.rows; row++)
-        rows.push(JSON.parse(json(row)) as Record<string, unknown>)
-    }
-  }
 }

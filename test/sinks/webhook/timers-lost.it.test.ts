@@ -2,18 +2,12 @@
 import { startRedis } from '../../services/redis.ts'
 import { test } from 'node:test'
 import { waitFor } from '../../support/env.ts'
-import { writeTopics } from '../../support/scripted-sink.ts'
-import { testLog } from '../../support/task-context.ts'
-import { tenantRows } from './deliver-support.ts'
-import { allTaken, hooks, ids, passed, tenant, twiceFailing } from './timers-support.ts'
+import { allTaken, startWaiting } from './timers-support.ts'
 
 test('FLUSHALL in mid-run loses nothing (invariant 5)', async () => {
   await using server = await startRedis()
-  const log = await testLog()
-  await using receiver = await twiceFailing()
-  await using _hooks = hooks(log, receiver, server.url)
-  await writeTopics(log, tenantRows(ids, tenant))
-  await passed(log)
+  await using waiting = await startWaiting(server.url)
+  const { log, receiver } = waiting
   const flushing = setInterval(() => void server.cli('flushall').catch(() => {}), 200)
   try {
     await waitFor('the first that waited', async () => receiver.taken.length > 0, 25_000)
@@ -25,11 +19,8 @@ test('FLUSHALL in mid-run loses nothing (invariant 5)', async () => {
 
 test('Redis killed in mid-run and started again; also away for good (invariant 5)', async () => {
   await using server = await startRedis()
-  const log = await testLog()
-  await using receiver = await twiceFailing()
-  await using _hooks = hooks(log, receiver, server.url)
-  await writeTopics(log, tenantRows(ids, tenant))
-  await passed(log)
+  await using waiting = await startWaiting(server.url)
+  const { log, receiver } = waiting
   await server.kill()
   await waitFor('an event without Redis', async () => receiver.taken.length > 0, 25_000)
   await server.start()

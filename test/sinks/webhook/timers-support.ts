@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import type { Log } from '../../../core/log/log.ts'
 import { startReceiver, type Receiver } from '../../services/webhook-receiver.ts'
 import { waitFor } from '../../support/env.ts'
-import { lettersOf, notesOf } from '../../support/letters.ts'
-import { deliverHooks } from './deliver-support.ts'
+import { doneAt, lettersOf } from '../../support/letters.ts'
+import { writeTopics } from '../../support/scripted-sink.ts'
+import { testLog } from '../../support/task-context.ts'
+import { deliverHooks, tenantRows } from './deliver-support.ts'
 import { secret } from './support.ts'
 
 export const events = 60
@@ -52,6 +54,19 @@ export async function allTaken(log: Log, receiver: Receiver): Promise<void> {
   }
 }
 
-export async function passed(log: Log): Promise<void> {
-  await waitFor('the cursor', async () => (await notesOf(log))?.topics['s.t']?.done === events)
+export interface Waiting extends AsyncDisposable {
+  readonly log: Log
+  readonly receiver: Receiver
+}
+
+/** Events that were sent, failed and wait, with their timers at the URL; delivered until it is disposed of. */
+export async function startWaiting(timers: string): Promise<Waiting> {
+  await using starting = new AsyncDisposableStack()
+  const log = await testLog()
+  const receiver = starting.use(await twiceFailing())
+  starting.use(hooks(log, receiver, timers))
+  await writeTopics(log, tenantRows(ids, tenant))
+  await doneAt(log, events)
+  const owned = starting.move()
+  return { log, receiver, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

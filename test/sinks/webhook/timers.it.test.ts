@@ -8,8 +8,17 @@ import { test } from 'node:test'
 import { waitFor } from '../../support/env.ts'
 import { writeTopics } from '../../support/scripted-sink.ts'
 import { testLog } from '../../support/task-context.ts'
+import { doneAt } from '../../support/letters.ts'
 import { tenantRows } from './deliver-support.ts'
-import { allTaken, hooks, ids, passed, tenant, twiceFailing } from './timers-support.ts'
+import {
+  allTaken,
+  events,
+  hooks,
+  ids,
+  startWaiting,
+  tenant,
+  twiceFailing,
+} from './timers-support.ts'
 
 async function jobsIn({ host, port }: RedisServer): Promise<Queue> {
   const queue = new Queue('sluice.p.k', { connection: { host, port }, skipVersionCheck: true })
@@ -21,11 +30,8 @@ async function jobsIn({ host, port }: RedisServer): Promise<Queue> {
 for (const version of ['redis-7', 'valkey-9'] as const) {
   test(`${version}: jobs hold no row, and wake what is due`, async () => {
     await using server = await startRedis({ version })
-    const log = await testLog()
-    await using receiver = await twiceFailing()
-    await using _hooks = hooks(log, receiver, server.url)
-    await writeTopics(log, tenantRows(ids, tenant))
-    await passed(log)
+    await using waiting = await startWaiting(server.url)
+    const { log, receiver } = waiting
     const queue = await jobsIn(server)
     try {
       const jobs = await waitFor('a job', async () => {
@@ -56,7 +62,7 @@ test('the sink is stopped and started while events wait, on an emptied Redis (in
   {
     await using _hooks = hooks(log, receiver, server.url)
     await writeTopics(log, tenantRows(ids, tenant))
-    await passed(log)
+    await doneAt(log, events)
   }
   await server.cli('flushall')
   await using _hooks = hooks(log, receiver, server.url)

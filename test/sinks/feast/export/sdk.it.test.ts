@@ -15,8 +15,9 @@ import { applyAndRead } from '../../../services/feast-export.ts'
 import { startPostgres } from '../../../services/postgres.ts'
 import { startRedis } from '../../../services/redis.ts'
 import { quietContext } from '../../../support/context.ts'
-import { missingService, tempDir } from '../../../support/env.ts'
+import { tempDir } from '../../../support/env.ts'
 import { step } from '../../../support/schema-step.ts'
+import { startOrSkip } from '../../../support/service.ts'
 
 const { signal } = new AbortController()
 const newYearMs = 1_767_225_600_000
@@ -122,11 +123,7 @@ const nothing = Object.fromEntries(request.features.map((name) => [name, null]))
 
 for (const kind of ['redis', 'postgres'] as const) {
   test(`${kind}: feast apply, online and historical features`, async (t) => {
-    try {
-      await installFeast()
-    } catch (error) {
-      return missingService(t, 'Feast', error)
-    }
+    if ((await startOrSkip(t, 'Feast', installFeast)) === null) return
     using past = tempDir('export-past')
     using out = tempDir('export')
     await using stack = new AsyncDisposableStack()

@@ -19,9 +19,10 @@ import { feastTypeOf, type ScalarName } from '../../../../sinks/feast/types.ts'
 import { batchOf, type Value } from '../../../conformance/rows.ts'
 import { installFeast } from '../../../services/feast.ts'
 import { readOffline, type OfflineAnswer } from '../../../services/feast-offline.ts'
-import { startS3, type S3Server } from '../../../services/s3.ts'
+import { startS3 } from '../../../services/s3.ts'
 import { quietContext } from '../../../support/context.ts'
-import { missingService, tempDir } from '../../../support/env.ts'
+import { tempDir } from '../../../support/env.ts'
+import { startOrSkip } from '../../../support/service.ts'
 import { newYearUs, signal, userRows, userView } from './support.ts'
 
 const hourUs = 3_600_000_000
@@ -314,14 +315,11 @@ test('point-in-time joins by Feast, every type by pyarrow, from a folder and fro
   const halfMerged = openStore(`file://${half.path}`)
   await writeHistory(halfMerged)
   await mergeHalf(halfMerged)
-  let s3: S3Server
-  try {
+  await using server = await startOrSkip(t, 'Feast and an S3 server', async () => {
     await installFeast()
-    s3 = await startS3()
-  } catch (error) {
-    return missingService(t, 'Feast and an S3 server', error)
-  }
-  await using server = s3
+    return startS3()
+  })
+  if (server === null) return
   const { accessKeyId, secretAccessKey } = server.options
   await using bucket = openStore(`s3://${server.bucket}/features`, {
     ...server.options,

@@ -1,12 +1,12 @@
 /** kill −9 at each durable step of a delivery to Postgres and the offline log (invariants 5 and 6). */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { openStore } from '../../../../core/store/open.ts'
-import { startPostgres, type PostgresServer } from '../../../services/postgres.ts'
-import { missingService, tempDir } from '../../../support/env.ts'
+import { startPostgres } from '../../../services/postgres.ts'
+import { killedAt } from '../../../support/child.ts'
+import { tempDir } from '../../../support/env.ts'
+import { startOrSkip } from '../../../support/service.ts'
 import { storedRows } from '../offline/support.ts'
 import { crashRow, crashRows, deliver, offlineOf } from './crash-child.ts'
 
@@ -21,23 +21,12 @@ const places = [
 ]
 
 test('a delivery killed at any step and begun again is there once', async (t) => {
-  let server: PostgresServer
-  try {
-    server = await startPostgres()
-  } catch (error) {
-    return missingService(t, 'PostgreSQL', error)
-  }
-  await using running = server
+  await using running = await startOrSkip(t, 'PostgreSQL', () => startPostgres())
+  if (running === null) return
   for (const place of places) {
     await running.query('DROP TABLE IF EXISTS shop_users')
     using folder = tempDir('feast-crash')
-    const env = { ...process.env, SLUICE_FAILPOINTS: place }
-    const ended = promisify(execFile)(process.execPath, [child, running.url, folder.path], { env })
-    await assert.rejects(
-      ended,
-      (error) => (error as { signal?: string }).signal === 'SIGKILL',
-      place,
-    )
+    await killedAt(place, [child, running.url, folder.path])
     await deliver(running.url, folder.path)
     const wanted = new Map<number, number>()
     for (let offset = 0; offset < crashRows; offset++) {
@@ -45,7 +34,7 @@ test('a delivery killed at any step and begun again is there once', async (t) =>
       if (gone) wanted.delete(id)
       else wanted.set(id, offset)
     }
-    const scores = await running.query<{ value_text: string }>(
+    const scores: readonly { value_text: string }[] = await running.query(
       `SELECT value_text FROM shop_users WHERE feature_name = 'score' ORDER BY value_text::int`,
     )
     assert.deepEqual(

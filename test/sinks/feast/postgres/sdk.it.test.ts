@@ -3,7 +3,7 @@
  * writes for the same values: the same bytes in the same columns.
  */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import type { Sink } from '../../../../core/connector/sink.ts'
 import { makeSchema, type Field } from '../../../../core/record/schema.ts'
 import type { LogicalType } from '../../../../core/record/types.ts'
@@ -12,8 +12,8 @@ import { batchOf, type Row, type Value } from '../../../conformance/rows.ts'
 import { installFeast, type Feast, type FeastValue } from '../../../services/feast.ts'
 import { startPostgres, type PostgresServer } from '../../../services/postgres.ts'
 import { quietContext } from '../../../support/context.ts'
-import { missingService } from '../../../support/env.ts'
 import { step } from '../../../support/schema-step.ts'
+import { startOrSkip } from '../../../support/service.ts'
 import { signal } from './support.ts'
 
 interface Case {
@@ -115,13 +115,11 @@ const cases: readonly Case[] = [
   },
 ]
 
-async function start(t: Parameters<typeof missingService>[0]) {
-  try {
-    return { server: await startPostgres(), feast: await installFeast() }
-  } catch (error) {
-    missingService(t, 'PostgreSQL and Feast', error)
-    return null
-  }
+function start(t: TestContext) {
+  return startOrSkip(t, 'PostgreSQL and Feast', async () => {
+    const feast = await installFeast()
+    return { server: await startPostgres(), feast }
+  })
 }
 
 function openSink(server: PostgresServer, views: Record<string, unknown>): Promise<Sink> {

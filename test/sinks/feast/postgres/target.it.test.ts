@@ -1,39 +1,20 @@
 /** The Postgres store against a real server: the newest wins whatever order rows come in. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { SluiceError } from '../../../../core/errors/error.ts'
 import { startPostgres, type PostgresServer } from '../../../services/postgres.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
 import { quietContext } from '../../../support/context.ts'
-import { missingService } from '../../../support/env.ts'
+import { seeded } from '../../../support/random.ts'
+import { sharedService } from '../../../support/service.ts'
+import { failsWith } from '../../../support/fails-with.ts'
 import { featureRows, model, openTarget, scores, signal, viewOf, type Change } from './support.ts'
 
-let server: PostgresServer
-let missing: unknown = null
-before(async () => {
-  try {
-    server = await startPostgres()
-  } catch (error) {
-    missing = error
-  }
-})
-after(() => server?.[Symbol.asyncDispose]())
+const suite = sharedService('PostgreSQL', () => startPostgres())
 
-function it(name: string, body: () => Promise<void>): void {
-  void test(name, async (t) => {
-    if (missing !== null) return missingService(t, 'PostgreSQL', missing)
+function it(name: string, body: (server: PostgresServer) => Promise<void>): void {
+  suite.test(name, async (server) => {
     await server.query('DROP TABLE IF EXISTS shop_users')
-    await body()
+    await body(server)
   })
-}
-
-/** The same numbers for the same seed. */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
 }
 
 /** As the sink gathers a batch: of each entity the newest since its last deletion. */
@@ -52,27 +33,26 @@ function gathered(batch: readonly Change[], order: 'time' | 'log'): Change[] {
 }
 
 for (const order of ['time', 'log'] as const) {
-  it(`a replay in any order beside live rows ends as the model says, by ${order} (invariant 6)`, async () => {
+  it(`a replay in any order beside live rows ends as the model says, by ${order} (invariant 6)`, async (server) => {
     for (let seed = 1; seed <= 12; seed++) {
-      const random = randomOf(seed * 7919)
-      const pick = (count: number): number => Math.floor(random() * count)
+      const random = seeded(seed)
       await server.query('DROP TABLE IF EXISTS shop_users')
       const changes: Change[] = Array.from({ length: 120 }, (_, offset) => ({
-        key: pick(8),
+        key: random.int(8),
         offset,
-        at: 1_767_225_600 + pick(20),
-        score: random() < 0.25 ? null : offset,
+        at: 1_767_225_600 + random.int(20),
+        score: random.chance(0.25) ? null : offset,
       }))
       const batches: Change[][] = []
       for (let from = 0; from < changes.length;) {
-        const size = 1 + pick(12)
+        const size = 1 + random.int(12)
         batches.push(gathered(changes.slice(from, from + size), order))
         from += size
       }
       // What a replay sends beside the live rows: some of them, in any order.
-      const again = batches.filter(() => random() < 0.6)
+      const again = batches.filter(() => random.chance(0.6))
       for (let i = again.length - 1; i > 0; i--) {
-        const j = pick(i + 1)
+        const j = random.int(i + 1)
         ;[again[i], again[j]] = [again[j]!, again[i]!]
       }
       const view = viewOf({ order })
@@ -90,7 +70,7 @@ for (const order of ['time', 'log'] as const) {
   })
 }
 
-it('deletions that leave nulls, and what is not there stays away', async () => {
+it('deletions that leave nulls, and what is not there stays away', async (server) => {
   const view = viewOf({ onDelete: 'null' })
   await using target = openTarget(server.url)
   await target.evolve(view, signal)
@@ -100,7 +80,7 @@ it('deletions that leave nulls, and what is not there stays away', async () => {
   assert.deepEqual([...(await scores(server))], [[1, null]])
 })
 
-it('a truncate takes what was before it, also when it comes late', async () => {
+it('a truncate takes what was before it, also when it comes late', async (server) => {
   const view = viewOf()
   await using target = openTarget(server.url)
   await target.evolve(view, signal)
@@ -114,7 +94,7 @@ it('a truncate takes what was before it, also when it comes late', async () => {
   assert.deepEqual([...(await scores(server))], [[2, 11]])
 })
 
-it('a row takes the place of what Feast has written, unless that is newer', async () => {
+it('a row takes the place of what Feast has written, unless that is newer', async (server) => {
   const view = viewOf()
   await using target = openTarget(server.url)
   await target.evolve(view, signal)
@@ -136,7 +116,7 @@ it('a row takes the place of what Feast has written, unless that is newer', asyn
   ])
 })
 
-it('expired features go, remembered deletions in their time, newer ones stay', async () => {
+it('expired features go, remembered deletions in their time, newer ones stay', async (server) => {
   const ctx = {
     ...quietContext(),
     clock: { nowMs: () => 100_000_000, sleep: () => new Promise<void>(() => {}) },
@@ -158,7 +138,7 @@ it('expired features go, remembered deletions in their time, newer ones stay', a
   assert.equal(rest.length, 1, 'the deletion is remembered from when it was written')
 })
 
-it('many rows go in parts, and a batch is there whole', async () => {
+it('many rows go in parts, and a batch is there whole', async (server) => {
   const view = viewOf()
   await using target = openTarget(server.url)
   await target.evolve(view, signal)
@@ -167,19 +147,19 @@ it('many rows go in parts, and a batch is there whole', async () => {
   assert.equal((await scores(server)).size, 256)
 })
 
-const isFault = (code: string, fault: string) => (error: unknown) =>
-  error instanceof SluiceError && error.code === code && error.fault === fault
-
-it('a foreign table is refused with the cure, one that goes is a question, a lost right too', async () => {
+it('a foreign table is refused with the cure, one that goes is a question, a lost right too', async (server) => {
   const view = viewOf()
   await server.query('CREATE TABLE shop_users (id int)')
   await using target = openTarget(server.url)
-  await assert.rejects(target.evolve(view, signal), isFault('sink.feast.postgres_table', 'config'))
+  await assert.rejects(
+    target.evolve(view, signal),
+    failsWith('sink.feast.postgres_table', 'config'),
+  )
   await server.query('DROP TABLE shop_users')
   await target.evolve(view, signal)
   const rows = featureRows(view, [{ key: 1, offset: 0, at: 1, score: 1 }])
   await server.query('ALTER TABLE shop_users RENAME TO elsewhere')
-  await assert.rejects(target.write(rows, signal), isFault('sink.feast.postgres_table', 'config'))
+  await assert.rejects(target.write(rows, signal), failsWith('sink.feast.postgres_table', 'config'))
   await server.query('ALTER TABLE elsewhere RENAME TO shop_users')
   await target.write(rows, signal)
   await server.query(`DROP ROLE IF EXISTS poor`)
@@ -189,7 +169,7 @@ it('a foreign table is refused with the cure, one that goes is a question, a los
   poorUrl.password = 'poor'
   await using poor = openTarget(poorUrl.href)
   await poor.evolve(view, signal)
-  await assert.rejects(poor.write(rows, signal), isFault('sink.feast.postgres_access', 'config'))
+  await assert.rejects(poor.write(rows, signal), failsWith('sink.feast.postgres_access', 'config'))
   poorUrl.password = 'wrong'
   await using wrong = openTarget(poorUrl.href)
   const problems = await wrong.check(signal)
@@ -201,7 +181,7 @@ it('a foreign table is refused with the cure, one that goes is a question, a los
   await server.query('DROP OWNED BY poor; DROP ROLE poor')
 })
 
-it('a server that restarts, a cut and a silent peer are waited for, and nothing is lost', async () => {
+it('a server that restarts, a cut and a silent peer are waited for, and nothing is lost', async (server) => {
   await using proxy = await startTcpProxy(server.port)
   const url = new URL(server.url)
   url.port = String(proxy.port)
@@ -212,7 +192,7 @@ it('a server that restarts, a cut and a silent peer are waited for, and nothing 
   proxy.cut()
   // The pool may notice before or after it is asked; both are the same fault.
   await target.write(rows, signal).catch((error: unknown) => {
-    assert.ok(isFault('sink.feast.postgres_connection', 'transient')(error), String(error))
+    assert.ok(failsWith('sink.feast.postgres_connection', 'transient')(error), String(error))
   })
   await target.write(rows, signal)
   proxy.stall()
@@ -229,13 +209,13 @@ it('a server that restarts, a cut and a silent peer are waited for, and nothing 
   proxy.stall()
   await assert.rejects(
     hasty.write(rows, signal),
-    isFault('sink.feast.postgres_connection', 'transient'),
+    failsWith('sink.feast.postgres_connection', 'transient'),
   )
   proxy.resume()
   await server.kill()
   await assert.rejects(
     target.write(rows, signal),
-    isFault('sink.feast.postgres_connection', 'transient'),
+    failsWith('sink.feast.postgres_connection', 'transient'),
   )
   await server.restart()
   await target.write(featureRows(view, [{ key: 3, offset: 2, at: 1, score: 3 }]), signal)

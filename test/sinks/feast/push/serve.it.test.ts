@@ -1,15 +1,15 @@
 /** The push target against the real `feast serve`: values exact, nulls beside large integers, errors. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SluiceError } from '../../../../core/errors/error.ts'
 import { makeSchema } from '../../../../core/record/schema.ts'
 import type { LogicalType } from '../../../../core/record/types.ts'
 import { feast as connector } from '../../../../sinks/feast/connector.ts'
 import { batchOf, type Row } from '../../../conformance/rows.ts'
-import { startFeastServer, type FeastServer } from '../../../services/feast-server.ts'
+import { startFeastServer } from '../../../services/feast-server.ts'
 import { quietContext } from '../../../support/context.ts'
-import { missingService } from '../../../support/env.ts'
 import { step } from '../../../support/schema-step.ts'
+import { startOrSkip } from '../../../support/service.ts'
+import { failsWith } from '../../../support/fails-with.ts'
 
 const signal = new AbortController().signal
 const features: readonly (readonly [string, string, LogicalType])[] = [
@@ -63,15 +63,10 @@ const full = {
 }
 
 test('rows pushed to feast serve', async (t) => {
-  let started: FeastServer
-  try {
-    started = await startFeastServer(
-      Object.fromEntries(features.map(([name, type]) => [name, type])),
-    )
-  } catch (error) {
-    return missingService(t, 'feast serve', error)
-  }
-  await using server = started
+  await using server = await startOrSkip(t, 'feast serve', () =>
+    startFeastServer(Object.fromEntries(features.map(([name, type]) => [name, type]))),
+  )
+  if (server === null) return
   const { rejected } = await send(server.url, [
     { timeUs: newYearUs, values: { user_id: 1, ...full } },
     { timeUs: newYearUs, values: { user_id: 2 } },
@@ -97,20 +92,13 @@ test('rows pushed to feast serve', async (t) => {
   assert.deepEqual(byName['counts']?.[0], [1, '9007199254740995'])
   await assert.rejects(
     send(server.url, [{ values: { user_id: 1, big: 1n } }], { source: 'nobody' }),
-    (error) =>
-      error instanceof SluiceError &&
-      error.code === 'sink.feast.push_refused' &&
-      error.fault === 'config' &&
-      error.message.includes('PushSourceNotFoundException'),
+    failsWith('sink.feast.push_refused', 'config', /PushSourceNotFoundException/),
   )
   const { url } = server
   await server[Symbol.asyncDispose]()
   await assert.rejects(
     send(url, [{ values: { user_id: 1 } }]),
-    (error) =>
-      error instanceof SluiceError &&
-      error.code === 'sink.feast.push_connection' &&
-      error.fault === 'transient',
+    failsWith('sink.feast.push_connection', 'transient'),
   )
 })
 
@@ -121,9 +109,6 @@ test('what a push cannot do is refused with the cure', async () => {
     views: { users: { types: { seen: 'int64' } } },
   })
   await using sink = await connector.open(config, [], quietContext())
-  const refused = (error: unknown): boolean =>
-    error instanceof SluiceError &&
-    error.code === 'sink.feast.push_view' &&
-    error.remedy.includes('on_delete')
+  const refused = failsWith('sink.feast.push_view', /on_delete/)
   await assert.rejects(sink.evolve('t', step(null, schema), signal), refused)
 })

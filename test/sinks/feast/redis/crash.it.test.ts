@@ -9,11 +9,13 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
 import { Redis } from 'ioredis'
 import { ChainWriter } from '../../../../core/log/writer.ts'
-import { startRedis, type RedisServer } from '../../../services/redis.ts'
+import { startRedis } from '../../../services/redis.ts'
 import { batchOf, type Row } from '../../../conformance/rows.ts'
 import { seeded } from '../../../support/random.ts'
-import { missingService, tempDir, waitFor } from '../../../support/env.ts'
+import { killedAt, runChild } from '../../../support/child.ts'
+import { tempDir, waitFor } from '../../../support/env.ts'
 import { testLog } from '../../../support/task-context.ts'
+import { startOrSkip } from '../../../support/service.ts'
 import { fieldOf, hashOf, schemaOf, signal } from './support.ts'
 
 const child = fileURLToPath(new URL('./crash-child.ts', import.meta.url))
@@ -53,35 +55,12 @@ function history(random: () => number): { batches: Row[][]; left: Map<number, Ex
   return { batches, left }
 }
 
-async function killed(folder: string, url: string, failpoint: string | number): Promise<void> {
-  const env = {
-    ...process.env,
-    ...(typeof failpoint === 'string' ? { SLUICE_FAILPOINTS: failpoint } : {}),
-  }
-  const running = spawn(process.execPath, [child, folder, url], {
-    env,
-    stdio: ['ignore', 'ignore', 2],
-  })
-  const timer = setTimeout(
-    () => running.kill('SIGKILL'),
-    typeof failpoint === 'number' ? failpoint : 20_000,
-  )
-  const [, killedBy] = (await once(running, 'exit')) as [number | null, string | null]
-  clearTimeout(timer)
-  assert.equal(killedBy, 'SIGKILL')
-}
-
 test(
   'killed at every step: nothing lost, nothing older left (invariants 5 and 6)',
   { timeout: 120_000 },
   async (t) => {
-    let server: RedisServer
-    try {
-      server = await startRedis()
-    } catch (error) {
-      return missingService(t, 'redis', error)
-    }
-    await using _server = server
+    await using server = await startOrSkip(t, 'redis', () => startRedis())
+    if (server === null) return
     using folder = tempDir('feast-crash')
     const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
     t.diagnostic(`seed ${seed}`)
@@ -95,10 +74,13 @@ test(
         await writer.commit({ entries }, signal)
       }
     }
-    for (const failpoint of failpoints) await killed(folder.path, server.url, failpoint)
-    for (let i = 0; i < 3; i++)
-      await killed(folder.path, server.url, 800 + Math.floor(random() * 600))
-    const last = spawn(process.execPath, [child, folder.path, server.url], {
+    const words = [child, folder.path, server.url]
+    for (const failpoint of failpoints) await killedAt(failpoint, words)
+    for (let i = 0; i < 3; i++) {
+      const killAfterMs = 800 + Math.floor(random() * 600)
+      assert.equal(await runChild(words, { killAfterMs }), 'SIGKILL')
+    }
+    const last = spawn(process.execPath, words, {
       stdio: ['ignore', 'ignore', 2],
     })
     const redis = new Redis(server.port, server.host)

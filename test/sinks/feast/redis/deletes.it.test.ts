@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { Redis } from 'ioredis'
-import { redisVersions, startRedis, type RedisServer } from '../../../services/redis.ts'
-import { missingService, waitFor } from '../../../support/env.ts'
+import type { Redis } from 'ioredis'
+import { redisVersions, type RedisServer } from '../../../services/redis.ts'
+import { waitFor } from '../../../support/env.ts'
 import {
   evolve,
   fieldOf,
@@ -16,6 +16,7 @@ import {
   schemaOf,
   signal,
   sinkBatch,
+  withRedis,
 } from './support.ts'
 
 const schema = schemaOf({ id: 'int64', n: 'int64', m: 'int64' }, ['id'])
@@ -23,26 +24,9 @@ const topic = 'src.rows'
 const nowUs = (): number => Date.now() * 1000
 
 for (const version of redisVersions) {
+  const options = { version, settings: { appendonly: 'no' } }
   const run = (what: string, body: (server: RedisServer, redis: Redis) => Promise<void>): void => {
-    test(`${version}: ${what}`, (t: TestContext) => withServer(t, body))
-  }
-  const withServer = async (
-    t: TestContext,
-    body: (server: RedisServer, redis: Redis) => Promise<void>,
-  ): Promise<void> => {
-    let server: RedisServer
-    try {
-      server = await startRedis({ version, settings: { appendonly: 'no' } })
-    } catch (error) {
-      return missingService(t, version, error)
-    }
-    await using _server = server
-    const redis = new Redis(server.port, server.host)
-    try {
-      await body(server, redis)
-    } finally {
-      redis.disconnect()
-    }
+    test(`${version}: ${what}`, (t: TestContext) => withRedis(t, options, body))
   }
   const row = (id: number, n: number, timeUs = nowUs()) => ({
     timeUs,
@@ -82,7 +66,8 @@ for (const version of redisVersions) {
   })
 
   run('a tombstone is forgotten in its time, and its key with it', async (server, redis) => {
-    const sink = { tombstones: '1s' }
+    // Long enough that it is still there at the first look.
+    const sink = { tombstones: '3s' }
     await using feats = await openFeast(server.url, { v: { features: ['n'] } }, { sink })
     await evolve(feats, topic, schema)
     await feats.write(sinkBatch(topic, schema, [row(1, 1)]), signal)
@@ -93,7 +78,7 @@ for (const version of redisVersions) {
 
   run('features live as long as their view says, side by side', async (server, redis) => {
     await using sink = await openFeast(server.url, {
-      short: { features: ['n'], ttl: '2s' },
+      short: { features: ['n'], ttl: '3s' },
       long: { features: ['n'], ttl: '1h' },
       ever: { features: ['m'] },
     })
@@ -116,7 +101,7 @@ for (const version of redisVersions) {
   run('a key whose views all have a time to live goes with the last', async (server, redis) => {
     await using sink = await openFeast(server.url, {
       short: { features: ['n'], ttl: '1s' },
-      longer: { features: ['m'], ttl: '2s' },
+      longer: { features: ['m'], ttl: '3s' },
     })
     await evolve(sink, topic, schema)
     await sink.write(sinkBatch(topic, schema, [row(1, 5)]), signal)

@@ -3,14 +3,16 @@
  * right thing (invariant 5), and what was not taken is there after the cure.
  */
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { Redis } from 'ioredis'
-import { SluiceError, type Fault } from '../../../../core/errors/error.ts'
+import { SluiceError } from '../../../../core/errors/error.ts'
 import { feast } from '../../../../sinks/feast/connector.ts'
-import { startRedis, startRedisCluster, type RedisServer } from '../../../services/redis.ts'
+import { startRedisCluster, type RedisServer } from '../../../services/redis.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
 import { quietContext } from '../../../support/context.ts'
-import { freePort, missingService } from '../../../support/env.ts'
+import { freePort } from '../../../support/env.ts'
+import { startOrSkip } from '../../../support/service.ts'
+import { failsWith } from '../../../support/fails-with.ts'
 import {
   evolve,
   fieldOf,
@@ -20,6 +22,7 @@ import {
   schemaOf,
   signal,
   sinkBatch,
+  withRedis,
 } from './support.ts'
 
 const schema = schemaOf({ id: 'int64', n: 'int64' }, ['id'])
@@ -31,14 +34,6 @@ function rows(count: number, n = 5, offset = 0) {
     values: { id: BigInt(id), n: BigInt(n) },
   }))
   return sinkBatch(topic, schema, all, { offset })
-}
-
-function fails(code: string, fault: Fault) {
-  return (error: unknown): boolean => {
-    assert.ok(error instanceof SluiceError, String(error))
-    assert.deepEqual([error.code, error.fault], [code, fault], error.message)
-    return true
-  }
 }
 
 async function check(url: string, target = {}) {
@@ -53,37 +48,18 @@ async function check(url: string, target = {}) {
 /** Beside the entities: where the view's end is kept. */
 const ends = 1
 
-function withRedis(
+function onRedis(
   what: string,
   settings: Readonly<Record<string, string>>,
   body: (server: RedisServer, redis: Redis) => Promise<void>,
 ): void {
-  test(what, async (t: TestContext) => {
-    let server: RedisServer
-    try {
-      server = await startRedis({ settings })
-    } catch (error) {
-      return missingService(t, 'redis', error)
-    }
-    await using _server = server
-    const redis = new Redis({
-      port: server.port,
-      host: server.host,
-      retryStrategy: () => 50,
-      ...(settings['requirepass'] === undefined ? {} : { password: settings['requirepass'] }),
-    })
-    redis.on('error', () => {})
-    try {
-      await body(server, redis)
-    } finally {
-      redis.disconnect()
-    }
-  })
+  test(what, (t) => withRedis(t, { settings }, body))
 }
 
-withRedis(
+onRedis(
   'killed and started again: transient, and nothing that was taken is lost (invariant 5)',
-  {},
+  // By default Redis answers before it has written to its file while a flush of that is under way.
+  { appendfsync: 'always' },
   async (server, redis) => {
     await using sink = await openFeast(server.url, views)
     await evolve(sink, topic, schema)
@@ -91,7 +67,7 @@ withRedis(
     await server.kill()
     await assert.rejects(
       sink.write(rows(200, 6, 200), signal),
-      fails('redis.unreachable', 'transient'),
+      failsWith('redis.unreachable', 'transient'),
     )
     await server.start()
     await sink.write(rows(100, 6, 200), signal)
@@ -100,7 +76,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'full: transient with a pause; goes on with more memory',
   { appendonly: 'no' },
   async (server, redis) => {
@@ -108,7 +84,7 @@ withRedis(
     await evolve(sink, topic, schema)
     await redis.config('SET', 'maxmemory', '1')
     await assert.rejects(sink.write(rows(100), signal), (error) => {
-      fails('redis.memory', 'transient')(error)
+      failsWith('redis.memory', 'transient')(error)
       return error instanceof SluiceError && error.retryAfterMs !== null
     })
     await redis.config('SET', 'maxmemory', '0')
@@ -117,7 +93,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'a replica: transient; goes on when it is a master',
   { appendonly: 'no' },
   async (server, redis) => {
@@ -137,7 +113,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'its scripts flushed: written all the same',
   { appendonly: 'no' },
   async (server, redis) => {
@@ -149,7 +125,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'a key that holds something else: this row is refused, the others go on',
   { appendonly: 'no' },
   async (server, redis) => {
@@ -165,7 +141,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'passwords, users and databases: config, and the check says so',
   { appendonly: 'no', requirepass: 'right', databases: '2' },
   async (server, redis) => {
@@ -183,7 +159,7 @@ withRedis(
     await redis.call('ACL', 'SETUSER', 'weak', 'on', '>pw', '~*', '+@all', '-evalsha')
     await using sink = await openFeast(url('weak:pw@'), views)
     await evolve(sink, topic, schema)
-    await assert.rejects(sink.write(rows(5), signal), fails('redis.denied', 'config'))
+    await assert.rejects(sink.write(rows(5), signal), failsWith('redis.denied', 'config'))
     await using second = await openFeast(url(':right@', 1), views)
     await evolve(second, topic, schema)
     await second.write(rows(3), signal)
@@ -191,7 +167,7 @@ withRedis(
   },
 )
 
-withRedis(
+onRedis(
   'no answer: given up on abort at once, and after the time-out',
   { appendonly: 'no' },
   async (server, redis) => {
@@ -205,7 +181,7 @@ withRedis(
     const aborted = sink.write(rows(10), abort.signal)
     setTimeout(() => abort.abort(reason), 20)
     await assert.rejects(aborted, reason)
-    await assert.rejects(sink.write(rows(10), signal), fails('redis.unreachable', 'transient'))
+    await assert.rejects(sink.write(rows(10), signal), failsWith('redis.unreachable', 'transient'))
     proxy.resume()
     await sink.write(rows(10), signal)
     assert.equal(await redis.dbsize(), 10 + ends)
@@ -213,13 +189,8 @@ withRedis(
 )
 
 test('a cluster: each entity where it belongs, in every slot (invariant 5)', async (t) => {
-  let cluster: Awaited<ReturnType<typeof startRedisCluster>>
-  try {
-    cluster = await startRedisCluster()
-  } catch (error) {
-    return missingService(t, 'a Redis cluster', error)
-  }
-  await using _cluster = cluster
+  await using cluster = await startOrSkip(t, 'a Redis cluster', () => startRedisCluster())
+  if (cluster === null) return
   await using sink = await openFeast(cluster.url, views, { target: { cluster: true } })
   await evolve(sink, topic, schema)
   assert.deepEqual(await sink.write(rows(2000), signal), { rejected: [] })

@@ -5,16 +5,15 @@
  * delivered.
  */
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { Sink } from '../../../../core/connector/sink.ts'
 import { entityKeyPrefix } from '../../../../sinks/feast/layout/entity-key.ts'
 import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
-import { missingService } from '../../../support/env.ts'
-import { redisVersions, startRedis, type RedisServer } from '../../../services/redis.ts'
+import { redisVersions, type RedisServer } from '../../../services/redis.ts'
 import type { Row } from '../../../conformance/rows.ts'
-import { evolve, openFeast, schemaOf, signal, sinkBatch } from './support.ts'
+import { evolve, openFeast, schemaOf, signal, sinkBatch, withRedis } from './support.ts'
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const schema = schemaOf({ id: 'int64', at: 'timestamptz', n: 'int64', note: 'text' }, ['id'])
@@ -143,31 +142,54 @@ async function runHistory(
   }
 }
 
-async function withServer(
-  t: TestContext,
-  version: (typeof redisVersions)[number],
-  body: (server: RedisServer, redis: Redis) => Promise<void>,
-): Promise<void> {
-  let server: RedisServer
-  try {
-    server = await startRedis({ version, settings: { appendonly: 'no' } })
-  } catch (error) {
-    return missingService(t, version, error)
-  }
-  await using _server = server
-  const redis = new Redis(server.port, server.host)
-  try {
-    await body(server, redis)
-  } finally {
-    redis.disconnect()
-  }
-}
+/**
+ * µs since 1970: seconds of each length that protobuf gives them and with a difference in each of their
+ * bytes, and the same second with nanoseconds of each length, none among them.
+ */
+const moments = [
+  -9e9,
+  -1,
+  0,
+  1,
+  127,
+  128,
+  300,
+  16_384,
+  2 ** 21,
+  2 ** 28 - 1,
+  2 ** 28,
+  2 ** 31,
+  ...[0, 1, 7, 14, 21, 28].map((bit) => 1_700_000_000 + 2 ** bit),
+  9e9,
+].flatMap((second) => [0, 1, 20, 263, 3000, 270_000, 999_999].map((us) => second * 1e6 + us))
+
+test('whatever the two times are, the newer wins, and of the same time the later row (invariant 5)', async (t) => {
+  await withRedis(t, { settings: { appendonly: 'no' } }, async (server, redis) => {
+    const views = { v: { entities: ['id'], features: ['n', 'note'], event_timestamp: 'at' } }
+    await using sink = await openFeast(server.url, views)
+    await evolve(sink, topic, schema)
+    const { length } = moments
+    const rows = (n: bigint, atOf: (id: number) => number): Row[] =>
+      Array.from({ length: length ** 2 }, (_, id) => {
+        return { values: { id: BigInt(id), at: moments[atOf(id)]!, n, note: null } }
+      })
+    const first = rows(1n, (id) => Math.floor(id / length))
+    const second = rows(2n, (id) => id % length)
+    await sink.write(sinkBatch(topic, schema, first), signal)
+    await sink.write(sinkBatch(topic, schema, second, { offset: first.length }), signal)
+    const found = await Promise.all(first.map((_, id) => seen(redis, id, 'v')))
+    for (const [id, n] of found.entries()) {
+      const [a, b] = [moments[Math.floor(id / length)]!, moments[id % length]!]
+      assert.equal(n, b >= a ? '2002 ' : '2001 ', `${a}, then ${b}`)
+    }
+  })
+})
 
 for (const version of redisVersions) {
   for (const byTime of [true, false]) {
     const order = byTime ? 'event time' : 'the order of the log'
     test(`${version}: by ${order}, replays beside live rows end in the newest (invariant 6)`, async (t) => {
-      await withServer(t, version, async (server, redis) => {
+      await withRedis(t, { version, settings: { appendonly: 'no' } }, async (server, redis) => {
         await fc.assert(
           fc.asyncProperty(
             fc.array(event, { minLength: 1, maxLength: 40 }),

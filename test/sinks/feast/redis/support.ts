@@ -1,5 +1,6 @@
 /** The feast sink with a real Redis, for tests: topics of rows in, hashes out. */
-import type { Redis } from 'ioredis'
+import type { TestContext } from 'node:test'
+import { Redis } from 'ioredis'
 import type { SinkContext } from '../../../../core/connector/context.ts'
 import type { Sink, SinkBatch } from '../../../../core/connector/sink.ts'
 import { makeSchema, type Field, type Schema } from '../../../../core/record/schema.ts'
@@ -7,10 +8,36 @@ import { entityKeyPrefix } from '../../../../sinks/feast/layout/entity-key.ts'
 import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
 import { feast } from '../../../../sinks/feast/connector.ts'
 import { batchOf, type Row } from '../../../conformance/rows.ts'
+import { startRedis, type RedisOptions, type RedisServer } from '../../../services/redis.ts'
 import { quietContext } from '../../../support/context.ts'
 import { step } from '../../../support/schema-step.ts'
+import { startOrSkip } from '../../../support/service.ts'
 
 export const signal = new AbortController().signal
+
+/** A Redis and a client of it, which lives through its restarts, for one test. */
+export async function withRedis(
+  t: TestContext,
+  options: RedisOptions,
+  body: (server: RedisServer, redis: Redis) => Promise<void>,
+): Promise<void> {
+  const { version = 'redis-7', settings = {} } = options
+  await using server = await startOrSkip(t, version, () => startRedis(options))
+  if (server === null) return
+  const { requirepass: password } = settings
+  const redis = new Redis({
+    port: server.port,
+    host: server.host,
+    retryStrategy: () => 50,
+    ...(password === undefined ? {} : { password }),
+  })
+  redis.on('error', () => {})
+  try {
+    await body(server, redis)
+  } finally {
+    redis.disconnect()
+  }
+}
 
 type Config = Readonly<Record<string, unknown>>
 
