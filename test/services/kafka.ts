@@ -6,9 +6,8 @@
  *   await kafka.admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 3 }] })
  *   await kafka.stop(1, 'SIGKILL'); await kafka.start(1)
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { existsSync, writeFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,7 +22,7 @@ import { freePort, waitFor } from '../support/env.ts'
 import { makeCertificates, type KafkaCertificates } from './kafka-certificates.ts'
 import { propertiesOf, superUser, type KafkaListener, type KafkaUser } from './kafka-config.ts'
 import { installKafka, kafkaRecipes, type KafkaVersion } from './kafka-install.ts'
-import { endProcess } from './server-process.ts'
+import { ServerProcess } from './server-process.ts'
 
 export type { KafkaListener, KafkaUser } from './kafka-config.ts'
 export { kafkaVersions, newestAndOldest, type KafkaVersion } from './kafka-install.ts'
@@ -90,7 +89,7 @@ interface Node {
   readonly ports: ReadonlyMap<KafkaListener, number>
   readonly advertised: ReadonlyMap<KafkaListener, string>
   readonly controllerPort: number
-  process: ChildProcess | null
+  readonly process: ServerProcess
 }
 
 const clusterId = '5L6g3nShT-eMCtK--X86sw'
@@ -105,7 +104,7 @@ class Cluster implements KafkaCluster {
   readonly #dir = mkdtempSync(join(tmpdir(), 'sluice-kafka-'))
   readonly #nodes: Node[] = []
   readonly #atExit = (): void => this.#dieWithUs()
-  #zookeeper: ChildProcess | null = null
+  #zookeeper: ServerProcess | null = null
   #quorumPort = 0
   #client: KafkaClient | null = null
   #admin: Admin | null = null
@@ -151,7 +150,8 @@ class Cluster implements KafkaCluster {
       const told = id === 1 ? Object.entries(this.#options.advertised ?? {}) : []
       const advertised = new Map(told as [KafkaListener, string][])
       const controllerPort = await freePort()
-      this.#nodes.push({ id, folder, ports, advertised, controllerPort, process: null })
+      const broker = new ServerProcess(`Kafka ${this.version}`, folder)
+      this.#nodes.push({ id, folder, ports, advertised, controllerPort, process: broker })
     }
     const { zookeeper } = kafkaRecipes[this.version]
     this.#quorumPort = zookeeper ? await freePort() : this.#nodes[0]!.controllerPort
@@ -195,29 +195,18 @@ class Cluster implements KafkaCluster {
 
   async start(id = 1): Promise<void> {
     const node = this.#nodes[id - 1]!
-    const log = openSync(join(node.folder, 'server.log'), 'a')
-    const words = ['kafka.Kafka', join(node.folder, 'server.properties')]
-    const child = this.#spawn(['-Xmx512m', ...words], node.folder, log)
-    closeSync(log)
-    node.process = child
-    child.once('exit', () => {
-      if (node.process === child) node.process = null
-    })
+    const words = ['-Xmx512m', 'kafka.Kafka', join(node.folder, 'server.properties')]
     const port = node.ports.get('plain')!
     // A broker opens its port once it is registered and can serve; an old one a moment before.
-    await waitFor(
-      `Kafka ${this.version}`,
-      async () => node.process !== child || (await accepts(port)),
-      60_000,
-    )
-    if (node.process !== child) {
-      const said = readFileSync(join(node.folder, 'server.log'), 'utf8').slice(-1500)
-      throw new Error(`Kafka ${this.version} did not start: ${said}`)
-    }
+    await node.process.start(this.#command(words), {
+      cwd: node.folder,
+      withinMs: 60_000,
+      isReady: () => accepts(port),
+    })
   }
 
   async stop(id = 1, signal: 'SIGKILL' | 'SIGTERM' = 'SIGTERM'): Promise<void> {
-    await endProcess(this.#nodes[id - 1]!.process, signal)
+    await this.#nodes[id - 1]!.process.end(signal)
   }
 
   async run(javaClass: string, ...args: readonly string[]): Promise<string> {
@@ -229,8 +218,8 @@ class Cluster implements KafkaCluster {
   async [Symbol.asyncDispose](): Promise<void> {
     // Neither answers when its broker is gone.
     await Promise.allSettled([this.#producer?.disconnect(), this.#admin?.disconnect()])
-    await Promise.all(this.#nodes.map(({ process: child }) => endProcess(child, 'SIGKILL')))
-    await endProcess(this.#zookeeper, 'SIGKILL')
+    await Promise.all(this.#nodes.map((node) => node.process.end('SIGKILL')))
+    await this.#zookeeper?.end('SIGKILL')
     process.off('exit', this.#atExit)
     rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
   }
@@ -295,26 +284,23 @@ class Cluster implements KafkaCluster {
       'maxClientCnxns=0',
     ]
     writeFileSync(file, `${settings.join('\n')}\n`)
-    const log = openSync(join(this.#dir, 'zookeeper.log'), 'a')
     const main = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
-    this.#zookeeper = this.#spawn(['-Xmx128m', main, file], this.#dir, log)
-    closeSync(log)
-    await waitFor('ZooKeeper', () => accepts(this.#quorumPort))
+    this.#zookeeper = new ServerProcess('ZooKeeper', this.#dir)
+    const isReady = (): Promise<boolean> => accepts(this.#quorumPort)
+    const command = this.#command(['-Xmx128m', main, file])
+    await this.#zookeeper.start(command, { cwd: this.#dir, isReady })
   }
 
-  #spawn(words: readonly string[], cwd: string, log: number): ChildProcess {
+  #command(words: readonly string[]): readonly string[] {
     const place = ['-Dzookeeper.sasl.client=false', '-cp', join(this.#jars, '*')]
     const command = ['java', ...javaOptions, ...place, ...words]
-    const stdio = ['ignore', log, log] as const
     // On Linux the kernel kills the server when this process dies in whatever way.
-    const [program, ...args] =
-      process.platform === 'linux' ? ['setpriv', '--pdeathsig=KILL', ...command] : command
-    return spawn(program!, args, { cwd, stdio: [...stdio] })
+    return process.platform === 'linux' ? ['setpriv', '--pdeathsig=KILL', ...command] : command
   }
 
   #dieWithUs(): void {
-    for (const { process: child } of this.#nodes) child?.kill('SIGKILL')
-    this.#zookeeper?.kill('SIGKILL')
+    for (const node of this.#nodes) node.process.signal('SIGKILL')
+    this.#zookeeper?.signal('SIGKILL')
     rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
   }
 }

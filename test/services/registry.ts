@@ -6,13 +6,13 @@
  *   await using registry = await startRegistry()
  *   registry.url     // what `registry: {url}` of a source wants
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { freePort, tempDir, waitFor } from '../support/env.ts'
+import { freePort, tempDir } from '../support/env.ts'
 import { once, servicesFolder } from './install.ts'
-import { asServerUser, endProcess } from './server-process.ts'
+import { asServerUser, ServerProcess } from './server-process.ts'
 
 const run = promisify(execFile)
 const version = '3.0.9'
@@ -74,9 +74,9 @@ class Running implements RegistryServer {
   readonly #program: string
   readonly #port: number
   readonly #folder = tempDir('registry')
-  #child: ChildProcess | null = null
+  readonly #process = new ServerProcess('the registry', this.#folder.path)
   readonly #atExit = (): void => {
-    this.#child?.kill('SIGKILL')
+    this.#process.signal('SIGKILL')
     this.#folder[Symbol.dispose]()
   }
 
@@ -88,42 +88,21 @@ class Running implements RegistryServer {
   }
 
   get pid(): number {
-    return this.#child?.pid ?? 0
+    return this.#process.pid
   }
 
   async restart(): Promise<void> {
     await this.kill()
-    const path = join(this.#folder.path, 'server.log')
-    const log = openSync(path, 'a')
-    const [program, ...args] = asServerUser(['java', ...this.#javaArguments()], 'KILL')
-    const child = spawn(program!, args, {
+    await this.#process.start(asServerUser(['java', ...this.#javaArguments()], 'KILL'), {
       cwd: this.#folder.path,
       env: { PATH: process.env['PATH'], HOME: this.#folder.path },
-      stdio: ['ignore', log, log],
+      withinMs: startTimeoutMs,
+      isReady: async () => (await fetch(`${this.url}/subjects`)).ok,
     })
-    closeSync(log)
-    this.#child = child
-    try {
-      await waitFor(
-        'the registry to answer',
-        async () => {
-          if (child.exitCode !== null) return true
-          return (await fetch(`${this.url}/subjects`)).ok
-        },
-        startTimeoutMs,
-      )
-      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`)
-    } catch (error) {
-      await this.kill()
-      const text = readFileSync(path, 'utf8').slice(-2000)
-      throw new Error(`the registry did not start:\n${text}`, { cause: error })
-    }
   }
 
   async kill(): Promise<void> {
-    const child = this.#child
-    this.#child = null
-    if (child?.exitCode === null && child.signalCode === null) await endProcess(child, 'SIGKILL')
+    await this.#process.end('SIGKILL')
   }
 
   async register(
