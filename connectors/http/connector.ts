@@ -3,6 +3,7 @@
  */
 import type { SourceConnector } from '../../core/connector/source.ts'
 import { httpConfig, type HttpConfig } from './config.ts'
+import { requestsTopic } from './idempotency.ts'
 import { atOrAfter } from './position.ts'
 import { PushSource } from './push-source.ts'
 import { pushProblems, setupOf } from './push-setup.ts'
@@ -20,6 +21,9 @@ export const http: SourceConnector<HttpConfig> = {
     return new PushSource(setups, options, ctx)
   },
   atOrAfter,
-  topics: ({ push }) => Object.keys(push),
+  topics: ({ push }) =>
+    Object.entries(push).flatMap(([name, { idempotency }]) =>
+      idempotency === undefined ? [name] : [name, requestsTopic(name)],
+    ),
   letterBudget: ({ dead_letters: budget }) => budget,
 }

@@ -14,7 +14,8 @@ import type { Attributes } from './push-columns.ts'
 
 export type KeyFrom =
   | { readonly from: 'header' | 'query' | 'field'; readonly name: string }
-  | { readonly from: 'signature' | 'ce'; readonly name: null }
+  | { readonly from: 'signature'; readonly name: null }
+  | { readonly from: 'ce'; readonly name: null }
 
 /** What `idempotency.from` may say; null for anything else. */
 export function parseKeyFrom(text: string): KeyFrom | null {
@@ -34,8 +35,7 @@ export class KeySource {
 
   constructor(from: KeyFrom) {
     this.#from = from
-    const { name } = from
-    this.#members = new JsonMembers(from.from === 'field' && typeof name === 'string' ? [name] : [])
+    this.#members = new JsonMembers(from.from === 'field' ? [from.name] : [])
   }
 
   /** The key of the whole request, why there is none, or null where each record has its own. */

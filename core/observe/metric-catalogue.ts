@@ -29,6 +29,8 @@ export const metricCatalogue: Readonly<Record<string, MetricEntry>> = {
   commit_seconds: { help: 'Time to write one commit.', buckets: secondsBuckets },
   commit_rows: { help: 'Rows of one commit.', buckets: rowsBuckets },
   source_retained_bytes: { help: 'Write-ahead log that the source keeps for this slot.' },
+  http_requests_total: { help: 'Requests that were pushed to a source, by topic and status.' },
+  http_idempotency_keys: { help: 'Idempotency keys of a topic that are remembered.' },
   sink_batch_seconds: { help: 'Time to deliver one batch.', buckets: secondsBuckets },
   sink_batch_rows: { help: 'Rows of one batch.', buckets: rowsBuckets },
   webhook_requests_total: { help: 'Requests to a webhook endpoint, by outcome.' },

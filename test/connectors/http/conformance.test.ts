@@ -56,7 +56,7 @@ function remembering(server: HttpServer): SourceConnector<HttpConfig> {
     ...http,
     open: async (config, ctx) => {
       const history: SourceContext['history'] = async function* () {
-        yield* [...keys]
+        for (const batch of keys) yield batch
       }
       const source = await http.open(config, { ...ctx, http: server, history })
       return {

@@ -1,7 +1,7 @@
 /** What is sent again makes no second row: within the window, in flight, and after the source was away (invariants 1, 2). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HttpHub, orders, StalledStore, type Answer } from './support.ts'
+import { HttpHub, orders, sorted, StalledStore, type Answer } from './support.ts'
 
 const byHeader = { idempotency: { from: 'header.idempotency-key' } }
 const key = (name: string): { readonly headers: Record<string, string> } => ({
@@ -69,7 +69,7 @@ test('keys of records: only new records of a request make rows', async () => {
   const again = await hub.send('[{"id":1},{"id":"1"},{"id":4}]')
   assert.deepEqual(again.json, { accepted: 1, duplicates: 2 })
   const ids = (await hub.rows('orders')).map(([id]) => id)
-  assert.deepEqual(ids.toSorted(), ['1', '2', '3', '4'])
+  assert.deepEqual(sorted(ids), ['1', '2', '3', '4'])
   const missing = await hub.send('[{"id":9},{"note":"x"}]')
   assert.deepEqual([missing.status, missing.json['code']], [422, 'http.no_key'])
   assert.equal((await hub.send('{"id":9}')).json['accepted'], 1)

@@ -8,7 +8,7 @@ import {
   gzipSync,
   zstdCompressSync,
 } from 'node:zlib'
-import { HttpHub, orders } from './support.ts'
+import { HttpHub, orders, sorted } from './support.ts'
 
 const json = { 'content-type': 'application/json' }
 
@@ -66,7 +66,7 @@ test('CSV with a header of each request, text and bytes', async () => {
     answers.map(({ json }) => json),
     [{ accepted: 2 }, { accepted: 1 }, { accepted: 2 }, { accepted: 1 }, { accepted: 1 }],
   )
-  assert.deepEqual((await hub.rows('sheet')).toSorted(), [
+  assert.deepEqual(sorted(await hub.rows('sheet')), [
     ['1', 'a'],
     ['2', 'b,"\n'],
     ['3', 'c'],
@@ -169,7 +169,7 @@ test('a row that does not fit: the whole request is refused, the others beside i
   assert.match(errors[0]!.detail, /^id: expected int64/)
   assert.match(errors[1]!.detail, /^id: is missing/)
   const ids = (await hub.rows('orders')).map(([id]) => id)
-  assert.deepEqual(ids.toSorted(), ['10', '11', '12', '13'])
+  assert.deepEqual(sorted(ids), ['10', '11', '12', '13'])
 })
 
 test('with dead_letter the bad rows are set aside, and the others taken', async () => {

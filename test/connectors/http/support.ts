@@ -210,3 +210,8 @@ export class StalledStore {
       },
     })
 }
+
+/** By their texts. */
+export function sorted<T>(values: readonly T[]): T[] {
+  return values.toSorted((a, b) => String(a).localeCompare(String(b)))
+}
