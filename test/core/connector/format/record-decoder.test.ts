@@ -1,0 +1,394 @@
+/**
+ * Records into rows: keys, tombstones, columns beside, what does not fit, and formats that have to ask.
+ * Attacks invariants 5 (every record becomes a row or is set aside with its reason) and 9.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  plainDecoder,
+  type PlainSettings,
+} from '../../../../core/connector/format/format-config.ts'
+import {
+  notReady,
+  type Decoded,
+  type ExtraColumn,
+  type ReadFault,
+  type ValueFormat,
+} from '../../../../core/connector/format/format.ts'
+import { JsonFormat } from '../../../../core/connector/format/json-format.ts'
+import { PlainDecoder } from '../../../../core/connector/format/record-decoder.ts'
+import { rawSchema } from '../../../../core/connector/format/rejects.ts'
+import type { RecordDecoder } from '../../../../core/connector/format/format.ts'
+import { SluiceError } from '../../../../core/errors/error.ts'
+import { opNames, type Batch } from '../../../../core/record/batch.ts'
+import type { AnyBuilder, NumberBuilder } from '../../../../core/record/builder.ts'
+import type { Field } from '../../../../core/record/schema.ts'
+import { textAt } from '../../../../core/record/value.ts'
+import { fieldsOf, recordsOf, type TestRecord } from './support.ts'
+
+const schema = { id: 'int64', name: 'text?', amount: 'decimal(12,2)' }
+const offset: ExtraColumn = {
+  field: { name: 'at_offset', type: { kind: 'int64' }, nullable: false },
+  append: (builder, records, index) => (builder as NumberBuilder).append(records.offsets[index]!),
+}
+
+/** Rows as `+insert id=1 name=a`, one batch after the other. */
+function shown({ changes }: Decoded): string[][] {
+  return changes.map((change) => {
+    assert.ok('batch' in change)
+    const { batch } = change
+    return Array.from({ length: batch.rows }, (_, row) => rowText(batch, row))
+  })
+}
+
+function rowText(batch: Batch, row: number): string {
+  const values = batch.schema.fields.map(
+    ({ name, type }, i) => `${name}=${textAt(type, batch.columns[i]!, row)}`,
+  )
+  return `${batch.weights[row]! > 0 ? '+' : '-'}${opNames[batch.ops[row]!]} ${values.join(' ')}`
+}
+
+function reasons({ rejected }: Decoded): string[] {
+  return rejected.flatMap(({ errors }) =>
+    errors.map(({ code, fault, message }) => `${code} ${fault} ${message}`),
+  )
+}
+
+function decodeAll(
+  settings: PlainSettings,
+  records: readonly TestRecord[],
+  extra: readonly ExtraColumn[] = [],
+): Decoded {
+  const decoder = plainDecoder('orders', settings, extra)
+  assert.equal(decoder.decode(recordsOf(records), 0), records.length)
+  return decoder.take()
+}
+
+test('without a key rows are appended, in order, with the time of their record', () => {
+  const decoded = decodeAll(
+    { format: 'json', schema },
+    [{ value: '{"id":1,"name":"a","amount":1.5}' }, { value: '{"id":2,"amount":2}' }],
+    [offset],
+  )
+  assert.deepEqual(shown(decoded), [
+    [
+      '+insert id=1 name=a amount=1.50 at_offset=100',
+      '+insert id=2 name=null amount=2.00 at_offset=101',
+    ],
+  ])
+  const [change] = decoded.changes
+  assert.ok(change !== undefined && 'batch' in change)
+  assert.equal(change.topic, 'orders')
+  assert.equal(change.batch.schema.changelog, 'append')
+  assert.deepEqual([...change.batch.timesUs], [1_700_000_000_000_000, 1_700_000_001_000_000])
+})
+
+test('a record that does not fit is set aside whole, with place and reason, and leaves no trace', () => {
+  const decoded = decodeAll({ format: 'json', schema }, [
+    { value: '{"id":1,"name":"a","amount":1}' },
+    { key: 'k', value: '{"id":2,"name":"secret","amount":"many"}', headers: 'h' },
+    { value: '{"id":3,"name":' },
+    { value: null },
+    { value: '{"id":4,"amount":4}' },
+  ])
+  assert.deepEqual(shown(decoded), [
+    ['+insert id=1 name=a amount=1.00', '+insert id=4 name=null amount=4.00'],
+  ])
+  assert.deepEqual(reasons(decoded), [
+    'format.field row orders, partition 3, offset 101: amount: expected decimal(12,2), a number of at most 10 digits before and 2 after the point',
+    'format.value row orders, partition 3, offset 102: not JSON: expected a value at byte 15',
+    'format.tombstone row orders, partition 3, offset 103: has no value, and the topic has no key to delete a row by',
+  ])
+  const [rejected] = decoded.rejected
+  assert.ok(rejected !== undefined)
+  assert.equal(rejected.topic, 'orders')
+  assert.equal(rejected.batch.schema, rawSchema)
+  assert.deepEqual(
+    [0, 1, 2].map((row) => rowText(rejected.batch, row)),
+    [
+      `+insert partition=3 offset=101 time=2023-11-14 22:13:21+00 key=\\x6b value=\\x${Buffer.from('{"id":2,"name":"secret","amount":"many"}').toString('hex')} headers=\\x68`,
+      `+insert partition=3 offset=102 time=2023-11-14 22:13:22+00 key=null value=\\x${Buffer.from('{"id":3,"name":').toString('hex')} headers=null`,
+      '+insert partition=3 offset=103 time=2023-11-14 22:13:23+00 key=null value=null headers=null',
+    ],
+  )
+})
+
+test('with a key a value is the new row, and a tombstone takes it away', () => {
+  const decoded = decodeAll(
+    { format: 'json', schema, key: ['id'], keyFormat: 'json' },
+    [
+      { key: '{"id":1}', value: '{"id":1,"name":"a","amount":1}' },
+      { key: '2', value: '{"name":"b","amount":2}' },
+      { key: '1', value: null },
+      { key: '{"id":3}', value: '{"id":null,"amount":3}' },
+      { key: null, value: '{"id":4,"amount":4}' },
+      { key: 'x', value: '{"id":5,"amount":5}' },
+    ],
+    [offset],
+  )
+  assert.deepEqual(shown(decoded), [
+    [
+      '+update id=1 name=a amount=1.00 at_offset=100',
+      '+update id=2 name=b amount=2.00 at_offset=101',
+      '-delete id=1 name=null amount=null at_offset=102',
+      '+update id=3 name=null amount=3.00 at_offset=103',
+      '+update id=4 name=null amount=4.00 at_offset=104',
+      '+update id=5 name=null amount=5.00 at_offset=105',
+    ],
+  ])
+  const [change] = decoded.changes
+  assert.ok(change !== undefined && 'batch' in change)
+  assert.equal(change.batch.schema.changelog, 'upsert')
+  assert.deepEqual(change.batch.schema.key, [0])
+  assert.deepEqual(
+    change.batch.schema.fields.map(({ nullable }) => nullable),
+    [false, true, false, false],
+  )
+  assert.deepEqual(decoded.rejected, [])
+})
+
+test('a key that is nowhere, or is none, is a reason of its own', () => {
+  const decoded = decodeAll({ format: 'json', schema, key: ['id'], keyFormat: 'json' }, [
+    { key: null, value: '{"amount":1}' },
+    { key: 'x', value: '{"amount":1}' },
+    { key: '{"other":1}', value: '{"amount":1}' },
+    { key: '"x"', value: '{"amount":1}' },
+    { key: null, value: null },
+    { key: 'x', value: null },
+    { key: '7', value: '{"amount":7}' },
+  ])
+  assert.deepEqual(shown(decoded), [['+update id=7 name=null amount=7.00']])
+  assert.deepEqual(
+    reasons(decoded).map((reason) =>
+      reason.replace(/orders.*offset \d+: /, '').replace(/;? ?expected.*/, ''),
+    ),
+    [
+      'format.key row the key: id: a key column, is null or missing in value and key',
+      'format.key row the key: not JSON:',
+      'format.key row the key: id: is missing',
+      'format.key row the key: id:',
+      'format.key row the key: id: a key column, is null or missing in value and key',
+      'format.key row the key: not JSON:',
+    ],
+  )
+})
+
+test('a key of several columns, some of them only in the key', () => {
+  const settings: PlainSettings = {
+    format: 'json',
+    schema: { tenant: 'text', id: 'int64', note: 'text?' },
+    key: ['id', 'tenant'],
+    keyFormat: 'json',
+  }
+  const decoded = decodeAll(settings, [
+    { key: '{"id":1,"tenant":"a"}', value: '{"note":"x"}' },
+    { key: '{"tenant":"b","id":2}', value: '{"id":20,"note":"y"}' },
+    { key: '{"tenant":"b","id":2}', value: null },
+  ])
+  assert.deepEqual(shown(decoded), [
+    [
+      '+update tenant=a id=1 note=x',
+      '+update tenant=b id=20 note=y',
+      '-delete tenant=b id=2 note=null',
+    ],
+  ])
+  const [change] = decoded.changes
+  assert.ok(change !== undefined && 'batch' in change)
+  assert.deepEqual(change.batch.schema.key, [1, 0])
+})
+
+test('text keys beside values of text, bytes keys beside bytes', () => {
+  const text = decodeAll(
+    { format: 'text', schema: { k: 'int64', v: 'text' }, key: ['k'], keyFormat: 'text' },
+    [
+      { key: '1', value: 'one' },
+      { key: '1', value: null },
+      { key: 'x', value: 'y' },
+    ],
+  )
+  assert.deepEqual(shown(text), [['+update v=one k=1', '-delete v=null k=1']])
+  assert.equal(text.rejected[0]?.batch.rows, 1)
+  const bytes = decodeAll(
+    { format: 'bytes', schema: { k: 'bytes' }, key: ['k'], keyFormat: 'bytes' },
+    [
+      { key: 'k', value: 'v' },
+      { key: 'k', value: null },
+    ],
+  )
+  assert.deepEqual(shown(bytes), [['+update value=\\x76 k=\\x6b', '-delete value=null k=\\x6b']])
+})
+
+test('tombstones are passed over where that is wanted, and need to be readable where not', () => {
+  const records = [
+    { key: '1', value: null },
+    { key: '1', value: '{"id":1,"amount":1}' },
+  ]
+  const ignored = decodeAll({ format: 'json', schema, tombstones: 'ignore' }, records)
+  assert.deepEqual(
+    [shown(ignored), ignored.rejected],
+    [[['+insert id=1 name=null amount=1.00']], []],
+  )
+  const unread = decodeAll({ format: 'json', schema, key: ['id'] }, records)
+  assert.match(reasons(unread)[0]!, /without key_format nothing tells which row it deletes/)
+})
+
+test('a key may be an extra column', () => {
+  const decoder = new PlainDecoder({
+    topic: 'orders',
+    value: new JsonFormat(fieldsOf({ name: 'text?' })),
+    key: null,
+    keyColumns: ['at_offset'],
+    extra: [offset],
+    tombstones: 'delete',
+  })
+  decoder.decode(recordsOf([{ value: '{"name":"a"}' }, { value: null }]), 0)
+  assert.deepEqual(shown(decoder.take()), [
+    ['+update name=a at_offset=100', '-delete name=null at_offset=101'],
+  ])
+})
+
+test('the schema comes first, as a batch of no rows where there are none', () => {
+  const decoder = plainDecoder('orders', { format: 'json', schema }, [])
+  const [first] = shown(decoder.take())
+  assert.deepEqual(first, [])
+  assert.deepEqual(decoder.take().changes, [])
+  decoder.decode(recordsOf([{ value: '{"id":1,"amount":1}' }]), 0)
+  assert.equal(decoder.rows, 1)
+  assert.ok(decoder.byteLength > 0)
+  assert.equal(decoder.take().changes.length, 1)
+  assert.deepEqual([decoder.rows, decoder.byteLength], [0, 0])
+})
+
+test('columns that contradict each other are told before the first record', () => {
+  const clash = plainDecoder('orders', { format: 'json', schema: { at_offset: 'int64' } }, [offset])
+  assert.throws(
+    () => clash.take(),
+    (error) => error instanceof SluiceError && error.code === 'format.schema',
+  )
+  const noKey = plainDecoder('orders', { format: 'json', schema, key: ['nope'] }, [])
+  assert.throws(() => noKey.decode(recordsOf([{ value: '{}' }]), 0), /nope/)
+})
+
+/** A format of one field that has to ask for the schema `name` of values such as `name:12`. */
+class AskingFormat implements ValueFormat {
+  fields: readonly Field[] | null = null
+  readonly #known = new Set<string>()
+  readonly #answers: (name: string) => readonly Field[] | SluiceError
+  #wanted = ''
+  asked: string[] = []
+  constructor(answers: (name: string) => readonly Field[] | SluiceError) {
+    this.#answers = answers
+  }
+  read(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    builders: readonly AnyBuilder[],
+  ): ReadFault | null {
+    const [name = '', value] = Buffer.from(bytes.subarray(start, end)).toString().split(':')
+    if (!this.#known.has(name)) {
+      this.#wanted = name
+      return notReady
+    }
+    ;(builders[0] as NumberBuilder).append(Number(value))
+    for (const builder of builders.slice(1)) builder.appendNull()
+    return null
+  }
+  async prepare(): Promise<void> {
+    await Promise.resolve()
+    this.asked.push(this.#wanted)
+    const answer = this.#answers(this.#wanted)
+    if (answer instanceof SluiceError) throw answer
+    this.#known.add(this.#wanted)
+    this.fields = answer
+  }
+}
+
+async function decodeAsking(decoder: RecordDecoder, records: readonly TestRecord[]): Promise<void> {
+  const all = recordsOf(records)
+  let from = decoder.decode(all, 0)
+  while (from < all.count) {
+    await decoder.prepare(new AbortController().signal)
+    from = decoder.decode(all, from)
+  }
+}
+
+function asking(value: ValueFormat, keyColumns: readonly string[] = []): PlainDecoder {
+  return new PlainDecoder({
+    topic: 't',
+    value,
+    key: null,
+    keyColumns,
+    extra: [],
+    tombstones: 'delete',
+  })
+}
+
+test('a format that has to ask: rows before and after a change of its fields have their own batches', async () => {
+  const format = new AskingFormat((name) =>
+    fieldsOf(name === 'a' ? { v: 'int64' } : { v: 'int64', w: 'text?' }),
+  )
+  const decoder = asking(format)
+  await decodeAsking(decoder, [
+    { value: 'a:1' },
+    { value: 'a:2' },
+    { value: 'b:3' },
+    { value: 'a:4' },
+  ])
+  assert.deepEqual(format.asked, ['a', 'b'])
+  assert.equal(decoder.rows, 4)
+  assert.deepEqual(shown(decoder.take()), [
+    ['+insert v=1', '+insert v=2'],
+    ['+insert v=3 w=null', '+insert v=4 w=null'],
+  ])
+})
+
+test('a record whose schema cannot be had is rejected; one that may be later is asked for again', async () => {
+  const row = new SluiceError('format.value', { message: 'schema x does not exist' })
+  const later = new SluiceError('source.mysql.connection', { message: 'not now' })
+  let away = true
+  const format = new AskingFormat((name) => {
+    if (name === 'x') return row
+    if (away) return later
+    return fieldsOf({ v: 'int64' })
+  })
+  const decoder = asking(format)
+  const records = recordsOf([{ value: 'x:1' }, { value: 'a:2' }, { value: 'x:3' }])
+  const { signal } = new AbortController()
+  assert.equal(decoder.decode(records, 0), 0)
+  await decoder.prepare(signal)
+  assert.equal(decoder.decode(records, 0), 1)
+  for (let i = 0; i < 30; i++) {
+    await assert.rejects(decoder.prepare(signal), /not now/)
+    assert.equal(decoder.decode(records, 1), 1)
+  }
+  away = false
+  await decoder.prepare(signal)
+  assert.equal(decoder.decode(records, 1), 2)
+  await decoder.prepare(signal)
+  assert.equal(decoder.decode(records, 2), 3)
+  const decoded = decoder.take()
+  assert.deepEqual(shown(decoded), [['+insert v=2']])
+  assert.deepEqual(reasons(decoded), [
+    'format.value row t, partition 3, offset 100: schema x does not exist',
+    'format.value row t, partition 3, offset 102: schema x does not exist',
+  ])
+})
+
+test('a tombstone before any schema is known is set aside, and does not wait for ever', async () => {
+  const format = new AskingFormat(() => new SluiceError('format.value', { message: 'no schema' }))
+  const decoder = asking(format, ['v'])
+  await decodeAsking(decoder, [{ key: '1', value: null }])
+  assert.deepEqual(reasons(decoder.take()), [
+    'format.value row t, partition 3, offset 100: no schema',
+  ])
+})
+
+test('a format that never has enough is a bug, not a loop', async () => {
+  const format: ValueFormat = {
+    fields: fieldsOf({ v: 'int64' }),
+    read: () => notReady,
+    prepare: () => Promise.resolve(),
+  }
+  await assert.rejects(decodeAsking(asking(format), [{ value: 'x' }]), /again and again/)
+})
