@@ -76,7 +76,10 @@ function rowsOf(schema: JsonSchema, prefix: string, except: readonly string[]): 
     const words = [value.description ?? '', example(value)].filter(Boolean).join(' ')
     const row = `| \`${name}\` | ${escape(typeOf(value))} | ${escape(preset)} | ${escape(words)} |`
     const nested = [value, ...(value.anyOf ?? []), ...(value.oneOf ?? [])]
-    return [row, ...nested.flatMap((one) => rowsOf(one, `${name}.`, []))]
+    const entries = nested.flatMap(({ additionalProperties: values }) =>
+      typeof values === 'object' ? rowsOf(values, `${name}.<name>.`, []) : [],
+    )
+    return [row, ...nested.flatMap((one) => rowsOf(one, `${name}.`, [])), ...entries]
   })
 }
 
