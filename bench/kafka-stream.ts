@@ -58,14 +58,20 @@ async function load(cluster: KafkaCluster, records: number): Promise<void> {
     writeFileSync(file, payloads())
     await java(
       'org.apache.kafka.tools.ProducerPerformance',
-      ...['--topic', topic, '--num-records', String(records), '--throughput', '-1'],
-      ...[
-        '--payload-file',
-        file,
-        '--command-property',
-        `bootstrap.servers=${cluster.brokers()[0]!}`,
-      ],
-      ...['acks=1', 'batch.size=131072', 'linger.ms=10'],
+      '--topic',
+      topic,
+      '--num-records',
+      String(records),
+      '--throughput',
+      '-1',
+
+      '--payload-file',
+      file,
+      '--command-property',
+      `bootstrap.servers=${cluster.brokers()[0]!}`,
+      'acks=1',
+      'batch.size=131072',
+      'linger.ms=10',
     )
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -95,8 +101,16 @@ let groups = 0
 async function perfTest(cluster: KafkaCluster, records: number): Promise<number> {
   const said = await java(
     'org.apache.kafka.tools.ConsumerPerformance',
-    ...['--bootstrap-server', cluster.brokers()[0]!, '--topic', topic],
-    ...['--num-records', String(records), '--timeout', '60000', '--group', `bench-${++groups}`],
+    '--bootstrap-server',
+    cluster.brokers()[0]!,
+    '--topic',
+    topic,
+    '--num-records',
+    String(records),
+    '--timeout',
+    '60000',
+    '--group',
+    `bench-${++groups}`,
   )
   const [names, values] = said
     .split('\n')

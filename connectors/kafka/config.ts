@@ -119,7 +119,9 @@ export interface ConfigProblem {
 function problemsOf(config: KafkaConfig): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = []
   const add = (path: readonly (string | number)[], message: string): void => {
-    problems.push({ path, message })
+    // Topics of a list share their settings, and what is wrong with them.
+    const isSaid = problems.some((each) => each.message === message && isSamePath(each.path, path))
+    if (!isSaid) problems.push({ path, message })
   }
   const entries = entriesOf(config)
   const needsGroup = '`start: group` needs a `group`'
@@ -137,15 +139,19 @@ function problemsOf(config: KafkaConfig): readonly ConfigProblem[] {
     if (seen.has(name)) add(path, `${name} is there twice`)
     seen.add(name)
     if (config.group === undefined && own.start === 'group') add([...path, 'start'], needsGroup)
-    for (const problem of recordsProblems({ ...recordsOfSource(config), ...defined(own) })) {
-      const isOwn = problem.path[0] !== undefined && Object.hasOwn(own, problem.path[0])
+    for (const problem of recordsProblems(recordsOf(config, own))) {
+      const isOwn = Object.hasOwn(own, problem.path[0] ?? '')
       add(
-        isOwn || problem.path.length === 0 ? [...path, ...problem.path] : problem.path,
+        isOwn || !Array.isArray(config.topics) ? [...path, ...problem.path] : problem.path,
         problem.message,
       )
     }
   }
   return problems
+}
+
+function isSamePath(a: ConfigProblem['path'], b: ConfigProblem['path']): boolean {
+  return a.length === b.length && a.every((part, i) => part === b[i])
 }
 
 interface TopicEntry {
@@ -171,7 +177,7 @@ export interface WantedTopic extends FollowSettings {
 
 export function wantedOf(config: KafkaConfig): TopicsWanted<WantedTopic> {
   const settings = entriesOf(config).map(({ name, own }): [string, WantedTopic] => {
-    const records = { ...recordsOfSource(config), ...defined(own) }
+    const records = recordsOf(config, own)
     return [
       name,
       {
@@ -185,14 +191,29 @@ export function wantedOf(config: KafkaConfig): TopicsWanted<WantedTopic> {
   return new TopicsWanted(new Map(settings))
 }
 
-function recordsOfSource(config: KafkaConfig): RecordsConfig {
-  const names = Object.keys(recordsShape) as (keyof RecordsConfig)[]
-  return Object.fromEntries(
-    names.filter((name) => config[name] !== undefined).map((name) => [name, config[name]]),
-  )
-}
+/** What may stand on a source for those of its topics that it is for. */
+const forSome: ReadonlySet<PropertyKey> = new Set<keyof RecordsConfig>([
+  'schema',
+  'key_format',
+  'epoch',
+  'csv',
+  'avro_schema',
+  'proto',
+  'message',
+  'subject',
+])
 
-/** What a topic says itself of its records. */
-function defined({ start: _, on_lost: _policy, ...own }: TopicSettings): RecordsConfig {
-  return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined))
+/** The source's settings with those of a topic over them, which is not meant where it wants something else. */
+function recordsOf(config: KafkaConfig, own: TopicSettings): RecordsConfig {
+  const merged: Record<string, unknown> = {}
+  for (const name of Object.keys(recordsShape) as (keyof RecordsConfig)[]) {
+    const value = own[name] ?? config[name]
+    if (value !== undefined) merged[name] = value
+  }
+  if (Object.keys(own).length === 0) return merged
+  for (const { path } of recordsProblems(merged)) {
+    const name = String(path[0])
+    if (forSome.has(name) && !Object.hasOwn(own, name)) delete merged[name]
+  }
+  return merged
 }

@@ -4,10 +4,10 @@
  */
 import type { SourceContext } from '../../core/connector/context.ts'
 import type { Decoded } from '../../core/connector/format/format.ts'
-import type { Problem } from '../../core/connector/problem.ts'
 import type { Position, Source, SourceBatch, SourceConnector } from '../../core/connector/source.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Batch } from '../../core/record/batch.ts'
+import { checkKafka } from './check.ts'
 import { kafkaConfig, wantedOf, type KafkaConfig } from './config.ts'
 import type { KafkaDriver } from './driver.ts'
 import { brokerError } from './errors.ts'
@@ -21,7 +21,7 @@ import { TopicFormats } from './topic-formats.ts'
 export const kafka: SourceConnector<KafkaConfig> = {
   kind: 'kafka',
   config: kafkaConfig,
-  check: async () => [],
+  check: checkKafka,
   open: async (config, ctx) => new KafkaSource(config, ctx),
   atOrAfter,
   topics: (config) => [...wantedOf(config).names, ...wantedOf(config).patterns],

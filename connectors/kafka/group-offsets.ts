@@ -20,6 +20,8 @@ export interface GroupOffsetsOptions {
 }
 
 const everyMs = 1000
+/** Failures that may pass are told of when they did not. */
+const saidAfter = 5
 /** The last one, when the source ends, waits no longer. */
 const lastMs = 2000
 
@@ -30,7 +32,8 @@ export class GroupOffsets {
   readonly #stored = new Map<string, number>()
   #wanted: Position | null = null
   #done: Position | null = null
-  /** Said once, until it is another one or all is well. */
+  /** Times in a row that it could not be stored, and why, when that was said. */
+  #failures = 0
   #said = ''
 
   constructor(options: GroupOffsetsOptions) {
@@ -45,7 +48,7 @@ export class GroupOffsets {
 
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#wakeup.wait(signal)
+      await this.#wakeup.wait(signal, this.#failures > 0 ? everyMs : null)
       if (signal.aborted) return
       await this.#store(signal)
       await this.#options.clock.sleep(everyMs, signal)
@@ -79,11 +82,14 @@ export class GroupOffsets {
         this.#stored.set(`${topic}/${partition}`, Number(offset))
       }
       this.#done = position
+      this.#failures = 0
       this.#said = ''
     } catch (error) {
-      if (signal.aborted && this.#wanted === null) return
-      const { code, message } = toSluiceError(error)
-      if (this.#said === code) return
+      const { code, message, fault } = toSluiceError(error)
+      this.#failures++
+      // A group that nobody used before has no coordinator for a second or two.
+      const isEarly = fault === 'transient' && this.#failures < saidAfter
+      if (isEarly || this.#said === code) return
       this.#said = code
       const fields = { group, code, reason: message }
       logger.warn('the group was not told how far the log is; that changes nothing here', fields)

@@ -13,7 +13,8 @@ import {
 } from './records-config.ts'
 import { SchemaRegistry } from './registry/client.ts'
 import type { RegistryConfig } from './registry/config.ts'
-import { schemaFormat } from './schema-config.ts'
+import type { WantedSubject } from './registry/preflight.ts'
+import { codecOf, schemaFormat, subjectOf } from './schema-config.ts'
 import type { TopicsWanted } from './topics-wanted.ts'
 
 /** What the column of a schema is called that is no record. */
@@ -45,6 +46,29 @@ export class TopicFormats implements AsyncDisposable {
       extra,
       tombstones: records.tombstones ?? 'delete',
     })
+  }
+
+  /** What the registry is asked for before the first record. */
+  subjectsOf(topic: string): readonly WantedSubject[] {
+    const { records } = this.#wanted.settingsOf(topic)!
+    const { key_format: keyFormat, key = [], avro_schema, proto } = records
+    const settings = schemaSettings(records)
+    const wanted: WantedSubject[] = []
+    if (settings !== null && avro_schema === undefined && proto === undefined) {
+      const codec = codecOf(settings, { column: valueColumn, part: 'value' })
+      wanted.push({ topic, subject: subjectOf(settings, topic, 'value'), codec })
+    }
+    if (keyFormat !== undefined && isSchemaFormat(keyFormat)) {
+      const column = key[0] ?? keyColumn
+      const codec = codecOf({ format: keyFormat }, { column, part: 'key' })
+      wanted.push({ topic, subject: subjectOf({}, topic, 'key'), codec })
+    }
+    return wanted
+  }
+
+  /** null = it has none. */
+  registryOf(topic: string): SchemaRegistry | null {
+    return this.#registry(this.#wanted.settingsOf(topic)!.records)
   }
 
   #value(topic: string, records: RecordsConfig): ValueFormat {

@@ -1,10 +1,29 @@
 /** The Kafka source under the suite that every source has to pass, on the newest broker and the oldest. */
+import { after } from 'node:test'
 import { kafka } from '../../../connectors/kafka/connector.ts'
 import { sourceConformance } from '../../conformance/source.ts'
-import { startKafka } from '../../services/kafka.ts'
-import { startTcpProxy } from '../../services/tcp-proxy.ts'
-import { freePort } from '../../support/env.ts'
+import { startKafka, type KafkaCluster, type KafkaVersion } from '../../services/kafka.ts'
 import { configOf, idSchema, numbered } from './support.ts'
+
+/** One for all tests of a version: brokers take long to start. */
+const clusters = new Map<KafkaVersion, Promise<KafkaCluster>>()
+
+function clusterOf(version: KafkaVersion): Promise<KafkaCluster> {
+  let cluster = clusters.get(version)
+  if (cluster === undefined) clusters.set(version, (cluster = startKafka({ version })))
+  return cluster
+}
+
+after(async () => {
+  for (const cluster of clusters.values()) await (await cluster)[Symbol.asyncDispose]()
+})
+
+/** A broker tells nobody who is connected; this process knows its sockets. */
+function sockets(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
+}
+
+let topics = 0
 
 for (const [version, driver] of [
   ['4.3', 'kafkajs'],
@@ -12,43 +31,30 @@ for (const [version, driver] of [
   ['0.11', 'kafkajs'],
 ] as const) {
   sourceConformance(`Kafka ${version} by ${driver}`, async () => {
-    // A broker tells nobody who is connected: the source comes by a listener of its own, through a proxy.
-    const proxy = await startTcpProxy(await freePort())
-    const cluster = await startKafka({
-      version,
-      listeners: ['sasl'],
-      advertised: { sasl: `127.0.0.1:${proxy.port}` },
-    })
-    proxy.target = Number(cluster.brokers('sasl')[0]!.split(':')[1])
-    await cluster.createTopic('orders', 3)
+    const cluster = await clusterOf(version)
+    const topic = `orders${++topics}`
+    await cluster.createTopic(topic, 3)
     let count = 0
     const insert = async (rows: number): Promise<void> => {
       for (let partition = 0; partition < 3; partition++) {
         const share = Math.floor((rows + partition) / 3)
-        if (share > 0) await cluster.produce('orders', numbered(count, share), partition)
+        if (share > 0) await cluster.produce(topic, numbered(count, share), partition)
         count += share
       }
     }
     await insert(30)
+    const own = sockets()
     return {
       connector: kafka,
-      config: configOf({
-        brokers: [`127.0.0.1:${proxy.port}`],
-        driver,
-        sasl: { mechanism: 'plain', username: 'admin', password: 'admin-secret' },
-        topics: { orders: idSchema },
-      }),
-      topic: 'orders',
+      config: configOf({ brokers: cluster.brokers(), driver, topics: { [topic]: idSchema } }),
+      topic,
       before: 30,
       insert,
       count: async () => Promise.resolve(count),
-      connected: async () => Promise.resolve(proxy.open > 0),
+      connected: async () => Promise.resolve(sockets() > own),
       forgotten: null,
       forget: async () => {},
-      [Symbol.asyncDispose]: async () => {
-        await cluster[Symbol.asyncDispose]()
-        await proxy[Symbol.asyncDispose]()
-      },
+      [Symbol.asyncDispose]: async () => {},
     }
   })
 }

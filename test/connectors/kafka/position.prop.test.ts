@@ -40,9 +40,9 @@ const any = content.map(formatPosition)
 /** What the order is about: without what it leaves out, and without partitions that nobody knows. */
 function compared({ topics }: KafkaPosition): unknown {
   return new Map(
-    [...topics].map(([name, { restart: _, next, ...rest }]) => {
+    [...topics].map(([name, { cluster, id, restarts, next }]) => {
       const known = next.map((offset, i) => [i, offset]).filter(([, offset]) => offset! >= 0)
-      return [name, { ...rest, known }]
+      return [name, { cluster, id, restarts, known }]
     }),
   )
 }

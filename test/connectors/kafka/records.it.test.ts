@@ -167,7 +167,6 @@ for (const version of newestAndOldest) {
       await cluster.createTopic('compacted', 1, {
         'cleanup.policy': 'compact',
         'segment.ms': '100',
-        'segment.bytes': '20000',
         'min.cleanable.dirty.ratio': '0.01',
         'delete.retention.ms': '0',
       })
