@@ -39,7 +39,7 @@ export const schemaShape = {
     }),
   subject: z.string().min(1).optional().meta({
     description:
-      'Subject of the registry whose newest schema gives the columns before the first record. Default: the topic’s name and -value.',
+      'Subject of the registry whose versions give the columns. Default: the topic’s name and -value.',
   }),
 }
 
