@@ -16,14 +16,15 @@ const precisionMax = 1000
 /** Deeper lists are nobody's data. */
 const depthMax = 16
 
+/** Of two that are as near to a misspelt word, the first is guessed. */
 const simpleKinds: Readonly<Record<SimpleKind, true>> = {
   bool: true,
-  int16: true,
-  int32: true,
   int64: true,
+  int32: true,
+  int16: true,
   uint64: true,
-  float32: true,
   float64: true,
+  float32: true,
   text: true,
   bytes: true,
   uuid: true,
