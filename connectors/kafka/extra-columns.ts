@@ -12,7 +12,7 @@ import type { AnyBuilder, Int32Builder, NumberBuilder } from '../../core/record/
 import type { BytesBuilder } from '../../core/record/bytes-builder.ts'
 import type { Records } from '../../core/connector/format/records.ts'
 import { findHeader, headerList } from './headers.ts'
-import { appendText } from './utf8.ts'
+import { appendText } from './append-text.ts'
 
 const whats = ['offset', 'partition', 'timestamp', 'key', 'headers'] as const
 type Simple = (typeof whats)[number]

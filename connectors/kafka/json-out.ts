@@ -2,9 +2,9 @@
  * JsonOut: JSON text written straight from the bytes of another format, for json columns. Values look as
  * they do in core/record/json.ts unless the format has a mapping of its own. One buffer, used again.
  */
+import { isUtf8 } from '../../core/connector/format/cell-text.ts'
 import { float32Text, floatText } from '../../core/record/value.ts'
 import type { BytesBuilder } from '../../core/record/bytes-builder.ts'
-import { isUtf8 } from './utf8.ts'
 
 /** Names of fields are not in the bytes, but in JSON: a small value can become a large one. */
 export const jsonBytesMax = 64 * 1024 * 1024

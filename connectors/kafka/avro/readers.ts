@@ -13,7 +13,7 @@ import type {
 import type { BytesBuilder } from '../../../core/record/bytes-builder.ts'
 import type { ListBuilder } from '../../../core/record/list-builder.ts'
 import { dayUs } from '../../../core/record/calendar.ts'
-import { appendText } from '../utf8.ts'
+import { appendText } from '../append-text.ts'
 import { JsonOut } from '../json-out.ts'
 import type { AvroInput } from './input.ts'
 import { writeJson } from './json.ts'

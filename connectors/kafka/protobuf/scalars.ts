@@ -12,7 +12,7 @@ import type {
 } from '../../../core/record/builder.ts'
 import type { BytesBuilder } from '../../../core/record/bytes-builder.ts'
 import type { JsonOut } from '../json-out.ts'
-import { appendText } from '../utf8.ts'
+import { appendText } from '../append-text.ts'
 import type { ProtoInput } from './input.ts'
 import type { ProtoScalar, ProtoType } from './model.ts'
 

@@ -65,18 +65,11 @@ test('Avro: types keep the names that Connect gave them', () => {
   assert.ok(type.kind === 'record')
   const [day, n] = type.fields
   assert.equal(type.connect?.name, 'shop.Value')
-  assert.deepEqual(day?.type, {
-    kind: 'int',
-    logical: null,
-    connect: { name: 'io.debezium.time.Date', parameters: {} },
-  })
+  assert.ok(day?.type.kind === 'int')
+  assert.equal(day.type.connect?.name, 'io.debezium.time.Date')
   assert.ok(n?.type.kind === 'union')
-  assert.deepEqual(n.type.branches[1], {
-    kind: 'decimal',
-    name: 'bytes',
-    size: null,
-    precision: 9,
-    scale: 3,
-    connect: { name: 'org.apache.kafka.connect.data.Decimal', parameters: { scale: '3' } },
-  })
+  const [, decimal] = n.type.branches
+  assert.ok(decimal?.kind === 'decimal')
+  assert.equal(decimal.connect?.name, 'org.apache.kafka.connect.data.Decimal')
+  assert.deepEqual(decimal.connect.parameters, { scale: '3' })
 })
