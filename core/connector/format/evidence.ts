@@ -23,7 +23,7 @@ const forms: readonly { readonly kind: SimpleKind; readonly form: RegExp }[] = [
   // Digits behind the microseconds that say something would be lost.
   {
     kind: 'timestamptz',
-    form: /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*?(?:[.,]\d{1,6}0*)?(?:Z|[+-][\d:]+)$/,
+    form: /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6}0*)?)?(?:Z|[+-]\d\d(?::?\d\d)?)$/,
   },
   { kind: 'timestamp', form: /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6}0*)?)?$/ },
   { kind: 'time', form: /^\d\d:\d\d:\d\d(?:\.\d{1,6}0*)?$/ },

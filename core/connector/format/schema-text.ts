@@ -196,8 +196,8 @@ class TypeReader {
   }
 
   #unknown(word: string): null {
-    const lower = word.toLowerCase()
-    const found = Object.hasOwn(otherNames, lower) ? otherNames[lower]! : nearest(word, typeWords)
+    const near = nearest(word.toLowerCase(), [...typeWords, ...Object.keys(otherNames)])
+    const found = near !== null && Object.hasOwn(otherNames, near) ? otherNames[near]! : near
     const hint =
       found === null ? `; types are ${typeWords.join(', ')}` : `; did you mean "${found}"?`
     return this.#fail(`there is no type ${word}${hint}`)
