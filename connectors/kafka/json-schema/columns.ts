@@ -50,10 +50,16 @@ export function jsonSchemaColumns(
   column: string,
   origin: SchemaOrigin,
 ): JsonColumns {
-  const reader = new SchemaReader(text, references, origin)
-  const columns = reader.columns()
-  if (columns.length > 0) return { columns, isBare: false }
-  return { columns: [reader.whole(column)], isBare: true }
+  try {
+    const reader = new SchemaReader(text, references, origin)
+    const columns = reader.columns()
+    if (columns.length > 0) return { columns, isBare: false }
+    return { columns: [reader.whole(column)], isBare: true }
+  } catch (error) {
+    // Of the stack: the depth of a schema is whatever somebody registered.
+    if (error instanceof RangeError) throw schemaProblem(origin, 'is nested too deeply', error)
+    throw error
+  }
 }
 
 class SchemaReader {

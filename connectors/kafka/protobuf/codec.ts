@@ -129,7 +129,12 @@ export class ProtobufCodec implements SchemaCodec {
   #unmet(id: number): ReadFault {
     const path = this.#path
     const { schema } = this.#writers.get(id)!
-    const message = schema.at(path.split('.').map(Number))
+    let message: ProtoMessage | null
+    try {
+      message = schema.at(path.split('.').map(Number))
+    } catch (error) {
+      return { field: null, message: error instanceof Error ? error.message : String(error) }
+    }
     if (message === null)
       return { field: null, message: `schema ${id} has no message with the index ${path}` }
     if (this.#options.message !== null && !isNamed(message, this.#options.message)) {

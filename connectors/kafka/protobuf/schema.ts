@@ -18,9 +18,9 @@ import {
 } from './model.ts'
 
 export interface ProtoSchema {
-  /** By full name, or without its package; null = there is none. */
+  /** By full name, or without its package; null = there is none. Throws `source.kafka.schema_invalid`. */
   message(name: string): ProtoMessage | null
-  /** By the path of a message index; null = there is none. */
+  /** By the path of a message index; null = there is none. Throws `source.kafka.schema_invalid`. */
   at(path: readonly number[]): ProtoMessage | null
   /** The message under the text of its index, `0.2`; none where the file itself does not have it. */
   pathsOf(message: ProtoMessage): readonly (readonly [string, ProtoMessage])[]
@@ -111,7 +111,16 @@ class Messages implements ProtoSchema {
   message(name: string): ProtoMessage | null {
     const inPackage = this.#own[0]?.parent?.lookup(name, [protobuf.Type])
     const type = this.#root.lookup(inPackage?.fullName ?? name, [protobuf.Type])
-    return type instanceof protobuf.Type ? this.#make(type) : null
+    try {
+      return type instanceof protobuf.Type ? this.#make(type) : null
+    } catch (error) {
+      // Nothing half made is found again.
+      this.#made.clear()
+      // Of the stack: a chain of messages is as long as somebody registered it.
+      if (error instanceof RangeError)
+        throw schemaProblem(this.#origin, 'is nested too deeply', error)
+      throw error
+    }
   }
 
   at(path: readonly number[]): ProtoMessage | null {

@@ -34,6 +34,8 @@ export interface RegisteredSchema {
 
 /** Characters of schemas that are kept. */
 const keptCharactersMax = 32 * 1024 * 1024
+/** Of one schema and those, in characters. */
+const charactersMax = 16 * 1024 * 1024
 /** Versions of one subject that are asked for. */
 const versionsMax = 100
 /** Schemas that one schema may refer to, directly or not. */
@@ -126,6 +128,7 @@ export class SchemaRegistry implements AsyncDisposable {
   ): Promise<RegisteredSchema> {
     const references: ReferencedSchema[] = []
     const begun = new Set<string>()
+    let characters = answer.text.length
     const follow = async (from: RegistryAnswer): Promise<void> => {
       for (const { name, subject, version } of from.references) {
         // A circle ends here too: what was begun is not begun again.
@@ -140,6 +143,9 @@ export class SchemaRegistry implements AsyncDisposable {
             `Schema ${id} refers to version ${version} of ${subject}, which ${this.origin} does not have.`,
           )
         }
+        characters += target.text.length
+        if (characters > charactersMax)
+          throw invalid(`Schema ${id} and those it refers to are longer than ${charactersMax}.`)
         await follow(target)
         references.push({ name, text: target.text })
       }

@@ -168,5 +168,7 @@ test('JSON Schema: schemas that are none', () => {
   assert.match(problem('{"properties":{"a":{"$ref":"other.json"}}}'), /no reference to/)
   assert.match(problem('{"$ref":"#"}'), /refers to itself/)
   assert.match(problem('{"properties":{"a":{"$ref":"#/properties/a"}}}'), /refers to itself/)
+  const deep = `${'{"anyOf":['.repeat(50_000)}{}${']}'.repeat(50_000)}`
+  assert.match(problem(`{"properties":{"a":${deep}}}`), /nested too deeply/)
   assert.equal(problem('true'), 'none')
 })

@@ -295,6 +295,9 @@ test('Protobuf: schemas that are none, or leave open what is to be read', () => 
   assert.match(problem('syntax = "proto3"; message A { X x = 1; }'), /no such/)
   assert.match(problem('syntax = "proto3";'), /has no message/)
   assert.match(problem(`syntax = "proto3"; ${'message A {'.repeat(2000)}`), /is no Protobuf schema/)
+  const chain = Array.from({ length: 15_000 }, (_, i) => `message M${i} { M${i + 1} m = 1; }`)
+  const long = `syntax = "proto3"; ${chain.join(' ')} message M15000 {}`
+  assert.match(problem(long, 'M0'), /nested too deeply/)
   assert.equal(
     problem('syntax = "proto3"; package p; message A { message B { int32 x = 1; } }', 'A.B'),
     'none',
