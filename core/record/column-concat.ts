@@ -70,7 +70,18 @@ function mixed(type: LogicalType, columns: readonly Column[]): TypeError {
 
 function needsText(type: LogicalType, columns: readonly Column[]): boolean {
   if (type.kind !== 'decimal' && type.kind !== 'list') return false
-  return columns.some((column) => column.encoding === 'bytes' || column.encoding === 'dictionary')
+  if (columns.some((column) => column.encoding === 'bytes' || column.encoding === 'dictionary'))
+    return true
+  // 64-bit integers have no NaN.
+  return type.kind === 'decimal' && columns.some(isWide) && columns.some(hasNonNumbers)
+}
+
+function isWide({ encoding }: Column): boolean {
+  return encoding === 'int64'
+}
+
+function hasNonNumbers(column: Column): boolean {
+  return column.encoding === 'float64' && !column.values.every(Number.isFinite)
 }
 
 function concatTexts(type: LogicalType, columns: readonly Column[]): Column {

@@ -194,3 +194,16 @@ test('appendAscii takes ASCII at any place, and nothing else', () => {
     }),
   )
 })
+
+test('decimals that are no numbers are joined with those that need 64 bits', () => {
+  const type = { kind: 'decimal', precision: 17, scale: 5 } as const
+  const column = decimals(type)
+  const joined = concatColumns(type, [
+    column(['NaN', '1.50000']),
+    column(['123456789012.34567', null]),
+  ])
+  assert.deepEqual(
+    [0, 1, 2, 3].map((row) => textAt(type, joined, row)),
+    ['NaN', '1.50000', '123456789012.34567', null],
+  )
+})
