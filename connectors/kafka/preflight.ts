@@ -149,16 +149,19 @@ class ClusterCheck {
   async groupProblems(): Promise<readonly Problem[]> {
     const { group, groupIsNeeded } = this.#options
     if (group === null) return []
+    const severity = groupIsNeeded ? 'error' : 'warning'
     try {
       const refusal = await this.#client.groupRefusal(group, this.#signal)
       if (refusal === null) return []
-      const found = this.#denied(`use group ${group}`, { group })
-      return [groupIsNeeded ? found : { ...found, severity: 'warning' }]
+      return [{ ...this.#denied(`use group ${group}`, { group }), severity }]
     } catch (error) {
       this.#signal.throwIfAborted()
+      const code = error instanceof SluiceError ? error.code : null
       // The first use of groups in a cluster: their topic is being made.
-      if (error instanceof SluiceError && error.code === 'source.kafka.busy') return []
-      return [problemOf(error, groupIsNeeded ? 'error' : 'warning')]
+      if (code === 'source.kafka.busy') return []
+      const isDenied = code === 'source.kafka.denied'
+      if (isDenied) return [{ ...this.#denied(`use group ${group}`, { group }), severity }]
+      return [problemOf(error, severity)]
     }
   }
 
