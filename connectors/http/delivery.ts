@@ -32,7 +32,7 @@ export class Delivery {
   readonly keys: Buffer[] = []
   readonly #settled: (delivery: Delivery) => void
   /** Others that passed over rows because this one brings them. */
-  readonly #followers: Delivery[] = []
+  #followers: Delivery[] | null = null
   #waitsFor = 0
   #isStored = false
   #isOver = false
@@ -56,7 +56,8 @@ export class Delivery {
 
   /** It passed over a row that `other` brings. */
   follow(other: Delivery): void {
-    if (other === this || other.#followers.includes(this)) return
+    if (other === this || other.#followers?.includes(this) === true) return
+    other.#followers ??= []
     other.#followers.push(this)
     this.#waitsFor++
   }
@@ -65,8 +66,7 @@ export class Delivery {
   stored(): void {
     this.#isStored = true
     this.#settle()
-    for (const follower of this.#followers) follower.#unfollow(false)
-    this.#followers.length = 0
+    this.#letFollow(false)
   }
 
   /** It is not taken; whoever relied on it has to send again. */
@@ -75,8 +75,7 @@ export class Delivery {
     this.#isStored = true
     this.#waitsFor = 0
     this.#settle()
-    for (const follower of this.#followers) follower.#unfollow(true)
-    this.#followers.length = 0
+    this.#letFollow(true)
   }
 
   /** Answers before anything is settled: the caller has waited long enough. */
@@ -85,6 +84,12 @@ export class Delivery {
     this.#isAnswered = true
     this.#status = refusal.status
     sendRefusal(this.parts.request, this.parts.response, refusal)
+  }
+
+  #letFollow(broken: boolean): void {
+    const followers = this.#followers
+    this.#followers = null
+    for (const follower of followers ?? []) follower.#unfollow(broken)
   }
 
   #unfollow(broken: boolean): void {

@@ -162,7 +162,7 @@ export class PushSource implements Source {
       },
       settled: (delivery) => {
         this.#budget.give(delivery.parts.heldBytes)
-        this.#watch.count(delivery.parts.topic, delivery.status)
+        this.#watch.settled(delivery)
       },
       refused: (name, status) => this.#watch.count(name, status),
       keep: (work) => {

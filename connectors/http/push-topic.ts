@@ -105,8 +105,9 @@ export class PushTopic {
       const part = this.#gather(delivery)
       if (part !== null) parts.push(part)
     }
-    if (this.#queueFrom === this.#queue.length) this.#queue = []
-    if (this.#queue.length === 0) this.#queueFrom = 0
+    // Those that were drained are let go at once.
+    this.#queue = this.#queueFrom === this.#queue.length ? [] : this.#queue.slice(this.#queueFrom)
+    this.#queueFrom = 0
     const drained = this.#decode(parts)
     this.#offset += this.#gathering.count
     this.#gathering.clear()

@@ -22,9 +22,11 @@ export class Watch {
   readonly #topics: readonly PushTopic[]
   readonly #timeoutMs: number
   readonly #ctx: Context
-  /** In the order they came; answered ones leave when they are first. */
-  #waiting: Delivery[] = []
-  #from = 0
+  /**
+   * In the order they came. Not one stays here after its answer: a second's worth of requests, with their
+   * sockets' objects, would grow old and cost the garbage collector more than all else here.
+   */
+  readonly #waiting = new Set<Delivery>()
   /** By topic and status. */
   readonly #counts = new Map<string, Map<number, number>>()
   readonly #forgotten = new Map<PushTopic, number>()
@@ -36,7 +38,13 @@ export class Watch {
   }
 
   add(delivery: Delivery): void {
-    this.#waiting.push(delivery)
+    this.#waiting.add(delivery)
+  }
+
+  /** Nothing is held for it any more. */
+  settled(delivery: Delivery): void {
+    this.#waiting.delete(delivery)
+    this.count(delivery.parts.topic, delivery.status)
   }
 
   count(topic: string, status: number): void {
@@ -79,13 +87,10 @@ export class Watch {
 
   #answerLate(): void {
     const oldestMs = this.#ctx.clock.nowMs() - this.#timeoutMs
-    for (; this.#from < this.#waiting.length; this.#from++) {
-      const delivery = this.#waiting[this.#from]!
-      if (delivery.isAnswered) continue
-      if (delivery.parts.receivedMs > oldestMs) break
+    for (const delivery of this.#waiting) {
+      if (delivery.parts.receivedMs > oldestMs) return
+      this.#waiting.delete(delivery)
       delivery.answer(late)
     }
-    this.#waiting = this.#waiting.slice(this.#from)
-    this.#from = 0
   }
 }

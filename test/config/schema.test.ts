@@ -9,7 +9,15 @@ import { toyRegisters } from './toy.ts'
 
 test('every source and sink is described, with its own keys and the common ones', async () => {
   const schema = await pipelineJsonSchema({ sources, sinks })
-  assert.deepEqual(keysAt(schema, []), ['version', 'name', 'log', 'sources', 'transforms', 'sinks'])
+  assert.deepEqual(keysAt(schema, []), [
+    'version',
+    'name',
+    'log',
+    'server',
+    'sources',
+    'transforms',
+    'sinks',
+  ])
   assert.ok(keysAt(schema, ['sources', 'x']).includes('tables'))
   for (const key of ['type', 'from', 'url', 'allow_private', 'create_tables']) {
     assert.ok(keysAt(schema, ['sinks', 'x']).includes(key), key)
