@@ -8,13 +8,13 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import kafkajs, { type Message } from 'kafkajs'
 import { parsePosition } from '../../../connectors/kafka/position.ts'
-import { newestAndOldest, startKafka, type KafkaCluster } from '../../services/kafka.ts'
+import { startKafka, type KafkaCluster, type KafkaVersion } from '../../services/kafka.ts'
 import { tempDir, waitFor } from '../../support/env.ts'
 import { idSchema, Life, numbered, range } from './support.ts'
 
 const { Partitioners } = kafkajs
 
-for (const version of newestAndOldest) {
+export function topicTests(version: KafkaVersion): void {
   describe(`topics of Kafka ${version}`, () => {
     let cluster: KafkaCluster
     before(async () => {

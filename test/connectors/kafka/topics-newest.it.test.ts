@@ -1,0 +1,3 @@
+import { topicTests } from './topic-tests.ts'
+
+topicTests('4.3')
