@@ -214,6 +214,10 @@ export class DigitsCell implements CellReader {
     this.#scale = scale
   }
   append(builder: AnyBuilder, bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#precision === null && isPlainDecimal(bytes, start, end)) {
+      ;(builder as BytesBuilder).append(bytes, start, end)
+      return true
+    }
     const text = latin1(bytes, start, end)
     const exact =
       specialNumber(text) === null ? exactDecimal(text, this.#precision, this.#scale) : text
@@ -221,6 +225,19 @@ export class DigitsCell implements CellReader {
     ;(builder as BytesBuilder).appendString(exact)
     return true
   }
+}
+
+/** Short and positive, without exponent, and with no zero or sign that would have to go. */
+function isPlainDecimal(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > 64) return false
+  let pointAt = -1
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!
+    if (byte === point && pointAt < 0) pointAt = at
+    else if (byte < zero || byte > 0x39) return false
+  }
+  const whole = (pointAt < 0 ? end : pointAt) - start
+  return whole > 0 && pointAt !== end - 1 && (whole === 1 || bytes[start] !== zero)
 }
 
 /**
