@@ -12,7 +12,7 @@ import type { AnyBuilder, BoolBuilder, Fixed16Builder } from '../../record/build
 import type { BytesBuilder } from '../../record/bytes-builder.ts'
 import { timestampInfinity, timestampNegativeInfinity } from '../../record/types.ts'
 import { latin1, type CellReader } from './cell.ts'
-import { hexDigit, minus, sequenceLength } from './json-scan.ts'
+import { hexDigit, look, minus, sequenceLength } from './json-scan.ts'
 
 const truths = new Set(['true', 't', 'yes', 'y', 'on', '1'])
 const falsehoods = new Set(['false', 'f', 'no', 'n', 'off', '0'])
@@ -29,7 +29,11 @@ export class BoolCell implements CellReader {
 
 /** Whether bytes[start, end) is UTF-8 (RFC 3629). */
 export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
+  const view = look(bytes)
   for (let at = start; at < end;) {
+    // Four at once where all of them are ASCII.
+    while (at <= end - 4 && (view.getInt32(at, true) & 0x8080_8080) === 0) at += 4
+    if (at === end) return true
     if (bytes[at]! < 0x80) at++
     else {
       const length = sequenceLength(bytes, at, end)

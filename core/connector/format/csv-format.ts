@@ -23,6 +23,7 @@ export interface CsvOptions extends CsvSyntax {
 
 export class CsvFormat implements ValueFormat {
   readonly fields: readonly Field[]
+  readonly #byName: ReadonlyMap<string, number>
   readonly #plans: readonly FieldPlan[]
   readonly #cells: readonly CellReader[]
   readonly #cellsOfRecord: CsvFields
@@ -39,6 +40,7 @@ export class CsvFormat implements ValueFormat {
 
   constructor(fields: readonly Field[], options: CsvOptions) {
     this.fields = fields
+    this.#byName = new Map(fields.map(({ name }, index) => [name, index]))
     this.#plans = plansOf(fields, options.epoch)
     this.#cells = this.#plans.map(textCellOf)
     this.#cellsOfRecord = new CsvFields(options)
@@ -82,17 +84,17 @@ export class CsvFormat implements ValueFormat {
     const record = this.#cellsOfRecord
     if (record.read(bytes, start, end) < 0) return this.#notCsv()
     const order: number[] = []
+    const found = new Set<number>()
     for (let place = 0; place < record.count; place++) {
       const [from, to] = this.#textOf(bytes, place)
       const source = record.quoted[place] === 2 ? this.#plain : bytes
       const name = new TextDecoder().decode(source.subarray(from, to)).trim()
-      const field = this.fields.findIndex((candidate) => candidate.name === name)
-      if (field >= 0 && order.includes(field)) {
-        return { field: name, message: 'stands twice in the header' }
-      }
+      const field = this.#byName.get(name) ?? -1
+      if (found.has(field)) return { field: name, message: 'stands twice in the header' }
+      if (field >= 0) found.add(field)
       order.push(field)
     }
-    const absent = this.fields.map((_, field) => field).filter((field) => !order.includes(field))
+    const absent = this.fields.map((_, field) => field).filter((field) => !found.has(field))
     const missing = absent.map((field) => this.fields[field]!).find(({ nullable }) => !nullable)
     if (missing !== undefined) return { field: missing.name, message: 'is not in the header' }
     this.#order = order

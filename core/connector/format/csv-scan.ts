@@ -43,9 +43,14 @@ export class CsvFields {
   /** What was wrong, where `read` returned −1. */
   problem = ''
   readonly #syntax: CsvSyntax
+  /** 1 = stands for itself in a bare field. */
+  readonly #isPlain = new Uint8Array(256).fill(1)
 
   constructor(syntax: CsvSyntax) {
     this.#syntax = syntax
+    for (const byte of [syntax.delimiter, syntax.quote, lineFeed, carriageReturn]) {
+      this.#isPlain[byte] = 0
+    }
   }
 
   /** Reads the record that begins at `start`; returns where the next one begins, or −1. */
@@ -75,13 +80,12 @@ export class CsvFields {
   }
 
   #bareEnd(bytes: Uint8Array, at: number, end: number): number {
-    const { delimiter, quote } = this.#syntax
-    for (; at < end; at++) {
-      const byte = bytes[at]!
-      if (byte === delimiter || byte === lineFeed || byte === carriageReturn) return at
-      if (byte === quote) return this.#fail('a quote inside a field that is not quoted')
+    const isPlain = this.#isPlain
+    while (at < end && isPlain[bytes[at]!] === 1) at++
+    if (at < end && bytes[at] === this.#syntax.quote) {
+      return this.#fail('a quote inside a field that is not quoted')
     }
-    return end
+    return at
   }
 
   /** Returns where the delimiter, newline or end behind the field is. */
