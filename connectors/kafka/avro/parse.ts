@@ -225,14 +225,19 @@ function spaceOf(name: string): string {
 
 /** The name under which Connect knows the type, where its converter wrote the schema. */
 function connectOf(schema: Attributes): Pick<AvroRecord, 'connect'> {
-  const name = schema['connect.name']
-  if (typeof name !== 'string') return {}
-  const given = schema['connect.parameters']
+  const { 'connect.name': name, 'connect.type': type, 'connect.parameters': given } = schema
+  if (typeof name !== 'string' && typeof type !== 'string') return {}
   const parameters: Record<string, string> = {}
   for (const [key, value] of Object.entries(isAttributes(given) ? given : {})) {
     if (typeof value === 'string') parameters[key] = value
   }
-  return { connect: { name, parameters } }
+  return {
+    connect: {
+      name: typeof name === 'string' ? name : '',
+      type: typeof type === 'string' ? type : '',
+      parameters,
+    },
+  }
 }
 
 function textsOf(value: unknown): readonly string[] {

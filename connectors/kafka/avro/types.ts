@@ -32,10 +32,12 @@ export interface AvroPlainType extends Named {
   readonly logical: AvroLogical | null
 }
 
-/** What Kafka Connect's converter calls the type (`connect.name`), and its parameters. */
+/** What Kafka Connect's converter says of the type: `connect.name`, `connect.type` (int16), parameters. */
 interface Named {
   readonly connect?: {
+    /** '' = none, as of `type`. */
     readonly name: string
+    readonly type: string
     readonly parameters: Readonly<Record<string, string>>
   }
 }

@@ -1,0 +1,84 @@
+/**
+ * AvroSchemas: what the registry says of the ids that values and keys of one topic begin with.
+ *
+ *   value, key = 0x00 id:u32 payload        big-endian
+ */
+import { SluiceError } from '../../../core/errors/error.ts'
+import { parseAvroSchema } from '../avro/parse.ts'
+import type { AvroType } from '../avro/types.ts'
+import type { RegisteredSchema, SchemaRegistry } from '../registry/client.ts'
+import { schemaProblem, type SchemaOrigin } from '../schema-problem.ts'
+
+export const prefixBytes = 5
+/** Schemas of one topic: a stream of ever new ones is somebody's mistake, and each costs memory. */
+const schemasMax = 1000
+
+export class AvroSchemas {
+  readonly #registry: SchemaRegistry
+  readonly #subject: string
+  readonly #types = new Map<number, AvroType>()
+  /** The newest of the values; −1 = not asked, or there is none. */
+  newest = -1
+  #wanted = -1
+  #wantsNewest = false
+  hasAskedNewest = false
+
+  constructor(registry: SchemaRegistry, subject: string) {
+    this.#registry = registry
+    this.#subject = subject
+  }
+
+  static idAt(bytes: Uint8Array, start: number): number {
+    const high = (bytes[start + 1]! << 24) | (bytes[start + 2]! << 16)
+    return (high | (bytes[start + 3]! << 8) | bytes[start + 4]!) >>> 0
+  }
+
+  /** undefined: `prepare` asks for it. */
+  get(id: number): AvroType | undefined {
+    const type = this.#types.get(id)
+    if (type === undefined) this.#wanted = id
+    return type
+  }
+
+  wantNewest(): void {
+    this.#wantsNewest = true
+  }
+
+  /** As ValueFormat.prepare. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    if (this.#wantsNewest) await this.#takeNewest(signal)
+    const id = this.#wanted
+    if (id < 0 || this.#types.has(id)) return
+    try {
+      this.#take(await this.#registry.schema(id, signal))
+    } catch (error) {
+      if (error instanceof SluiceError && error.fault === 'row') this.#wanted = -1
+      throw error
+    }
+    this.#wanted = -1
+  }
+
+  async #takeNewest(signal: AbortSignal): Promise<void> {
+    const newest = await this.#registry.latest(this.#subject, signal).catch((error: unknown) => {
+      // A schema that somebody else registered is no reason to reject a record.
+      if (error instanceof SluiceError && error.fault === 'row') return null
+      throw error
+    })
+    this.#wantsNewest = false
+    this.hasAskedNewest = true
+    if (newest?.type !== 'AVRO') return
+    this.#take(newest)
+    this.newest = newest.id
+  }
+
+  #take(schema: RegisteredSchema): void {
+    const origin: SchemaOrigin = {
+      what: `Schema ${schema.id} of the registry ${this.#registry.origin}`,
+      fault: 'row',
+    }
+    if (schema.type !== 'AVRO') throw schemaProblem(origin, `is of ${schema.type}, and no Avro`)
+    if (this.#types.size >= schemasMax)
+      throw schemaProblem(origin, `would be the topic’s ${schemasMax + 1}th`)
+    this.#types.set(schema.id, parseAvroSchema(schema.text, schema.references, origin))
+  }
+}

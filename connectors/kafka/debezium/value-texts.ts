@@ -1,0 +1,62 @@
+/** Texts that Debezium writes in a way of its own, as cells. */
+import type { CellReader } from '../../../core/connector/format/cell.ts'
+import { endsHere, failed, skipBlanks, valueEnd } from '../../../core/connector/format/json-scan.ts'
+import type { AnyBuilder } from '../../../core/record/builder.ts'
+import type { BytesBuilder } from '../../../core/record/bytes-builder.ts'
+
+const letterZ = 0x5a
+
+/**
+ * Days and wall clocks in ISO 8601 (IsoDate, IsoTime, IsoTimestamp), to which Debezium adds a Z that means
+ * nothing: `2026-01-31T12:34:56Z` of a column without a zone.
+ */
+export class WallClockCell implements CellReader {
+  readonly #cell: CellReader
+
+  constructor(cell: CellReader) {
+    this.#cell = cell
+  }
+
+  append(builder: AnyBuilder, bytes: Uint8Array, start: number, end: number): boolean {
+    const last = end > start && bytes[end - 1] === letterZ ? end - 1 : end
+    return this.#cell.append(builder, bytes, start, last)
+  }
+}
+
+/**
+ * A time with a zone as PostgreSQL prints it: `10:00:00.5+00` of `10:00:00.5Z`. Debezium has moved it to
+ * UTC, so that there is no other zone.
+ */
+export class ZonedTimeCell implements CellReader {
+  append(builder: AnyBuilder, bytes: Uint8Array, start: number, end: number): boolean {
+    const isUtc = end > start && bytes[end - 1] === letterZ
+    const texts = builder as BytesBuilder
+    const at = texts.reserve(end - start + 2)
+    const into = texts.bytes
+    let to = at
+    for (let from = start; from < (isUtc ? end - 1 : end); from++) {
+      const byte = bytes[from]!
+      const isClock = (byte >= 0x30 && byte <= 0x3a) || byte === 0x2e
+      if (!isClock && (isUtc || (byte !== 0x2b && byte !== 0x2d))) return false
+      into[to++] = byte
+    }
+    // LocalTime leaves seconds out that are none.
+    if (isUtc && to - at === 5) for (const byte of noSeconds) into[to++] = byte
+    if (isUtc) for (const byte of utc) into[to++] = byte
+    texts.commit(to - at)
+    return to > at
+  }
+}
+const noSeconds = Uint8Array.of(0x3a, 0x30, 0x30)
+const utc = Uint8Array.of(0x2b, 0x30, 0x30)
+
+/** A JSON document inside a text. */
+export class JsonTextCell implements CellReader {
+  append(builder: AnyBuilder, bytes: Uint8Array, start: number, end: number): boolean {
+    const at = skipBlanks(bytes, start, end)
+    const last = at < end ? valueEnd(bytes, at, end) : failed
+    if (last === failed || !endsHere(bytes, last, end)) return false
+    ;(builder as BytesBuilder).append(bytes, start, end)
+    return true
+  }
+}
