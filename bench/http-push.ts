@@ -104,7 +104,7 @@ function loadOf(
   })
   const headers = { 'content-type': 'application/json' }
   // As many wait for a commit as it takes to keep the server busy while one is written.
-  const lanes = 2000
+  const lanes = 512
   return { host, port, path, headers, bodies, lanes, seconds, rate }
 }
 

@@ -13,6 +13,19 @@ export type Extras = readonly (string | null)[]
 
 export const noExtras: Extras = []
 
+/** Places in the gathering's bytes; a start of −1 = none. */
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
+
+/** What records have beside their bodies, and where that stands for a dead letter. */
+export interface Beside {
+  readonly header: ByteRange
+  readonly extras: Extras
+  readonly timeUs: number
+}
+
 /** Records with what is beside them. */
 export interface DecodedRecords extends Records {
   readonly extras: readonly Extras[]
@@ -53,18 +66,24 @@ export class Gathering implements DecodedRecords {
   add(
     start: number,
     end: number,
-    header: { readonly start: number; readonly end: number },
+    header: ByteRange,
     record: { readonly extras: Extras; readonly timeUs: number; readonly offset: number },
   ): void {
+    const { extras, timeUs, offset } = record
+    this.append(start, end, { header, extras, timeUs }, offset)
+  }
+
+  /** The same where many records have the same beside them: nothing is made for each. */
+  append(start: number, end: number, beside: Beside, offset: number): void {
     if (this.count === this.valueStarts.length) this.#grow()
     const at = this.count++
     this.valueStarts[at] = start
     this.valueEnds[at] = end
-    this.headerStarts[at] = header.start
-    this.headerEnds[at] = header.end
-    this.timesUs[at] = record.timeUs
-    this.offsets[at] = record.offset
-    this.extras[at] = record.extras
+    this.headerStarts[at] = beside.header.start
+    this.headerEnds[at] = beside.header.end
+    this.timesUs[at] = beside.timeUs
+    this.offsets[at] = offset
+    this.extras[at] = beside.extras
   }
 
   /** Takes back all records from `count` on, and all bytes from `end` on. */

@@ -13,7 +13,7 @@ import type { Batch } from '../../core/record/batch.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { numberAt } from '../../core/record/value.ts'
 import type { Delivery } from './delivery.ts'
-import { Gathering, noExtras, type DecodedRecords, type Extras } from './gathering.ts'
+import { Gathering, noExtras, type Beside, type DecodedRecords } from './gathering.ts'
 import { requestsTopic, type Idempotency } from './idempotency.ts'
 import type { KeySource } from './key-source.ts'
 import type { Refusal } from './push-body.ts'
@@ -46,12 +46,6 @@ interface Part {
   readonly delivery: Delivery
   readonly firstRecord: number
   readonly endRecord: number
-}
-
-/** What a record has beside its body, and where that stands for a dead letter. */
-interface Beside {
-  readonly extras: Extras
-  readonly header: { readonly start: number; readonly end: number }
 }
 
 /** A small body can ask for much: its header once a row, its headers once an event. */
@@ -140,7 +134,6 @@ export class PushTopic {
   #readBody(delivery: Delivery): Refusal | null {
     const { bodies, columns, keys, idempotency, requestBytesMax } = this.parts
     const gathering = this.#gathering
-    const timeUs = delivery.parts.receivedMs * 1000
     const endMax = gathering.end + requestBytesMax
     const ofRequest = keys?.ofRequest(delivery) ?? null
     if (ofRequest !== null && typeof ofRequest !== 'string') return ofRequest
@@ -159,21 +152,21 @@ export class PushTopic {
         }
       }
       if (gathering.end > endMax) return tooMuch
-      if (shared === null || columns.areOfRecord) shared = this.#extras(delivery, key, attributes)
-      const { extras, header }: Beside = shared
-      gathering.add(start, end, header, { extras, timeUs, offset: this.#offset + gathering.count })
+      if (shared === null || columns.areOfRecord) shared = this.#beside(delivery, key, attributes)
+      gathering.append(start, end, shared, this.#offset + gathering.count)
       return null
     })
   }
 
-  #extras(delivery: Delivery, key: string | null, attributes: Attributes | null): Beside {
+  #beside(delivery: Delivery, key: string | null, attributes: Attributes | null): Beside {
     const { columns, onBadRow } = this.parts
-    if (columns.isEmpty) return { extras: noExtras, header: noHeader }
+    const timeUs = delivery.parts.receivedMs * 1000
+    if (columns.isEmpty) return { extras: noExtras, header: noHeader, timeUs }
     const extras = columns.of(delivery.parts, key, attributes ?? undefined)
-    if (onBadRow === 'refuse') return { extras, header: noHeader }
+    if (onBadRow === 'refuse') return { extras, header: noHeader, timeUs }
     // A dead letter has to say them too, or a retry would lose them.
     const start = this.#gathering.put(Buffer.from(columns.textOf(extras)))
-    return { extras, header: { start, end: this.#gathering.end } }
+    return { extras, header: { start, end: this.#gathering.end }, timeUs }
   }
 
   #decode(parts: readonly Part[]): Drained {
