@@ -68,28 +68,35 @@ export function skipBlanks(bytes: Uint8Array, at: number, end: number): number {
 
 /**
  * The closing quote of the string whose text begins at `at`; negative (−position) where it has
- * escapes. Looks at four bytes at once: a byte of a word is zero where borrowing from it sets its high
- * bit (H. S. Warren, Hacker's Delight, 6-1); it may be set above a byte that is, never below.
+ * escapes.
  */
 export function stringEnd(bytes: Uint8Array, at: number, end: number): number {
   const view = bytes === viewed ? viewOf : look(bytes)
   for (const last = end - 4; at <= last; at += 4) {
-    const word = view.getInt32(at, true)
-    const quotes = word ^ 0x2222_2222
-    const slashes = word ^ 0x5c5c_5c5c
-    const found =
-      ((quotes - 0x0101_0101) & ~quotes) |
-      ((slashes - 0x0101_0101) & ~slashes) |
-      ((word - 0x2020_2020) & ~word) |
-      word
-    if ((found & 0x8080_8080) !== 0) break
+    if (!areFourPlain(view.getInt32(at, true))) break
   }
   while (at < end && isPlain[bytes[at]!] === 1) at++
   return at < end && bytes[at] === quote ? at : stringEndSlow(bytes, at, end)
 }
 
+/**
+ * Whether four bytes are ASCII and stand for themselves in a string. A byte of a word is zero where
+ * borrowing from it sets its high bit (H. S. Warren, Hacker's Delight, 6-1); it may be set above a byte
+ * that is, never below one.
+ */
+export function areFourPlain(word: number): boolean {
+  const quotes = word ^ 0x2222_2222
+  const slashes = word ^ 0x5c5c_5c5c
+  const found =
+    ((quotes - 0x0101_0101) & ~quotes) |
+    ((slashes - 0x0101_0101) & ~slashes) |
+    ((word - 0x2020_2020) & ~word) |
+    word
+  return (found & 0x8080_8080) === 0
+}
+
 /** 1 = stands for itself in a string, and is ASCII: one look instead of four comparisons. */
-const isPlain = new Uint8Array(256).fill(1, 0x20, 0x80)
+export const isPlain = new Uint8Array(256).fill(1, 0x20, 0x80)
 isPlain[quote] = 0
 isPlain[backslash] = 0
 

@@ -28,12 +28,15 @@ import type { TimestampCell } from './cell-time.ts'
 import type { CellReader } from './cell.ts'
 import { Kind, type FieldPlan } from './field-plan.ts'
 import {
+  areFourPlain,
   closeBracket,
   comma,
   fail,
   failed,
   letterN,
+  isPlain,
   literalEnd,
+  look,
   minus,
   numberEnd,
   openBrace,
@@ -50,6 +53,8 @@ import { appendUnescaped, unescaped, unescapedLength } from './json-unescape.ts'
 
 /** The value may be JSON, but does not fit; nothing was appended, but maybe elements of a list. */
 export const misfit = -1
+/** Longer texts are cheaper to copy at once. */
+const shortTextMax = 256
 /** So many digits always fit a double exactly. */
 const exactDigitsMax = 15
 
@@ -65,6 +70,9 @@ export class JsonValueReader {
   readonly #kind: number
   readonly #cell: CellReader | null
   readonly #element: JsonValueReader | null
+  /** What texts were written into last. */
+  #into: Uint8Array | null = null
+  #intoView: DataView = new DataView(new ArrayBuffer(0))
 
   constructor(plan: FieldPlan) {
     this.plan = plan
@@ -131,6 +139,8 @@ export class JsonValueReader {
   #text(builder: BytesBuilder, bytes: Uint8Array, at: number, end: number): number {
     const byte = bytes[at]!
     if (byte === quote) {
+      const last = this.#shortText(builder, bytes, at + 1, end)
+      if (last > 0) return last
       const close = stringEnd(bytes, at + 1, end)
       if (close > 0) {
         builder.append(bytes, at + 1, close)
@@ -143,6 +153,33 @@ export class JsonValueReader {
     const last = scalarEnd(bytes, at, end)
     if (last !== failed) builder.append(bytes, at, last)
     return last
+  }
+
+  /**
+   * Copies a text while looking for its end, four bytes at a time. Returns where the value ends; 0, and
+   * nothing appended, where the text is long or not plain ASCII.
+   */
+  #shortText(builder: BytesBuilder, bytes: Uint8Array, at: number, end: number): number {
+    const limit = end - at > shortTextMax ? at + shortTextMax : end
+    const from = builder.reserve(limit - at)
+    const into = builder.bytes
+    if (into !== this.#into) {
+      this.#into = into
+      this.#intoView = new DataView(into.buffer, into.byteOffset, into.byteLength)
+    }
+    const view = look(bytes)
+    const intoView = this.#intoView
+    let to = from
+    for (const last = limit - 4; at <= last; at += 4) {
+      const word = view.getInt32(at, true)
+      if (!areFourPlain(word)) break
+      intoView.setInt32(to, word, true)
+      to += 4
+    }
+    while (at < limit && isPlain[bytes[at]!] === 1) into[to++] = bytes[at++]!
+    if (at === limit || bytes[at] !== quote) return 0
+    builder.commit(to - from)
+    return at + 1
   }
 
   /** Up to 15 digits in place; whatever else a number can be by the cell reader. */

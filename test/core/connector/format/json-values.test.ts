@@ -349,3 +349,25 @@ test('members in changing order and number are found', () => {
     values.map(({ row }) => row),
   )
 })
+
+test('texts of any length, plain or not, anywhere in them', () => {
+  const format = new JsonFormat(fieldsOf({ v: 'text', w: 'text?' }))
+  const texts: string[] = []
+  for (const length of [0, 1, 2, 3, 4, 5, 7, 8, 63, 250, 254, 255, 256, 257, 258, 259, 260, 5000]) {
+    texts.push('x'.repeat(length))
+    for (const odd of ['é', '"', '\\', '\u0001', '😀', '~', '\u007f']) {
+      for (const place of [0, 1, 2, 3, length - 1, length]) {
+        texts.push('x'.repeat(Math.max(0, place)) + odd + 'y'.repeat(Math.max(0, length - place)))
+      }
+    }
+  }
+  const values = texts.map((text) => Buffer.from(JSON.stringify({ v: text, w: text })))
+  assert.deepEqual(
+    readAll(format, values),
+    texts.map((text) => [text, text]),
+  )
+  for (const text of ['x'.repeat(255), 'x'.repeat(256), 'x'.repeat(257)]) {
+    assert.match(String(readOne(format, `{"v":"${text}`)), /a string is not closed/)
+    assert.match(String(readOne(format, `{"v":"${text}\n"}`)), /a control character/)
+  }
+})
