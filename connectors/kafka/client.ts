@@ -122,7 +122,7 @@ export class KafkaClient implements KafkaDriver {
     signal.throwIfAborted()
     const address = this.#addressOf(broker)
     // An answer that nobody waits for would still have to be waited for by the next request.
-    const end = (): void => void this.#links.end(address, 'fetch')
+    const end = (): void => this.#links.end(address, 'fetch')
     signal.addEventListener('abort', end, { once: true })
     try {
       const calls = await abortable(this.#links.to(address, 'fetch'), signal)

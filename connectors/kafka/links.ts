@@ -70,6 +70,7 @@ export class Links implements AsyncDisposable {
   readonly #transport: Transport
   readonly #logsIn: boolean
   readonly #open = new Map<string, Promise<BrokerCalls>>()
+  readonly #closing = new Set<Promise<void>>()
   #isEnded = false
 
   constructor(transport: Transport, logsIn: boolean) {
@@ -100,19 +101,19 @@ export class Links implements AsyncDisposable {
     }
   }
 
-  /** Ends the link, and with it what waits for its answer. */
-  async end(address: Address, purpose: Purpose): Promise<void> {
+  /** Ends the link, and with it what waits for its answer; the disposal waits until that is done. */
+  end(address: Address, purpose: Purpose): void {
     const name = `${purpose} ${addressOf(address)}`
-    const kept = this.#open.get(name)
+    const closing = close(this.#open.get(name)).finally(() => this.#closing.delete(closing))
     this.#open.delete(name)
-    await close(kept)
+    this.#closing.add(closing)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isEnded = true
     const open = [...this.#open.values()]
     this.#open.clear()
-    await Promise.all(open.map(close))
+    await Promise.all([...open.map(close), ...this.#closing])
     await this.#transport[Symbol.asyncDispose]()
   }
 

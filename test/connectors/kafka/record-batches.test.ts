@@ -134,6 +134,23 @@ describe('record sets of real brokers', () => {
   })
 })
 
+it('what is before a damaged batch is handed out first', () => {
+  for (const name of ['4.3-uncompressed.json', '4.3-zstd.json', '0.10-gzip.json']) {
+    const { records, aborted } = load(name)
+    const damaged = Uint8Array.from(records)
+    damaged[damaged.length - 1]! ^= 1
+    const batches = new RecordBatches()
+    batches.open({ records: damaged, aborted, topic: 'orders' }, 3)
+    let seen = 0
+    const rest = (): void => {
+      for (let read = batches.next(); read !== null; read = batches.next()) seen += read.count
+    }
+    assert.throws(rest, /orders partition 3 at offset (24|35) is damaged/)
+    assert.equal(seen, 24)
+    assert.equal(batches.end, 24)
+  }
+})
+
 function headBytes(records: Uint8Array): ReadonlySet<number> {
   const found = new Set<number>()
   for (const { at, end } of batchesOf(records)) {

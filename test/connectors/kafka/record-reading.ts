@@ -1,7 +1,7 @@
 /** Records out of record sets, as objects that tests can compare: by our decoder, and by kafkajs' as the judge. */
 import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
-import { gunzip, zstdDecompress } from 'node:zlib'
+import { gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib'
 import lz4 from 'lz4-napi'
 import snappy from 'snappy'
 import { headerList } from '../../../connectors/kafka/headers.ts'
@@ -55,6 +55,11 @@ interface KafkajsMessage {
   readonly headers?: Readonly<Record<string, Buffer | Buffer[]>>
 }
 
+interface Codec {
+  decompress(bytes: Buffer): Promise<Buffer>
+  compress(encoder: { readonly buffer: Buffer }): Promise<Buffer>
+}
+
 const load = createRequire(import.meta.url)
 const Decoder = load('kafkajs/src/protocol/decoder') as new (bytes: Buffer) => object
 const decodeMessages = load('kafkajs/src/protocol/requests/fetch/v4/decodeMessages') as (
@@ -66,12 +71,24 @@ const Batch = load('kafkajs/src/consumer/batch') as new (
   data: object,
 ) => { readonly messages: readonly KafkajsMessage[] }
 const { Codecs } = load('kafkajs/src/protocol/message/compression') as {
-  readonly Codecs: Record<number, () => { decompress(bytes: Buffer): Promise<Buffer> }>
+  readonly Codecs: Record<number, () => Codec>
 }
-Codecs[1] = () => ({ decompress: (bytes) => promisify(gunzip)(bytes) })
-Codecs[2] = () => ({ decompress: (bytes) => Promise.resolve(unsnap(bytes)) })
-Codecs[3] = () => ({ decompress: (bytes) => lz4.decompressFrame(healed(bytes)) })
-Codecs[4] = () => ({ decompress: (bytes) => promisify(zstdDecompress)(bytes) })
+Codecs[1] = () => ({
+  decompress: (bytes) => promisify(gunzip)(bytes),
+  compress: ({ buffer }) => promisify(gzip)(buffer),
+})
+Codecs[2] = () => ({
+  decompress: (bytes) => Promise.resolve(unsnap(bytes)),
+  compress: ({ buffer }) => snappy.compress(buffer),
+})
+Codecs[3] = () => ({
+  decompress: (bytes) => lz4.decompressFrame(healed(bytes)),
+  compress: ({ buffer }) => lz4.compressFrame(buffer),
+})
+Codecs[4] = () => ({
+  decompress: (bytes) => promisify(zstdDecompress)(bytes),
+  compress: ({ buffer }) => promisify(zstdCompress)(buffer),
+})
 
 export async function judged({ records, aborted }: Fetched): Promise<ReadRecord[]> {
   const sized = Buffer.alloc(4 + records.length)
