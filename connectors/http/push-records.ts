@@ -13,12 +13,13 @@
  * Media types are believed only where they tell kinds apart: many senders say text/plain, or nothing.
  */
 import { csvRecords, CsvFields, type CsvSyntax } from '../../core/connector/format/csv-scan.ts'
-import { jsonElements, lines, Ranges } from '../../core/connector/format/json-ranges.ts'
+import { lines, Ranges } from '../../core/connector/format/json-ranges.ts'
 import type { Field } from '../../core/record/schema.ts'
 import { cloudMode, EventReader, eventFault, headerAttributes } from './cloud-events.ts'
 import type { Delivery } from './delivery.ts'
 import { formToJson } from './form.ts'
 import type { Gathering } from './gathering.ts'
+import { arrayElements } from './json-array.ts'
 import type { Refusal } from './push-body.ts'
 import type { Attributes } from './push-columns.ts'
 
@@ -96,8 +97,8 @@ export class BodyReader {
     found.count = 0
     if (lineTypes.test(mediaType)) lines(gathering.bytes, start, gathering.end, found)
     else if (firstByte(body) === openBracket) {
-      const fault = jsonElements(gathering.bytes, start, gathering.end, found)
-      if (fault !== null) return malformed(fault.message)
+      const fault = arrayElements(gathering.bytes, start, gathering.end, found)
+      if (fault !== null) return malformed(fault)
     } else found.add(start, gathering.end)
     return this.#each(found, attributes, each)
   }
