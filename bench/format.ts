@@ -38,7 +38,7 @@ function sample(): Row[] {
       id: i + 1,
       account_id: mixed % 100_000,
       amount: (mixed % 1_000_000) / 100,
-      note: `customer ${mixed.toString(36)} ordered ${mixed % 97} things; `.repeat(2).slice(0, 62),
+      note: `customer ${mixed.toString(36)} ordered ${mixed % 97} things; `.repeat(3).slice(0, 85),
       created_at: new Date(Date.UTC(2026, 0, 1) + i * 1234).toISOString(),
       status: statuses[mixed % 5]!,
     }
