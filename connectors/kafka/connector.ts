@@ -13,6 +13,7 @@ import type { KafkaDriver } from './driver.ts'
 import { brokerError } from './errors.ts'
 import { openDriver } from './drivers.ts'
 import { GroupOffsets } from './group-offsets.ts'
+import { inferKafkaSchema } from './infer-schema.ts'
 import { atOrAfter } from './position.ts'
 import { recordsOf } from './rejected-records.ts'
 import { SourceRun } from './source-run.ts'
@@ -25,6 +26,7 @@ export const kafka: SourceConnector<KafkaConfig> = {
   open: async (config, ctx) => new KafkaSource(config, ctx),
   atOrAfter,
   topics: (config) => [...wantedOf(config).names, ...wantedOf(config).patterns],
+  inferSchema: inferKafkaSchema,
   letterBudget: ({ dead_letters }) => dead_letters,
 }
 

@@ -65,6 +65,8 @@ export interface PartitionOffset extends TopicPartition {
 }
 
 export interface FetchPosition extends TopicPartition {
+  /** Which topic of this name is meant, where ids are known: another one is refused, not read. */
+  readonly id?: string | null
   readonly offset: bigint
   readonly maxBytes: number
 }

@@ -41,5 +41,9 @@ function topicsOf(
     if (own === undefined) found.set(position.topic, [position])
     else own.push(position)
   }
-  return [...found].map(([name, partitions]) => ({ name, id: ids.get(name) ?? null, partitions }))
+  return [...found].map(([name, partitions]) => ({
+    name,
+    id: partitions[0]?.id ?? ids.get(name) ?? null,
+    partitions,
+  }))
 }

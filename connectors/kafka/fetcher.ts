@@ -227,6 +227,7 @@ export class Fetcher implements AsyncDisposable {
     if (asked.length === 0) return loop.wakeup.wait(signal)
     const positions = asked.map((partition): FetchPosition => ({
       topic: partition.topic.name,
+      id: partition.topic.id,
       partition: partition.partition,
       offset: BigInt(partition.asked),
       maxBytes: Math.min(limits.partitionBytes, perRequest),

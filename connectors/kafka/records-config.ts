@@ -14,6 +14,7 @@ import {
   type PlainSettings,
   type SettingProblem,
 } from '../../core/connector/format/format-config.ts'
+import { debeziumProblems, debeziumShape } from './debezium/config.ts'
 import { columnFault, columnWords } from './extra-columns.ts'
 import { registryConfig } from './registry/config.ts'
 import {
@@ -32,11 +33,11 @@ const columnWhat = z.string().superRefine((what, ctx) => {
 /** Of the source and of each topic; nothing has a default here, so that a topic's silence is heard. */
 export const recordsShape = {
   format: z
-    .enum([...plainFormats, ...schemaFormats])
+    .enum([...plainFormats, ...schemaFormats, 'debezium'])
     .optional()
     .meta({
       description:
-        'How values are written; default: json. avro, protobuf and json_schema have their columns from the registry, or from `avro_schema` or `proto`.',
+        'How values are written; default: json. avro, protobuf and json_schema have their columns from the registry, or from `avro_schema` or `proto`. debezium: change events of Debezium, which become the changes of the rows that they are about.',
     }),
   ...plainShape,
   key_format: z
@@ -55,6 +56,7 @@ export const recordsShape = {
     }),
   registry: registryConfig.optional().meta({ description: 'The schema registry.' }),
   ...schemaShape,
+  ...debeziumShape,
 }
 
 export type RecordsConfig = {
@@ -64,7 +66,7 @@ export type RecordsConfig = {
 /** As format-config.ts takes it, where the format is one of its own. */
 export function plainSettings(config: RecordsConfig): PlainSettings | null {
   const { format = 'json', key_format, schema, key, epoch, csv, tombstones } = config
-  if (isSchemaFormat(format)) return null
+  if (format === 'debezium' || isSchemaFormat(format)) return null
   const keyFormat = key_format === undefined || isSchemaFormat(key_format) ? undefined : key_format
   return { format, schema, key, keyFormat, epoch, csv, tombstones }
 }
@@ -76,7 +78,7 @@ export function schemaSettings(config: RecordsConfig): SchemaSettings | null {
 }
 
 export function isSchemaFormat(
-  format: PlainFormat | PlainKeyFormat | SchemaFormat,
+  format: PlainFormat | PlainKeyFormat | SchemaFormat | 'debezium',
 ): format is SchemaFormat {
   return (schemaFormats as readonly string[]).includes(format)
 }
@@ -89,11 +91,15 @@ export function recordsProblems(config: RecordsConfig): readonly SettingProblem[
   }
   const { format = 'json', key_format, registry } = config
   const plain = plainSettings(config)
-  if (plain !== null) problems.push(...plainProblems(plain))
-  else if (config.schema !== undefined) {
+  // Without columns it is a file that `sluice schema infer` is yet to be asked about.
+  if (plain !== null && !lacksSchema(config)) problems.push(...plainProblems(plain))
+  if (plain === null && format !== 'debezium' && config.schema !== undefined) {
     add(['schema'], `the columns of format: ${format} are those of its own schema`)
   }
-  problems.push(...schemaProblems({ ...config, format }, registry !== undefined))
+  problems.push(...debeziumProblems(config))
+  const ofRegistry = format === 'debezium' && registry !== undefined
+  const asked = ofRegistry ? { ...config, subject: undefined } : config
+  problems.push(...schemaProblems({ ...asked, format }, registry !== undefined))
   if (key_format !== undefined && isSchemaFormat(key_format) && registry === undefined) {
     add(['key_format'], `${key_format} needs a \`registry\``)
   }
@@ -102,4 +108,9 @@ export function recordsProblems(config: RecordsConfig): readonly SettingProblem[
     add(['columns', name], 'is a column of `schema` already')
   }
   return problems
+}
+
+/** Whether the columns are still to be written down. */
+export function lacksSchema({ format = 'json', schema }: RecordsConfig): boolean {
+  return (format === 'json' || format === 'csv') && Object.keys(schema ?? {}).length === 0
 }

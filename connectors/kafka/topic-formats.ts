@@ -3,10 +3,15 @@ import type { Clock } from '../../core/connector/context.ts'
 import { keyFormat, plainDecoder, valueFormat } from '../../core/connector/format/format-config.ts'
 import type { RecordDecoder, ValueFormat } from '../../core/connector/format/format.ts'
 import { PlainDecoder } from '../../core/connector/format/record-decoder.ts'
+import { SluiceError } from '../../core/errors/error.ts'
 import { wantedOf, type KafkaConfig, type WantedTopic } from './config.ts'
+import { debeziumSettings } from './debezium/config.ts'
+import { DebeziumDecoder } from './debezium/decoder.ts'
+import { DebeziumTopic } from './debezium/topic.ts'
 import { extraColumns } from './extra-columns.ts'
 import {
   isSchemaFormat,
+  lacksSchema,
   plainSettings,
   schemaSettings,
   type RecordsConfig,
@@ -25,6 +30,8 @@ export class TopicFormats implements AsyncDisposable {
   readonly #wanted: TopicsWanted<WantedTopic>
   readonly #clock: Pick<Clock, 'nowMs'>
   readonly #registries = new Map<RegistryConfig, SchemaRegistry>()
+  /** What is known of topics of change events, by all their decoders. */
+  readonly #changes = new Map<string, DebeziumTopic>()
 
   constructor(config: KafkaConfig, clock: Pick<Clock, 'nowMs'>) {
     this.#wanted = wantedOf(config)
@@ -34,7 +41,9 @@ export class TopicFormats implements AsyncDisposable {
   /** A new one. Throws what is wrong with a schema of the pipeline file. */
   decoderOf(topic: string): RecordDecoder {
     const { records } = this.#wanted.settingsOf(topic)!
+    if (lacksSchema(records)) throw schemaMissing(topic)
     const extra = extraColumns(records.columns ?? {})
+    if (records.format === 'debezium') return this.#debezium(topic, records)
     const plain = plainSettings(records)
     const keyIsPlain = records.key_format === undefined || !isSchemaFormat(records.key_format)
     if (plain !== null && keyIsPlain) return plainDecoder(topic, plain, extra)
@@ -69,6 +78,20 @@ export class TopicFormats implements AsyncDisposable {
   /** null = it has none. */
   registryOf(topic: string): SchemaRegistry | null {
     return this.#registry(this.#wanted.settingsOf(topic)!.records)
+  }
+
+  #debezium(name: string, records: RecordsConfig): RecordDecoder {
+    let topic = this.#changes.get(name)
+    if (topic === undefined) {
+      topic = new DebeziumTopic(name, debeziumSettings(records))
+      this.#changes.set(name, topic)
+    }
+    return new DebeziumDecoder({
+      topic,
+      extra: extraColumns(records.columns ?? {}),
+      registry: this.#registry(records),
+      subject: subjectOf(records, name, 'value'),
+    })
   }
 
   #value(topic: string, records: RecordsConfig): ValueFormat {
@@ -106,4 +129,11 @@ export class TopicFormats implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const registry of this.#registries.values()) await registry[Symbol.asyncDispose]()
   }
+}
+
+function schemaMissing(topic: string): SluiceError {
+  return new SluiceError('format.schema', {
+    message: `${topic} has no \`schema\`: nobody says which columns its records have.`,
+    remedy: `sluice schema infer <file> --topic ${topic} proposes one from some of its records.`,
+  })
 }

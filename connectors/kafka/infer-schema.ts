@@ -1,0 +1,98 @@
+/** `sluice schema infer`: a look at the newest records of a topic, and the schema that they would fit. */
+import type { Context } from '../../core/connector/context.ts'
+import { inferSchema } from '../../core/connector/format/infer.ts'
+import { didYouMean } from '../../core/connector/nearest.ts'
+import type { SchemaProposal, SchemaQuestion } from '../../core/connector/schema-proposal.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+import { wantedOf, type KafkaConfig } from './config.ts'
+import type { KafkaDriver, KafkaTopic } from './driver.ts'
+import { openDriver } from './drivers.ts'
+import { fetchedEnd } from './fetched-end.ts'
+import { RecordBatches } from './record-batches.ts'
+import { plainSettings } from './records-config.ts'
+import { topicMissing } from './topic-identity.ts'
+
+const limits = { minBytes: 1, maxBytes: 4 << 20, maxWaitMs: 500 }
+
+export async function inferKafkaSchema(
+  config: KafkaConfig,
+  question: SchemaQuestion,
+  ctx: Context,
+  signal: AbortSignal,
+): Promise<SchemaProposal> {
+  await using driver = await openDriver(config, ctx)
+  const topic = await chosen(driver, config, question.topic, signal)
+  const wanted = wantedOf(config)
+  const settings = plainSettings(wanted.settingsOf(topic.name)!.records)
+  if (settings === null) {
+    throw new SluiceError('format.schema', {
+      message: `${topic.name}: its format has a schema of its own.`,
+      remedy: 'Nothing: the columns come from the schema of the records.',
+    })
+  }
+  const values = await sample(driver, topic, question.recordsMax, signal)
+  const { schema, records, remarks } = inferSchema(settings, values)
+  const entry = wanted.names.includes(topic.name) ? topic.name : wanted.patternOf(topic.name)!
+  const path = Array.isArray(config.topics) ? [] : ['topics', entry]
+  return { topic: topic.name, schema, records, remarks, path }
+}
+
+async function chosen(
+  driver: KafkaDriver,
+  config: KafkaConfig,
+  name: string | null,
+  signal: AbortSignal,
+): Promise<KafkaTopic> {
+  const wanted = wantedOf(config)
+  const all = await driver.topics(name === null ? wanted.asked : [name], signal)
+  const found = all.filter((topic) => wanted.settingsOf(topic.name) !== null)
+  const [first] = found
+  if (first !== undefined && found.length === 1) return first
+  if (first === undefined)
+    throw topicMissing(name ?? [...wanted.names, ...wanted.patterns].join(', '))
+  const names = found.map((topic) => topic.name)
+  const hint = name === null ? null : didYouMean(name, names)
+  throw new SluiceError('source.kafka.topic_missing', {
+    message: `Which topic? There are ${names.slice(0, 20).join(', ')}.`,
+    remedy: hint ?? 'Say which with --topic.',
+  })
+}
+
+/** The newest values, of all partitions alike. */
+async function sample(
+  driver: KafkaDriver,
+  topic: KafkaTopic,
+  recordsMax: number,
+  signal: AbortSignal,
+): Promise<readonly Uint8Array[]> {
+  const places = topic.partitions.map(({ partition }) => ({ topic: topic.name, partition }))
+  const firsts = await driver.offsets(places, 'earliest', signal)
+  const ends = await driver.offsets(places, 'latest', signal)
+  const each = Math.ceil(recordsMax / Math.max(1, topic.partitions.length))
+  const values: Uint8Array[] = []
+  const batches = new RecordBatches()
+  for (const { partition, leader } of topic.partitions) {
+    const offsetOf = (list: typeof ends): number =>
+      Number(list.find((found) => found.partition === partition)?.offset ?? 0n)
+    const end = offsetOf(ends)
+    let next = Math.max(offsetOf(firsts), end - each)
+    if (leader === null) continue
+    while (next < end && values.length < recordsMax) {
+      const place = { topic: topic.name, partition, offset: BigInt(next) }
+      const asked = [{ ...place, maxBytes: limits.maxBytes }]
+      const [fetched] = await driver.fetch(leader, asked, limits, signal)
+      if (fetched === undefined || fetched.error !== null) break
+      batches.open(fetched, partition)
+      for (let records = batches.next(); records !== null; records = batches.next()) {
+        for (let i = 0; i < records.count && values.length < recordsMax; i++) {
+          const start = records.valueStarts[i]!
+          if (start < 0 || records.offsets[i]! < next) continue
+          // The memory is used again for the next records.
+          values.push(records.bytes.slice(start, records.valueEnds[i]!))
+        }
+      }
+      next = Math.max(next + 1, fetchedEnd(fetched.records, next))
+    }
+  }
+  return values
+}
