@@ -20,6 +20,20 @@ export function configOf(input: object): KafkaConfig {
 
 let names = 0
 
+export function contextOf(own: Partial<Context> = {}): Context {
+  const nothing = (): void => {}
+  return {
+    pipeline: 'test',
+    name: `kafka_${++names}`,
+    clock: systemClock,
+    random: Math.random,
+    logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+    metrics: { count: nothing, gauge: nothing, observe: nothing },
+    report: nothing,
+    ...own,
+  }
+}
+
 /** Pulls until it is disposed of or fails. */
 export class Life implements AsyncDisposable {
   readonly batches: SourceBatch[] = []
@@ -46,18 +60,12 @@ export class Life implements AsyncDisposable {
     const holder: { life: Life | null } = { life: null }
     const log = (message: string, fields?: object): void =>
       void logged.push(`${message} ${JSON.stringify(fields ?? {})}`)
-    const nothing = (): void => {}
-    const context: Context = {
-      pipeline: 'test',
-      name: `kafka_${++names}`,
-      clock: systemClock,
-      random: Math.random,
+    const context = contextOf({
       logger: { debug: log, info: log, warn: log, error: log },
-      metrics: { count: nothing, gauge: nothing, observe: nothing },
       report: (status) => {
         if (holder.life !== null) holder.life.status = { ...holder.life.status, ...status }
       },
-    }
+    })
     const life = new Life(await kafka.open(configOf(input), context), after)
     holder.life = life
     return Object.assign(life, { logged })
