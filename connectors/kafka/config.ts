@@ -8,6 +8,7 @@ import { letterBudgetSchema } from '../../core/connector/letter-budget.ts'
 import { sizeText } from '../../core/connector/size.ts'
 import { matchTopic } from '../../core/connector/topic-pattern.ts'
 import { brokersConfig } from './broker-address.ts'
+import { debeziumWords } from './debezium/config.ts'
 import { saslConfig, tlsConfig } from './security-config.ts'
 import { sourceStart, startOf, topicStart } from './start-config.ts'
 import type { FollowSettings } from './follow-topics.ts'
@@ -182,7 +183,8 @@ export function wantedOf(config: KafkaConfig): TopicsWanted<WantedTopic> {
       name,
       {
         records,
-        keyed: (records.key ?? []).length > 0,
+        // Change events say all that there is of their rows, with a key or without.
+        keyed: records.format === 'debezium' || (records.key ?? []).length > 0,
         onLost: own.on_lost ?? config.on_lost,
         startOf: (topic) => startOf(topic, own.start, config.start),
       },
@@ -201,6 +203,7 @@ const forSome: ReadonlySet<PropertyKey> = new Set<keyof RecordsConfig>([
   'proto',
   'message',
   'subject',
+  ...debeziumWords,
 ])
 
 /** The source's settings with those of a topic over them, which is not meant where it wants something else. */
