@@ -90,16 +90,6 @@ export function brokerError(name: string, about: About): SluiceError {
   return new SluiceError(code, { message, ...(remedy === null ? {} : { remedy }) })
 }
 
-/** What a broker answered about one partition of a fetch. */
-export function partitionError(
-  name: string,
-  topic: string,
-  partition: number,
-  user: string | null = null,
-): SluiceError {
-  return brokerError(name, { what: `read ${topic} partition ${partition}`, topic, user })
-}
-
 /** The command that cures it, ready to copy but for the address. */
 export function allow({ topic, group, user }: About, name = ''): string {
   const principal = `User:${user ?? 'ANONYMOUS'}`

@@ -1,5 +1,5 @@
 /**
- * Both drivers against real brokers, newest and oldest: what they tell is what kafkajs' own admin client tells.
+ * Both drivers against real brokers, from the oldest to the newest: what they tell is what kafkajs' own admin client tells.
  * Attacks invariants 5 (nothing vanishes: errors are told, never swallowed) and 8 (every wait by a signal).
  */
 import assert from 'node:assert/strict'
@@ -9,7 +9,7 @@ import { SluiceError } from '../../../core/errors/error.ts'
 import type { KafkaClient } from '../../../connectors/kafka/client.ts'
 import { openDriver } from '../../../connectors/kafka/drivers.ts'
 import { RecordBatches } from '../../../connectors/kafka/record-batches.ts'
-import { newestAndOldest, startKafka, type KafkaCluster } from '../../services/kafka.ts'
+import { kafkaVersions, startKafka, type KafkaCluster } from '../../services/kafka.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
 import { waitFor } from '../../support/env.ts'
 
@@ -17,7 +17,7 @@ const drivers = ['kafkajs', 'platformatic'] as const
 const limits = { minBytes: 1, maxBytes: 1_000_000, maxWaitMs: 500 }
 const { signal } = new AbortController()
 
-for (const version of newestAndOldest) {
+for (const version of kafkaVersions) {
   describe(`Kafka ${version}`, { timeout: 120_000 }, () => {
     let kafka: KafkaCluster
     before(async () => {
@@ -44,7 +44,7 @@ for (const version of newestAndOldest) {
           orders!.partitions,
           [0, 1, 2].map((partition) => ({ partition, leader: 1 })),
         )
-        assert.equal(orders!.id === null, version === '0.11')
+        assert.equal(orders!.id === null, version.startsWith('0.'))
         // Asking for a topic must not make it, on no version.
         assert.deepEqual((await kafka.admin.listTopics()).includes('nowhere'), false)
       })
