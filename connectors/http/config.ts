@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { durationText } from '../../core/connector/duration.ts'
 import { letterBudgetSchema } from '../../core/connector/letter-budget.ts'
 import { sizeText } from '../../core/connector/size.ts'
+import { pollTopicSchema } from './poll-config.ts'
 import { pushTopicSchema } from './push-config.ts'
 
 const topicName = z
@@ -14,9 +15,13 @@ const topicName = z
 
 export const httpConfig = z
   .strictObject({
-    push: z.record(topicName, pushTopicSchema).meta({
+    push: z.record(topicName, pushTopicSchema).default({}).meta({
       description:
         'Topics that others send to, by name: each is a path of the HTTP server (`server`). A request is answered 2xx only when its rows are in the log.',
+    }),
+    poll: z.record(topicName, pollTopicSchema).default({}).meta({
+      description:
+        'Topics that are asked for, by name: each is an address that is asked every so often, page by page, or a stream.',
     }),
     max_waiting: sizeText(
       'Memory for requests that wait for their commit, all topics together; when it is full, new ones are answered 503 with Retry-After.',
@@ -28,7 +33,7 @@ export const httpConfig = z
     ).prefault('30s'),
     dead_letters: letterBudgetSchema.prefault({}),
   })
-  .superRefine(({ push }, ctx) => {
+  .superRefine(({ push, poll }, ctx) => {
     const paths = new Map<string, string>()
     for (const [name, { path, idempotency }] of Object.entries(push)) {
       const shape = path.replaceAll(/:[^/]+/g, ':')
@@ -43,8 +48,14 @@ export const httpConfig = z
         ctx.addIssue({ code: 'custom', path: ['push', `${name}_requests`], message })
       }
     }
-    if (Object.keys(push).length === 0) {
-      ctx.addIssue({ code: 'custom', path: ['push'], message: 'there is no topic' })
+    for (const name of Object.keys(poll)) {
+      const isKeys = push[name.replace(/_requests$/, '')]?.idempotency !== undefined
+      if (!(name in push) && !(isKeys && name.endsWith('_requests'))) continue
+      const message = `${name} is a topic of push already`
+      ctx.addIssue({ code: 'custom', path: ['poll', name], message })
+    }
+    if (Object.keys(push).length + Object.keys(poll).length === 0) {
+      ctx.addIssue({ code: 'custom', path: ['push'], message: 'there is no topic: push or poll' })
     }
   })
 

@@ -2,13 +2,17 @@
 import type { Batch } from '../../core/record/batch.ts'
 import { isNull } from '../../core/record/column.ts'
 import { bytesAt } from '../../core/record/value.ts'
-import { noExtras, type Gathering } from './gathering.ts'
-import type { PushColumns } from './push-columns.ts'
+import { noExtras, type Extras, type Gathering } from './gathering.ts'
 
 const decoder = new TextDecoder()
 
+/** Columns beside the body, out of the text that a letter has of them. */
+interface LetterColumns {
+  parse(text: string): Extras
+}
+
 /** `gathering` is empty. What the headers of a letter say are its columns beside the body. */
-export function gatherRejected(batch: Batch, gathering: Gathering, columns: PushColumns): void {
+export function gatherRejected(batch: Batch, gathering: Gathering, columns: LetterColumns): void {
   const place = (name: string): number =>
     batch.schema.fields.findIndex((field) => field.name === name)
   const values = batch.columns[place('value')]!

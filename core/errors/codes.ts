@@ -9,6 +9,7 @@ import { feastToolsCodes } from './codes/feast-tools.ts'
 import { kafkaCodes } from './codes/kafka.ts'
 import { kafkaRegistryCodes } from './codes/kafka-registry.ts'
 import { httpCodes } from './codes/http.ts'
+import { httpPollCodes } from './codes/http-poll.ts'
 import { formatCodes } from './codes/format.ts'
 import { kafkaSourceCodes } from './codes/kafka-source.ts'
 import { logCodes } from './codes/log.ts'
@@ -44,6 +45,7 @@ export const codes = {
   ...snapshotCodes,
   ...formatCodes,
   ...httpCodes,
+  ...httpPollCodes,
   ...sqlCodes,
   ...sinkCodes,
   ...webhookCodes,

@@ -30,6 +30,10 @@ export const metricCatalogue: Readonly<Record<string, MetricEntry>> = {
   commit_rows: { help: 'Rows of one commit.', buckets: rowsBuckets },
   source_retained_bytes: { help: 'Write-ahead log that the source keeps for this slot.' },
   http_requests_total: { help: 'Requests that were pushed to a source, by topic and status.' },
+  http_poll_requests_total: { help: 'Requests of topics that are polled, by topic and status.' },
+  http_poll_unchanged_rows_total: {
+    help: 'Rows of polled topics that were in the log already as they came.',
+  },
   http_idempotency_keys: { help: 'Idempotency keys of a topic that are remembered.' },
   sink_batch_seconds: { help: 'Time to deliver one batch.', buckets: secondsBuckets },
   sink_batch_rows: { help: 'Rows of one batch.', buckets: rowsBuckets },

@@ -1,0 +1,154 @@
+/**
+ * From an answer to records: the elements at the path of a JSON answer, the lines of NDJSON, the records
+ * of CSV; and the events of a stream. They are gathered with what is beside them, for one pass of the decoder.
+ */
+import { csvRecords, CsvFields, type CsvSyntax } from '../../core/connector/format/csv-scan.ts'
+import type { Decoded, RecordDecoder } from '../../core/connector/format/format.ts'
+import { lines, Ranges } from '../../core/connector/format/json-ranges.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+import type { Batch } from '../../core/record/batch.ts'
+import { Gathering, noExtras, type Extras } from './gathering.ts'
+import { findRecords, type JsonFinder } from './json-path.ts'
+import type { AnswerParts, PollColumns } from './poll-columns.ts'
+import { gatherRejected } from './rejected-records.ts'
+
+export interface RecordsOptions {
+  readonly topic: string
+  readonly format: 'json' | 'ndjson' | 'csv'
+  readonly finder: JsonFinder
+  readonly csv: CsvSyntax & { readonly header: boolean }
+  readonly columns: PollColumns
+  readonly decoder: RecordDecoder
+}
+
+const newline = Buffer.from('\n')
+const noHeader = { start: -1, end: -1 } as const
+
+export class PollRecords {
+  readonly #options: RecordsOptions
+  readonly #found = new Ranges()
+  readonly #gathering = new Gathering()
+  #offset = 0
+
+  constructor(options: RecordsOptions) {
+    this.#options = options
+  }
+
+  /** Records gathered and not taken. */
+  get count(): number {
+    return this.#gathering.count
+  }
+  get bytes(): number {
+    return this.#gathering.end
+  }
+
+  /** Gathers the records of one whole answer; returns how many. Throws `http.poll.answer`. */
+  add(body: Buffer, parts: AnswerParts, receivedMs: number): number {
+    const { format, finder, csv } = this.#options
+    const found = this.#found
+    found.count = 0
+    if (format === 'csv') {
+      csvRecords(body, { start: 0, end: body.length }, new CsvFields(csv), found)
+      return this.#addCsv(body, parts, receivedMs)
+    }
+    if (format === 'ndjson') lines(body, 0, body.length, found)
+    // 204, or nothing at all, is no record.
+    else if (body.length > 0) {
+      const fault = findRecords(finder, body, { start: 0, end: body.length }, found)
+      if (fault !== null) {
+        const message = `poll.${this.#options.topic}: an answer cannot be used: ${fault.message}`
+        throw new SluiceError('http.poll.answer', { message })
+      }
+    }
+    if (found.count === 0) return 0
+    const base = this.#gathering.put(body)
+    const beside = this.#beside(parts)
+    for (let i = 0; i < found.count; i++) {
+      this.#gather(base + found.starts[i]!, base + found.ends[i]!, beside, receivedMs)
+    }
+    return found.count
+  }
+
+  /** Gathers one record, of a stream. */
+  addOne(value: Uint8Array, parts: AnswerParts, receivedMs: number): void {
+    const start = this.#gathering.put(value)
+    this.#gather(start, this.#gathering.end, this.#beside(parts), receivedMs)
+  }
+
+  /** The values of records of an answer, for a look at them. */
+  values(body: Buffer, countMax: number): Uint8Array[] {
+    const values: Uint8Array[] = []
+    this.add(body, { headers: {}, event: null, eventId: null }, 0)
+    const { bytes, valueStarts, valueEnds, count } = this.#gathering
+    for (let i = 0; i < Math.min(count, countMax); i++) {
+      values.push(bytes.slice(valueStarts[i], valueEnds[i]))
+    }
+    this.#gathering.clear()
+    return values
+  }
+
+  /** Decodes what was gathered. */
+  take(): Decoded {
+    const decoded = this.#decode(this.#gathering)
+    this.#offset += this.#gathering.count
+    this.#gathering.clear()
+    return decoded
+  }
+
+  /** Records that were set aside, once more. */
+  decodeAgain(batch: Batch): Decoded {
+    const gathering = new Gathering()
+    gatherRejected(batch, gathering, this.#options.columns)
+    return this.#decode(gathering)
+  }
+
+  /** With a header each record gets a copy of it: one that is set aside has to be read without its answer. */
+  #addCsv(body: Buffer, parts: AnswerParts, receivedMs: number): number {
+    const found = this.#found
+    const { header: hasHeader } = this.#options.csv
+    const first = hasHeader ? 1 : 0
+    const header = hasHeader ? body.subarray(found.starts[0], found.ends[0]) : null
+    const beside = this.#beside(parts)
+    for (let i = first; i < found.count; i++) {
+      const start = this.#gathering.end
+      if (header !== null) {
+        this.#gathering.put(header)
+        this.#gathering.put(newline)
+      }
+      this.#gathering.put(body.subarray(found.starts[i], found.ends[i]))
+      this.#gather(start, this.#gathering.end, beside, receivedMs)
+    }
+    return Math.max(0, found.count - first)
+  }
+
+  #gather(start: number, end: number, { extras, header }: Beside, receivedMs: number): void {
+    const offset = this.#offset + this.#gathering.count
+    this.#gathering.add(start, end, header, { extras, timeUs: receivedMs * 1000, offset })
+  }
+
+  #beside(parts: AnswerParts): Beside {
+    const { columns } = this.#options
+    if (columns.isEmpty) return { extras: noExtras, header: noHeader }
+    const extras = columns.of(parts)
+    // A dead letter has to say them too, or a retry would lose them.
+    const start = this.#gathering.put(Buffer.from(columns.textOf(extras)))
+    return { extras, header: { start, end: this.#gathering.end } }
+  }
+
+  #decode(gathering: Gathering): Decoded {
+    const { decoder, columns, topic } = this.#options
+    columns.current = gathering
+    const decoded = decoder.decode(gathering, 0)
+    columns.current = null
+    if (decoded < gathering.count) {
+      const message = `${topic}: its format waits for something that it cannot need`
+      throw new SluiceError('internal.bug', { message })
+    }
+    return decoder.take()
+  }
+}
+
+interface Beside {
+  readonly extras: Extras
+  readonly header: { readonly start: number; readonly end: number }
+}

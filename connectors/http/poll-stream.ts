@@ -1,0 +1,183 @@
+/**
+ * A stream as one poll that does not end: each piece that comes is a step. When it breaks off it is opened
+ * again, server-sent events behind the last one that is in a commit. While nobody takes the step, nothing
+ * is read, and the server has to wait.
+ */
+import { backoffMs } from '../../core/connector/backoff.ts'
+import type { Context } from '../../core/connector/context.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+import { LineReader } from './line-reader.ts'
+import type { PollStream } from './poll-http.ts'
+import type { PollRows } from './poll-rows.ts'
+import { sleepUntil } from './poll-schedule.ts'
+import type { PollSetup } from './poll-setup.ts'
+import type { PollState } from './poll-state.ts'
+import { pageRequest, type PollStep } from './poll-step.ts'
+import type { PollTrouble } from './poll-trouble.ts'
+import { SseReader } from './sse.ts'
+
+const reopenBackoff = { baseMs: 1000, maxMs: 60_000 } as const
+/** As long as browsers wait, roughly, where the server does not say. */
+const reopenMs = 1000
+
+export class PollStreamReader {
+  readonly #setup: PollSetup
+  readonly #rows: PollRows
+  readonly #trouble: PollTrouble
+  readonly #ctx: Pick<Context, 'clock' | 'random' | 'metrics'>
+  /** Connections in a row that brought nothing. */
+  #fruitless = 0
+  #retryMs = reopenMs
+
+  constructor(
+    setup: PollSetup,
+    rows: PollRows,
+    trouble: PollTrouble,
+    ctx: Pick<Context, 'clock' | 'random' | 'metrics'>,
+  ) {
+    this.#setup = setup
+    this.#rows = rows
+    this.#trouble = trouble
+    this.#ctx = ctx
+  }
+
+  async *run(from: PollState, signal: AbortSignal): AsyncGenerator<PollStep> {
+    const { clock, random } = this.#ctx
+    const { name } = this.#setup
+    let state = from
+    for (;;) {
+      signal.throwIfAborted()
+      state = { ...state, runMs: clock.nowMs() }
+      let waitMs = 0
+      try {
+        for await (const step of this.#connection(state, signal)) {
+          state = step.state ?? state
+          yield step
+        }
+      } catch (error) {
+        if (!(error instanceof SluiceError) || error.fault !== 'transient') throw error
+        this.#trouble.set(name, error)
+        waitMs = error.retryAfterMs ?? 0
+      }
+      this.#fruitless++
+      waitMs = Math.max(waitMs, this.#retryMs, backoffMs(this.#fruitless, reopenBackoff, random))
+      await sleepUntil(clock, clock.nowMs() + waitMs, signal)
+    }
+  }
+
+  /** One connection, until it ends. */
+  async *#connection(from: PollState, signal: AbortSignal): AsyncGenerator<PollStep> {
+    const { client, pages, records, name, config } = this.#setup
+    const { eventId } = from
+    const headers = {
+      'cache-control': 'no-store',
+      ...(eventId !== undefined && { 'last-event-id': eventId }),
+    }
+    const stream = await client.open(
+      { ...pageRequest(this.#setup, from, pages.begin()), headers },
+      signal,
+    )
+    const isEvents = config.stream === 'sse'
+    if (isEvents && stream.status === 200) checkType(name, stream)
+    const reader = isEvents
+      ? new Events(this.#setup, stream, eventId ?? null)
+      : new Lines(this.#setup, stream)
+    this.#rows.begin()
+    let state = from
+    for await (const piece of stream.body) {
+      this.#trouble.clear(name)
+      reader.push(piece, this.#ctx.clock.nowMs())
+      this.#retryMs = reader.retryMs ?? this.#retryMs
+      if (records.count === 0 && reader.lastId === (state.eventId ?? null)) continue
+      this.#fruitless = 0
+      const step = this.#step(state, reader.lastId)
+      state = step.state
+      yield step
+    }
+    reader.end(this.#ctx.clock.nowMs())
+    if (records.count > 0) yield this.#step(state, reader.lastId)
+  }
+
+  #step(before: PollState, lastId: string | null): PollStep & { readonly state: PollState } {
+    const { records, name } = this.#setup
+    const decoded = records.take()
+    const { changes, state } = this.#rows.admit(decoded, before)
+    // A stream has no end at which `since` could move on: it does with each step.
+    const { eventId: _, ...ended } = this.#rows.ended(state)
+    const next: PollState = {
+      ...ended,
+      step: before.step + 1,
+      ...(lastId !== null && { eventId: lastId }),
+    }
+    return { topic: name, changes, rejected: decoded.rejected, state: next }
+  }
+}
+
+/** Makes records of the pieces of one connection. */
+interface PieceReader {
+  readonly lastId: string | null
+  readonly retryMs: number | null
+  push(piece: Buffer, nowMs: number): void
+  /** The connection has ended as it should. */
+  end(nowMs: number): void
+}
+
+class Events implements PieceReader {
+  readonly #setup: PollSetup
+  readonly #headers: PollStream['headers']
+  readonly #sse: SseReader
+
+  constructor(setup: PollSetup, { headers }: PollStream, lastId: string | null) {
+    this.#setup = setup
+    this.#headers = headers
+    this.#sse = new SseReader(`poll.${setup.name}`, setup.config.max_response, lastId)
+  }
+  get lastId(): string | null {
+    return this.#sse.lastId
+  }
+  get retryMs(): number | null {
+    return this.#sse.retryMs
+  }
+  push(piece: Buffer, nowMs: number): void {
+    const { records, config } = this.#setup
+    this.#sse.push(piece, ({ type, data, id }) => {
+      if (config.events !== undefined && !config.events.includes(type)) return
+      records.addOne(data, { headers: this.#headers, event: type, eventId: id }, nowMs)
+    })
+  }
+  end(): void {
+    // What has no blank line behind it is no event.
+  }
+}
+
+class Lines implements PieceReader {
+  readonly lastId = null
+  readonly retryMs = null
+  readonly #setup: PollSetup
+  readonly #headers: PollStream['headers']
+  readonly #lines: LineReader
+
+  constructor(setup: PollSetup, { headers }: PollStream) {
+    this.#setup = setup
+    this.#headers = headers
+    this.#lines = new LineReader(`poll.${setup.name}`, setup.config.max_response, false)
+  }
+  push(piece: Buffer, nowMs: number): void {
+    this.#lines.push(piece, (line) => this.#add(line, nowMs))
+  }
+  end(nowMs: number): void {
+    this.#add(this.#lines.rest(), nowMs)
+  }
+  #add(line: Buffer, nowMs: number): void {
+    // Blank lines keep the connection alive.
+    if (line.every((byte) => byte <= 0x20)) return
+    this.#setup.records.addOne(line, { headers: this.#headers, event: null, eventId: null }, nowMs)
+  }
+}
+
+function checkType(name: string, { headers }: PollStream): void {
+  const type = headers['content-type'] ?? ''
+  if (/^\s*text\/event-stream\s*(?:;|$)/i.test(type)) return
+  const message = `poll.${name}: the answer is no stream of events, but ${type.slice(0, 80) || 'without a type'}`
+  throw new SluiceError('http.poll.answer', { message })
+}

@@ -1,0 +1,215 @@
+/**
+ * PollTopic: one topic that is asked for, run after run and page after page. Each page is one step: its
+ * rows, and the state from which a new life asks for the next page. What fails is asked for again, for as
+ * long as it takes; what the operator has to mend stops the source.
+ */
+import { hash } from 'node:crypto'
+import { backoffMs } from '../../core/connector/backoff.ts'
+import type { SourceContext } from '../../core/connector/context.ts'
+import type { Decoded, RejectedRecords } from '../../core/connector/format/format.ts'
+import type { TopicChange } from '../../core/connector/source.ts'
+import { SluiceError } from '../../core/errors/error.ts'
+import type { Batch } from '../../core/record/batch.ts'
+import { StatusError } from './poll-client.ts'
+import type { PollAnswer } from './poll-http.ts'
+import { PollRows } from './poll-rows.ts'
+import { nextRunMs, sleepUntil } from './poll-schedule.ts'
+import type { PollSetup } from './poll-setup.ts'
+import type { PageState, PollState } from './poll-state.ts'
+import { pageRequest, type PollStep } from './poll-step.ts'
+import { PollStreamReader } from './poll-stream.ts'
+import type { PollTrouble } from './poll-trouble.ts'
+
+const pollBackoff = { baseMs: 1000, maxMs: 300_000 } as const
+
+/** What servers answer to a cursor or page that they do not have any more. */
+const goneStatuses: ReadonlySet<number> = new Set([400, 404, 410, 422])
+
+/** The answer of a page, and how many records it has. */
+interface Page {
+  readonly answer: PollAnswer
+  readonly records: number
+  /** Of what was asked, for the validators of the answer. */
+  readonly asked: string
+}
+
+export class PollTopic {
+  readonly name: string
+  readonly #setup: PollSetup
+  readonly #ctx: SourceContext
+  readonly #trouble: PollTrouble
+  readonly #rows: PollRows
+  #state: PollState
+  /** A run that was broken off has ended: only a whole one tells what is gone, and it comes at once. */
+  #isDue = false
+
+  constructor(setup: PollSetup, state: PollState, ctx: SourceContext, trouble: PollTrouble) {
+    this.name = setup.name
+    this.#setup = setup
+    this.#state = state
+    this.#ctx = ctx
+    this.#trouble = trouble
+    this.#rows = new PollRows(setup, ctx)
+  }
+
+  decodeAgain(batch: Batch): Decoded {
+    const decoded = this.#setup.records.decodeAgain(batch)
+    this.#rows.decodedAgain(decoded)
+    return decoded
+  }
+
+  /** Until the signal is aborted. */
+  async *run(signal: AbortSignal): AsyncGenerator<PollStep> {
+    yield { topic: this.name, changes: this.#setup.announced, rejected: [], state: null }
+    await this.#rows.remember(this.#ctx.history, this.#state, signal)
+    if (this.#setup.config.stream !== undefined) {
+      const reader = new PollStreamReader(this.#setup, this.#rows, this.#trouble, this.#ctx)
+      yield* reader.run(this.#state, signal)
+      return
+    }
+    for (;;) {
+      const { page } = this.#state
+      if (page === undefined) yield* this.#pages(await this.#next(signal), signal)
+      else {
+        this.#isDue = this.#setup.config.deletes !== 'none'
+        yield* this.#pages(page, signal)
+      }
+    }
+  }
+
+  /** Waits until the next run is due; its first page. */
+  async #next(signal: AbortSignal): Promise<PageState> {
+    const { clock } = this.#ctx
+    if (!this.#isDue) {
+      const atMs = nextRunMs(this.#setup.config, this.#state.runMs, clock.nowMs())
+      await sleepUntil(clock, atMs, signal)
+    }
+    this.#isDue = false
+    const { runSince: _, ...state } = this.#state
+    this.#state = { ...state, runMs: clock.nowMs() }
+    return this.#setup.pages.begin()
+  }
+
+  async *#pages(first: PageState, signal: AbortSignal): AsyncGenerator<PollStep> {
+    let page = first
+    let records = 0
+    let isWhole = page.taken === 0
+    this.#rows.begin()
+    for (;;) {
+      const got = await this.#page(page, page === first && page.taken > 0, signal)
+      if (got === 'gone') return this.#breakOff()
+      if (got === 'unchanged') {
+        yield this.#step([], [], this.#rows.ended(this.#state))
+        return
+      }
+      const { answer, asked } = got
+      records += got.records
+      const decoded = this.#setup.records.take()
+      if (decoded.rejected.length > 0) isWhole = false
+      const { changes, state } = this.#rows.admit(decoded, this.#state)
+      const next = this.#after(page, got)
+      if (next === null) {
+        const deletes = this.#rows.deletes(isWhole, records)
+        const ended = this.#rows.ended(validated(state, page.taken === 0 ? answer : null, asked))
+        yield this.#step([...changes, ...deletes], decoded.rejected, ended)
+        return
+      }
+      page = next
+      yield this.#step(changes, decoded.rejected, { ...state, page })
+    }
+  }
+
+  #after(page: PageState, { answer, records }: Page): PageState | null {
+    const { body, headers, url } = answer
+    const next = this.#setup.pages.after(page, { body, headers, url, records })
+    if (next?.url === undefined) return next
+    return { ...next, url: this.#setup.client.admitted(next.url) }
+  }
+
+  /** The place that a run was to go on from is gone: it begins anew. */
+  #breakOff(): void {
+    this.#ctx.logger.warn('the server does not know the page to go on from; the run begins anew', {
+      topic: this.name,
+    })
+    const { page: _, runSince: __, ...state } = this.#state
+    this.#state = state
+    this.#isDue = true
+  }
+
+  #step(
+    changes: readonly TopicChange[],
+    rejected: readonly RejectedRecords[],
+    state: PollState,
+  ): PollStep {
+    this.#state = { ...state, step: this.#state.step + 1 }
+    return { topic: this.name, changes, rejected, state: this.#state }
+  }
+
+  /** One page with its records gathered, however often it has to be asked for. */
+  async #page(
+    page: PageState,
+    isResumed: boolean,
+    signal: AbortSignal,
+  ): Promise<Page | 'unchanged' | 'gone'> {
+    const { clock, random } = this.#ctx
+    for (let attempt = 1; ; attempt++) {
+      signal.throwIfAborted()
+      try {
+        const got = await this.#ask(page, signal)
+        this.#trouble.clear(this.name)
+        return got
+      } catch (error) {
+        if (isResumed && error instanceof StatusError && goneStatuses.has(error.status)) {
+          return 'gone'
+        }
+        if (!(error instanceof SluiceError) || error.fault !== 'transient') throw error
+        this.#trouble.set(this.name, error)
+        const waitMs = Math.max(backoffMs(attempt, pollBackoff, random), error.retryAfterMs ?? 0)
+        await sleepUntil(clock, clock.nowMs() + waitMs, signal)
+      }
+    }
+  }
+
+  async #ask(page: PageState, signal: AbortSignal): Promise<Page | 'unchanged'> {
+    const { client, records } = this.#setup
+    const request = pageRequest(this.#setup, this.#state, page)
+    const asked = hash(
+      'sha256',
+      JSON.stringify([request.values.since, request.parameters]),
+      'base64url',
+    )
+    const answer = await client.ask(
+      { ...request, headers: page.taken === 0 ? this.#validators(asked) : {} },
+      signal,
+    )
+    if (answer.status === 304) return 'unchanged'
+    const { headers } = answer
+    const parts = { headers, event: null, eventId: null }
+    const count = records.add(answer.body, parts, this.#ctx.clock.nowMs())
+    return { answer, records: count, asked: asked.slice(0, 16) }
+  }
+
+  /** What the server said the answer was: it need not send it again. */
+  #validators(asked: string): Readonly<Record<string, string>> {
+    const { etag, modified, askedFor } = this.#state
+    if (this.#rows.isPending || askedFor !== asked.slice(0, 16)) return {}
+    return {
+      ...(etag !== undefined && { 'if-none-match': etag }),
+      ...(modified !== undefined && { 'if-modified-since': modified }),
+    }
+  }
+}
+
+/** With what the answer says of itself, where it was all of the run. */
+function validated(state: PollState, answer: PollAnswer | null, asked: string): PollState {
+  const { etag: _, modified: __, askedFor: ___, ...rest } = state
+  const etag = answer?.headers['etag']
+  const modified = answer?.headers['last-modified']
+  if (etag === undefined && modified === undefined) return rest
+  return {
+    ...rest,
+    askedFor: asked,
+    ...(etag !== undefined && { etag }),
+    ...(modified !== undefined && { modified }),
+  }
+}
