@@ -182,9 +182,12 @@ export class Fetcher implements AsyncDisposable {
     }
     this.#loops.set(broker, loop)
     const signal = AbortSignal.any([this.#stop.signal, stop.signal])
-    loop.ended = this.#run(loop, signal).catch((error: unknown) => {
-      if (!signal.aborted) this.#options.onEnd(error)
-    })
+    // After all loops that begin with it are there: they share what may wait.
+    loop.ended = Promise.resolve()
+      .then(() => this.#run(loop, signal))
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#options.onEnd(error)
+      })
   }
 
   #end(loop: BrokerLoop): void {

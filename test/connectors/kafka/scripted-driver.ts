@@ -1,5 +1,8 @@
 /** A driver that answers as a test says: for what real brokers do only now and then, or not on demand. */
 import type {
+  FetchedPartition,
+  FetchLimits,
+  FetchPosition,
   KafkaDriver,
   KafkaTopic,
   PartitionOffset,
@@ -32,7 +35,11 @@ export class ScriptedDriver implements KafkaDriver {
     return Promise.resolve(partitions.map((each) => ({ ...each, offset })))
   }
 
-  fetch(): Promise<never> {
+  fetch(
+    _broker: number,
+    _partitions: readonly FetchPosition[],
+    _limits: FetchLimits,
+  ): Promise<readonly FetchedPartition[]> {
     return Promise.reject(new Error('not in this script'))
   }
 
