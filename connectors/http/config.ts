@@ -12,6 +12,10 @@ const topicName = z
     /^[A-Za-z_][\w.-]{0,126}$/,
     'expected letters, digits, _, - and dots, beginning with a letter',
   )
+  .refine(
+    (name) => !name.endsWith('.idempotency_keys'),
+    'the keys of requests are kept under such a name',
+  )
 
 export const httpConfig = z
   .strictObject({
@@ -35,7 +39,7 @@ export const httpConfig = z
   })
   .superRefine(({ push, poll }, ctx) => {
     const paths = new Map<string, string>()
-    for (const [name, { path, idempotency }] of Object.entries(push)) {
+    for (const [name, { path }] of Object.entries(push)) {
       const shape = path.replaceAll(/:[^/]+/g, ':')
       const other = paths.get(shape)
       if (other === undefined) paths.set(shape, name)
@@ -43,14 +47,9 @@ export const httpConfig = z
         const message = `${other} has this path already`
         ctx.addIssue({ code: 'custom', path: ['push', name, 'path'], message })
       }
-      if (idempotency !== undefined && `${name}_requests` in push) {
-        const message = `${name}_requests is where the keys of ${name} are kept`
-        ctx.addIssue({ code: 'custom', path: ['push', `${name}_requests`], message })
-      }
     }
     for (const name of Object.keys(poll)) {
-      const isKeys = push[name.replace(/_requests$/, '')]?.idempotency !== undefined
-      if (!(name in push) && !(isKeys && name.endsWith('_requests'))) continue
+      if (!(name in push)) continue
       const message = `${name} is a topic of push already`
       ctx.addIssue({ code: 'custom', path: ['poll', name], message })
     }

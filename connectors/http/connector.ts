@@ -5,7 +5,7 @@
 import type { SourceConnector } from '../../core/connector/source.ts'
 import { httpConfig, type HttpConfig } from './config.ts'
 import { HttpSource } from './http-source.ts'
-import { requestsTopic } from './idempotency.ts'
+import { keysTopic } from './idempotency.ts'
 import { inferPolled, pollChecks } from './poll-check.ts'
 import { PollSource } from './poll-source.ts'
 import { atOrAfter } from './position.ts'
@@ -29,7 +29,7 @@ export const http: SourceConnector<HttpConfig> = {
   atOrAfter,
   topics: ({ push, poll }) => [
     ...Object.entries(push).flatMap(([name, { idempotency }]) =>
-      idempotency === undefined ? [name] : [name, requestsTopic(name)],
+      idempotency === undefined ? [name] : [name, keysTopic(name)],
     ),
     ...Object.keys(poll),
   ],

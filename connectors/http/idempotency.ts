@@ -1,6 +1,6 @@
 /**
  * Idempotency of a topic: a request, or a record, whose key came within the window is answered as taken and
- * makes no second row. Keys are in the log, in `<topic>_requests`, in the same commit as the rows they came
+ * makes no second row. Keys are in the log, in `<topic>.idempotency_keys`, in the same commit as the rows they came
  * with, and are read back from there at the start: after a crash exactly those are known whose rows are there.
  */
 import { hash } from 'node:crypto'
@@ -27,8 +27,8 @@ const schema = makeSchema(
 
 const hashBytes = 16
 
-export function requestsTopic(topic: string): string {
-  return `${topic}_requests`
+export function keysTopic(topic: string): string {
+  return `${topic}.idempotency_keys`
 }
 
 /** What becomes of one key that a delivery brings. */

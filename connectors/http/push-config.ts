@@ -64,7 +64,7 @@ const idempotency = z
   })
   .meta({
     description:
-      'Rows that are sent twice are taken once, also after a crash: the keys are in the log, in the topic `<topic>_requests`, in the same commit as the rows.',
+      'Rows that are sent twice are taken once, also after a crash: the keys are in the log, in the topic `<topic>.idempotency_keys`, in the same commit as the rows.',
   })
 
 export const pushTopicSchema = z

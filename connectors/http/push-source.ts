@@ -13,7 +13,7 @@ import type { Position, Source, SourceBatch, TopicChange } from '../../core/conn
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Batch } from '../../core/record/batch.ts'
 import type { Delivery } from './delivery.ts'
-import { requestsTopic } from './idempotency.ts'
+import { keysTopic } from './idempotency.ts'
 import { formatPosition, parsePosition } from './position.ts'
 import { Budget, type Refusal } from './push-body.ts'
 import { ending, PushEndpoint, type EndpointHost, type EndpointParts } from './push-endpoint.ts'
@@ -138,7 +138,7 @@ export class PushSource implements Source {
     for (const { topic, windowMs } of this.#setups) {
       if (topic.idempotency === null) continue
       const sinceMs = clock.nowMs() - windowMs
-      for await (const batch of history(requestsTopic(topic.name), sinceMs, signal)) {
+      for await (const batch of history(keysTopic(topic.name), sinceMs, signal)) {
         topic.idempotency.load(batch)
       }
     }

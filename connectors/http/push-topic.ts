@@ -14,7 +14,7 @@ import { SluiceError } from '../../core/errors/error.ts'
 import { numberAt } from '../../core/record/value.ts'
 import type { Delivery } from './delivery.ts'
 import { Gathering, noExtras, type Beside, type DecodedRecords } from './gathering.ts'
-import { requestsTopic, type Idempotency } from './idempotency.ts'
+import { keysTopic, type Idempotency } from './idempotency.ts'
 import type { KeySource } from './key-source.ts'
 import type { Refusal } from './push-body.ts'
 import type { Attributes, PushColumns } from './push-columns.ts'
@@ -236,6 +236,6 @@ export class PushTopic {
   #keysOf(deliveries: readonly Delivery[]): TopicChange[] {
     const { idempotency, name } = this.parts
     if (idempotency === null) return []
-    return [{ topic: requestsTopic(name), batch: idempotency.batch(deliveries) }]
+    return [{ topic: keysTopic(name), batch: idempotency.batch(deliveries) }]
   }
 }

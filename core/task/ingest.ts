@@ -18,7 +18,7 @@ import { ChainWriter } from '../log/writer.ts'
 import type { FlushPolicy, TaskContext } from './context.ts'
 import { FlushTimer } from './flush.ts'
 import { Lag } from './lag.ts'
-import { chainName, sourceTopic } from './names.ts'
+import { chainName, deadLetterTopic, sourceTopic } from './names.ts'
 import { ownHistory } from './own-history.ts'
 import { nextRequests, requestCommits, type RequestCommit } from './request-intake.ts'
 import { requestChain } from './requests.ts'
@@ -258,6 +258,7 @@ class Ingest {
 
   async #entryOf(change: TopicChange, { transaction }: SourceBatch): Promise<LogEntry> {
     const topic = sourceTopic(this.#ctx.name, change.topic)
+    if (topic === deadLetterTopic(this.#ctx.name)) throw reserved(topic)
     if ('truncate' in change) {
       await this.#unchanged.truncate(topic, transaction)
       return { kind: 'truncate', topic }
@@ -357,6 +358,13 @@ class Ingest {
     }
     if (this.#over !== null) throw this.#over
   }
+}
+
+/** Two kinds of rows in one topic would be read as one kind. */
+function reserved(topic: string): SluiceError {
+  return new SluiceError('task.topic_reserved', {
+    message: `the source has a topic ${topic}, where records that it cannot read are set aside`,
+  })
 }
 
 function endedByItself(source: string): SluiceError {

@@ -33,14 +33,16 @@ export function schemaChangesTopic(sink: string): string {
   return `${sink}.schema_changes`
 }
 
+/** Dead letters, decisions about schemas, logs of deliveries; keys of requests that a source has seen. */
+const ownTopic = /^[^.]+\.(?:dead_letters|schema_changes|deliveries|[^.]+\.idempotency_keys)$/
+
 /**
  * Whether a topic is meant by one entry of `from`: its full name, a unique tail of it (`orders`,
- * `public.orders`), or a pattern in which `*` stands for any characters (`shop.*`). Dead letters, what
- * was decided about schemas and logs of deliveries are meant only when named in full.
+ * `public.orders`), or a pattern in which `*` stands for any characters (`shop.*`). What tasks write of
+ * their own work is meant only when named in full.
  */
 export function topicMatches(entry: string, topic: string): boolean {
   if (entry === topic) return true
-  if (topic.endsWith('.dead_letters') || /^[^.]+\.(?:schema_changes|deliveries)$/.test(topic))
-    return false
+  if (ownTopic.test(topic)) return false
   return entry.includes('*') ? matchTopic(entry, topic) : topic.endsWith(`.${entry}`)
 }

@@ -37,6 +37,12 @@ export const taskCodes = {
     remedy:
       'Check that the folder named is writable and not in use by another Sluice process; it may be deleted, it is rebuilt from the log.',
   },
+  'task.topic_reserved': {
+    fault: 'config',
+    cause: 'A source has a topic with the name under which Sluice keeps rows of its own.',
+    remedy:
+      'Leave that topic out of the source: name the others instead of using a pattern that finds it.',
+  },
   'task.plan_changed': {
     fault: 'config',
     cause:

@@ -15,7 +15,7 @@ function issues(config: unknown): string[] {
 test('what is written as it should be is taken', () => {
   assert.deepEqual(issues(orders()), [])
   const parsed = http.config.parse(orders({ idempotency: { from: 'field.id' } }))
-  assert.deepEqual(http.topics?.(parsed), ['orders', 'orders_requests'])
+  assert.deepEqual(http.topics?.(parsed), ['orders', 'orders.idempotency_keys'])
 })
 
 test('what does not fit together is said at its place', () => {
@@ -55,7 +55,7 @@ test('a key column may come from beside the body', () => {
   assert.deepEqual(issues(orders({ path: '/in/:region', columns, key: ['region', 'id'] })), [])
 })
 
-test('topics share neither a path nor the topic of their keys', () => {
+test('two topics share no path', () => {
   const topic = (path: string, more = {}): object => ({
     path,
     auth: 'none',
@@ -64,9 +64,6 @@ test('topics share neither a path nor the topic of their keys', () => {
   })
   const same = issues({ push: { a: topic('/in/:x'), b: topic('/in/:y') } })
   assert.deepEqual(same, ['push.b.path: a has this path already'])
-  const idempotency = { from: 'header.k' }
-  const keys = issues({ push: { a: topic('/a', { idempotency }), a_requests: topic('/b') } })
-  assert.deepEqual(keys, ['push.a_requests: a_requests is where the keys of a are kept'])
   assert.match(issues({ push: {} }).join(), /^push: there is no topic/)
 })
 

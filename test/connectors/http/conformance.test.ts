@@ -74,7 +74,7 @@ async function* watched(
 ): AsyncGenerator<SourceBatch> {
   for await (const batch of batches) {
     for (const change of batch.changes) {
-      if (change.topic === 'orders_requests' && 'batch' in change) keys.push(change.batch)
+      if (change.topic === 'orders.idempotency_keys' && 'batch' in change) keys.push(change.batch)
     }
     yield batch
   }

@@ -32,12 +32,13 @@ interface Texts {
   base: 10 | 16
   keyed: boolean
   budget: number
+  topic?: string
 }
 
 const raw = new RecordTable<string>([required('value', 'text', (text) => text)], () => 1)
 const numbers = new RecordTable<number>([required('n', 'int64', (n) => n)], () => 1)
 
-function decode(texts: readonly string[], { base, keyed }: Texts): Decoded {
+function decode(texts: readonly string[], { base, keyed, topic = 'numbers' }: Texts): Decoded {
   const value = (text: string): number => (base === 16 ? Number(`0x${text}`) : Number(text))
   const good = texts.filter((text) => Number.isInteger(value(text)))
   const bad = texts.filter((text) => !good.includes(text))
@@ -45,8 +46,8 @@ function decode(texts: readonly string[], { base, keyed }: Texts): Decoded {
   const schema = keyed ? makeSchema(batch.schema.fields, [0], 'upsert') : batch.schema
   const error = new SluiceError('task.letter_without_row', { message: 'n: not a number' })
   return {
-    changes: [{ topic: 'numbers', batch: { ...batch, schema } }],
-    rejected: [{ topic: 'numbers', batch: raw.batch(bad), errors: bad.map(() => error) }],
+    changes: [{ topic, batch: { ...batch, schema } }],
+    rejected: [{ topic, batch: raw.batch(bad), errors: bad.map(() => error) }],
   }
 }
 
@@ -219,4 +220,13 @@ test('over its budget the source waits, and goes on when letters were seen to (i
   await waitFor('the last row', async () => (await rowsOf(log)).includes('2'))
   await waitFor('the letters', async () => (await lettersOf(log)).length === 15)
   assert.deepEqual(await rowsOf(log), ['1', '2'])
+})
+
+test('a topic of the source’s own with the name of its letters stops it, before rows are mixed', async () => {
+  using dir = tempDir('letters')
+  const log = await testLog()
+  const texts = ['ff', '1']
+  const state: Texts = { texts, base: 16, keyed: false, budget: 5, topic: 'dead_letters' }
+  await using running = run(log, state, dir.path)
+  await assert.rejects(running.done, { code: 'task.topic_reserved' })
 })
