@@ -27,6 +27,7 @@ interface KafkajsConnection {
     readonly logResponseError: boolean
   }): Promise<Buffer>
   rejectRequests(error: Error): void
+  readonly requestQueue: { scheduleCheckPendingRequests: () => void }
   readonly socket?: Socket
 }
 type ConnectionClass = new (options: object) => KafkajsConnection
@@ -65,6 +66,9 @@ export class KafkajsTransport implements Pick<Transport, 'connect'> {
       socketFactory: ({ onConnect }: { readonly onConnect: () => void }) =>
         openSocket(address, tls, onConnect, ended),
     })
+    // Nothing ever waits in its queue: it is told no limit and no throttling. It would set a timer after each
+    // answer to look there, for a time that is long past, which Node warns of on standard error.
+    connection.requestQueue.scheduleCheckPendingRequests = () => {}
     const link = new KafkajsLink(connection, ended)
     try {
       await connection.connect()

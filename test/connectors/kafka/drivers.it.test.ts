@@ -3,7 +3,9 @@
  * Attacks invariants 5 (nothing vanishes: errors are told, never swallowed) and 8 (every wait by a signal).
  */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { systemClock } from '../../../core/connector/context.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import type { KafkaClient } from '../../../connectors/kafka/client.ts'
@@ -47,6 +49,23 @@ for (const version of kafkaVersions) {
         assert.equal(orders!.id === null, version.startsWith('0.'))
         // Asking for a topic must not make it, on no version.
         assert.deepEqual((await kafka.admin.listTopics()).includes('nowhere'), false)
+      })
+
+      it(`${driver} writes nothing to standard error`, async () => {
+        // In a process of its own: Node says most of its warnings once a process.
+        const script = `
+          import { openDriver } from './connectors/kafka/drivers.ts'
+          import { systemClock } from './core/connector/context.ts'
+          const config = { driver: '${driver}', brokers: ${JSON.stringify(kafka.brokers())}, tls: false }
+          await using client = await openDriver(config, { clock: systemClock })
+          const { signal } = new AbortController()
+          process.stdout.write(String((await client.topics(null, signal)).length))`
+        const { stdout, stderr } = await promisify(execFile)(process.execPath, [
+          '--input-type=module-typescript',
+          '--eval',
+          script,
+        ])
+        assert.deepEqual([stdout, stderr], ['2', ''])
       })
 
       it(`${driver} tells offsets by end and by time`, async () => {
