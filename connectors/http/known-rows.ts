@@ -129,19 +129,20 @@ export class KnownRows {
     return oldestMs
   }
 
-  /**
-   * After a whole listing: keys that it did not have, now in as many runs in a row as they have to be
-   * missing, and how many it lacked in all.
-   */
-  missing(runs: number): { readonly lacked: number; readonly keys: readonly string[] } {
-    const keys: string[] = []
+  /** After a whole listing: how many rows it lacked. */
+  lacked(): number {
     let lacked = 0
+    for (const { run } of this.#rows.values()) if (run !== this.#run) lacked++
+    return lacked
+  }
+
+  /** After a whole listing: keys of the rows that so many listings in a row have lacked, with this one. */
+  missing(runs: number): readonly string[] {
+    const keys: string[] = []
     for (const [key, known] of this.#rows) {
-      if (known.run === this.#run) continue
-      lacked++
-      if (++known.missing >= runs) keys.push(key)
+      if (known.run !== this.#run && ++known.missing >= runs) keys.push(key)
     }
-    return { lacked, keys }
+    return keys
   }
 
   /** A batch that deletes these rows; they are not known any more. */

@@ -114,8 +114,7 @@ export class PollRows {
     this.#isPending = !isWhole
     if (!isWhole) return []
     const before = known.size
-    const { lacked, keys } = known.missing(this.#deletesAfter)
-    this.#isPending = lacked > keys.length
+    const lacked = known.lacked()
     if (lacked === 0) return []
     const isMuch = lacked > before * config.deletes_max
     if (config.deletes_max < 1 && (isMuch || records === 0)) {
@@ -125,6 +124,8 @@ export class PollRows {
       this.#ctx.logger.warn(message, { code, remedy })
       return []
     }
+    const keys = known.missing(this.#deletesAfter)
+    this.#isPending = lacked > keys.length
     if (keys.length === 0) return []
     return [{ topic: name, batch: known.deletes(keys, this.#ctx.clock.nowMs() * 1000) }]
   }

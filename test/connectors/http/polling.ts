@@ -43,10 +43,15 @@ export class Kept {
   }
 }
 
+/** Rows as exact texts. */
+export function valuesOf({ schema, columns, rows }: Batch): (string | null)[][] {
+  return Array.from({ length: rows }, (_, row) =>
+    columns.map((column, at) => textAt(schema.fields[at]!.type, column, row)),
+  )
+}
+
 function textsOf(batch: Batch): { key: string; text: string; weight: number }[] {
-  const { fields } = batch.schema
-  return Array.from({ length: batch.rows }, (_, row) => {
-    const values = batch.columns.map((column, at) => textAt(fields[at]!.type, column, row))
+  return valuesOf(batch).map((values, row) => {
     const weight = batch.weights[row]!
     const sign = weight < 0 ? '-' : ''
     const shown = weight < 0 ? values.slice(0, 1) : values
