@@ -160,7 +160,7 @@ export class AvroEvents implements EventReader {
     if (isBeside(type.connect?.name ?? type.name)) return 'passed'
     if (this.#topic.settings.unwrapped) {
       const shape = shapeOfFields(connectOfAvro(type).fields, this.#topic.shapeOptions(null))
-      return { envelope: null, record: type, shape }
+      return shape === null ? oddSchema : { envelope: null, record: type, shape }
     }
     const fieldOf = (name: string): AvroField | undefined =>
       type.fields.find((field) => field.name === name)
@@ -171,15 +171,12 @@ export class AvroEvents implements EventReader {
     const dialect = dialectOf(
       source?.kind === 'record' ? (source.connect?.name ?? source.name) : '',
     )
-    const { fields } = connectOfAvro(record)
-    return {
-      envelope: type,
-      record,
-      shape: shapeOfFields(fields, this.#topic.shapeOptions(dialect)),
-    }
+    const shape = shapeOfFields(connectOfAvro(record).fields, this.#topic.shapeOptions(dialect))
+    return shape === null ? oddSchema : { envelope: type, record, shape }
   }
 }
 
+const oddSchema: ReadFault = { field: null, message: 'its schema contradicts itself' }
 const trailing: ReadFault = {
   field: null,
   message: 'bytes are left behind the last field: it was written by another schema',

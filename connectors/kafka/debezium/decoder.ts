@@ -85,6 +85,7 @@ export class DebeziumDecoder implements RecordDecoder {
       const { code, message } = this.#failed
       this.#reject(records, index++, code, message)
       this.#failed = null
+      this.#prepares = 0
     }
     for (; index < records.count; index++) {
       const fault = this.#read(records, index)
@@ -128,10 +129,13 @@ export class DebeziumDecoder implements RecordDecoder {
     if (begun === 'passed') return this.#pass(records)
     if (typeof begun !== 'string') return begun
     if (reader.op === opLetter.truncate) return this.#truncate(reader, records)
-    if (reader.shape === null) throw faults.noSchema(this.#topic.name)
+    if (reader.shape === null) {
+      if (this.#topic.fields.length === 0) throw faults.noSchema(this.#topic.name)
+      return faults.schemaMissing
+    }
+    this.#topic.admit(reader.shape)
     const fault = this.#learnKey(records, index)
     if (fault !== null) return fault
-    this.#topic.admit(reader.shape)
     return this.#change(reader, records, index)
   }
 

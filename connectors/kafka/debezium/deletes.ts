@@ -23,7 +23,8 @@ interface LastDelete {
 const newKey = Buffer.from('__debezium.newkey')
 const oldKey = Buffer.from('__debezium.oldkey')
 const range = new Int32Array(2)
-const empty = Buffer.alloc(0)
+/** Of a table without key, whose deletes and tombstones have none. */
+const noKey = Buffer.alloc(0)
 
 export class Deletes {
   readonly #last = new Map<number, LastDelete>()
@@ -34,7 +35,7 @@ export class Deletes {
     const [start, end] = [records.keyStarts[index]!, records.keyEnds[index]!]
     const moved = rows !== null && hasHeader(records, index, newKey)
     this.#last.set(partition, {
-      key: start < 0 ? empty : Buffer.from(bytes.subarray(start, end)),
+      key: start < 0 ? noKey : Buffer.from(bytes.subarray(start, end)),
       rows: moved ? rows : null,
       end: rows?.rows ?? 0,
     })
@@ -58,8 +59,9 @@ export class Deletes {
   isOf({ bytes, partition, keyStarts, keyEnds }: Records, index: number): boolean {
     const last = this.#last.get(partition)
     const start = keyStarts[index]!
-    if (last === undefined || last.key === null || start < 0) return false
-    const isSame = last.key.compare(bytes, start, keyEnds[index]!) === 0
+    if (last === undefined || last.key === null) return false
+    const isSame =
+      start < 0 ? last.key === noKey : last.key.compare(bytes, start, keyEnds[index]!) === 0
     // One delete has one tombstone; what comes behind may be the row under its new key.
     if (isSame) last.key = null
     return isSame

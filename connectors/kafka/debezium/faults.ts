@@ -37,6 +37,10 @@ export function noRow(part: Part): ReadFault {
   return fault(`it has no row in \`${part}\``)
 }
 
+export const schemaMissing = fault(
+  'it has no schema beside it, or none that can be read, as the records before it had',
+)
+
 /** Of JSON without schemas, in a topic of which the pipeline file says no columns. */
 export function noSchema(topic: string): SluiceError {
   return new SluiceError('format.schema', {

@@ -146,7 +146,7 @@ export class JsonEvents implements EventReader {
     const { settings } = this.#topic
     if (settings.unwrapped) {
       return schema.kind === 'struct'
-        ? shapeOfFields(schema.fields, this.#topic.shapeOptions(null))
+        ? (shapeOfFields(schema.fields, this.#topic.shapeOptions(null)) ?? 'nothing')
         : 'nothing'
     }
     const typeOf = (name: string): ConnectType | null =>
@@ -154,6 +154,6 @@ export class JsonEvents implements EventReader {
     const row = typeOf('after') ?? typeOf('before')
     if (row?.kind !== 'struct') return 'nothing'
     const dialect = dialectOf(typeOf('source')?.name ?? '')
-    return shapeOfFields(row.fields, this.#topic.shapeOptions(dialect))
+    return shapeOfFields(row.fields, this.#topic.shapeOptions(dialect)) ?? 'nothing'
   }
 }

@@ -77,8 +77,9 @@ export class JsonRow {
       if (at === failed) return failed
       if (which >= 0) at = this.#value(shape, which, bytes, at, end, into)
       else {
-        if (which !== member.unknown) noteMeta(which, bytes, at, into)
-        at = valueEnd(bytes, at, end)
+        const last = valueEnd(bytes, at, end)
+        if (which !== member.unknown && last !== failed) noteMeta(which, bytes, at, last, into)
+        at = last
       }
       if (at === failed) return failed
       at = skipBlanks(bytes, at, end)
@@ -125,10 +126,12 @@ export class JsonRow {
   }
 }
 
-function noteMeta(which: number, bytes: Uint8Array, at: number, into: RowInto): void {
+function noteMeta(which: number, bytes: Uint8Array, at: number, end: number, into: RowInto): void {
   const isText = bytes[at] === quote
   const first = bytes[isText ? at + 1 : at] ?? 0
   // Texts are "true" and "false", and so are booleans.
   if (which === member.deleted) into.deleted = first === 0x74
-  else if (isText) into.op = first
+  else if (which === member.op) into.op = isText ? first : 0
+  else if (first !== letterN)
+    into.timeUs = Number(latin1(bytes, at, end)) * (which === member.timeUs ? 1 : 1000)
 }

@@ -32,6 +32,7 @@ const noRegistry: ReadFault = {
   field: null,
   message: 'it begins with a schema id, and there is no `registry` to ask for it',
 }
+const oddKey: ReadFault = { field: null, message: 'it has columns that the rows do not have' }
 const noMembers = new JsonMembers([])
 
 export class RecordKeys {
@@ -71,15 +72,22 @@ export class RecordKeys {
         if (this.#topic.key === null) this.#topic.setKey([])
         return null
       }
-      this.#topic.setKey(found.names)
-      return null
+      return this.#learned(found.names)
     }
     if (this.#topic.key !== null && this.#topic.key.length > 0) return null
     const from = skipBlanks(bytes, at, last)
     if (bytes[from] !== openBrace) return noStruct
     const fault = noMembers.find(bytes, from, last)
     if (fault !== null) return fault
-    this.#topic.setKey(Object.keys(JSON.parse(utf8(bytes, from, last)) as object))
+    return this.#learned(Object.keys(JSON.parse(utf8(bytes, from, last)) as object))
+  }
+
+  /** A key that fits no row is this record's problem where another one did, and else the topic's. */
+  #learned(names: readonly string[]): ReadFault | null {
+    const { key, fields } = this.#topic
+    const isOdd = (name: string): boolean => !fields.some((field) => field.name === name)
+    if (key !== null && key.length > 0 && names.some(isOdd)) return oddKey
+    this.#topic.setKey(names)
     return null
   }
 
@@ -159,8 +167,7 @@ export class RecordKeys {
   #learnAvro(bytes: Uint8Array, start: number): ReadFault | null {
     const of = this.#recordAt(bytes, start)
     if ('message' in of) return of
-    this.#topic.setKey(of.record.fields.map(({ name }) => name))
-    return null
+    return this.#learned(of.record.fields.map(({ name }) => name))
   }
 
   #recordAt(
@@ -174,18 +181,20 @@ export class RecordKeys {
       const type = this.#schemas.get(id)
       if (type === undefined) return notReady
       if (type.kind !== 'record') return noStruct
-      known = { record: type, shape: this.#shape(connectOfAvro(type).fields) }
+      const shape = this.#shape(connectOfAvro(type).fields)
+      if (shape === null) return noStruct
+      known = { record: type, shape }
       this.#records.set(id, known)
     }
     return known
   }
 
   #shapeOf({ kind, fields }: ConnectType): KeyShape {
-    if (kind !== 'struct') return { names: null, shape: null }
-    return { names: fields.map(({ name }) => name), shape: this.#shape(fields) }
+    const shape = kind === 'struct' ? this.#shape(fields) : null
+    return { names: shape === null ? null : fields.map(({ name }) => name), shape }
   }
 
-  #shape(fields: readonly ConnectField[]): RowShape {
+  #shape(fields: readonly ConnectField[]): RowShape | null {
     return shapeOfFields(fields, { ...this.#topic.shapeOptions(null), meta: null })
   }
 }

@@ -16,6 +16,7 @@ import {
   putBits,
   putBytes,
   ScaledStructReader,
+  wholeInto,
 } from './value-bytes.ts'
 import {
   IntegerReader,
@@ -157,9 +158,12 @@ function ownCell(type: LogicalType, cell: CellReader): CellReader {
 function bytesReader({ name, parameters }: ConnectType, target: LogicalType): ValueReader | null {
   const wanted = `expected ${typeName(target)}, in bytes`
   if (name === decimalName) {
-    if (target.kind !== 'decimal') return null
     const scale = Number(parameters['scale'] ?? 0)
     if (!Number.isInteger(scale)) return null
+    if (target.kind !== 'decimal') {
+      const put = scale === 0 ? integerInto(target) : null
+      return put === null ? null : new BytesReader(wholeInto(put), wanted)
+    }
     const put = decimalInto(target)
     return new BytesReader((into, bytes, start, end) => put(into, bytes, start, end, scale), wanted)
   }

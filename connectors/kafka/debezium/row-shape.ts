@@ -18,11 +18,10 @@ export interface MetaNames {
 const timeNames: Readonly<Record<string, number>> = {
   __source_ts_us: 1,
   __source_ts_ms: 1000,
-  __source_ts_ns: 0.001,
 }
 
 /** What a member of a row is: a column's index, or one of these. */
-export const member = { op: -1, deleted: -2, unknown: -3 } as const
+export const member = { op: -1, deleted: -2, unknown: -3, timeUs: -4, timeMs: -5 } as const
 
 export class RowShape {
   readonly columns: readonly ColumnShape[]
@@ -58,17 +57,24 @@ export interface ShapeOptions {
   readonly meta: MetaNames | null
 }
 
-/** Throws `format.schema` where the pipeline file wants of a column what it cannot be. */
+/**
+ * null: the schema contradicts itself. Throws `format.schema` where the pipeline file wants of a column
+ * what it cannot be.
+ */
 export function shapeOfFields(
   fields: readonly ConnectField[],
   { topic, dialect, overrides, meta }: ShapeOptions,
-): RowShape {
+): RowShape | null {
   const columns: ColumnShape[] = []
-  const members = fields.map(({ name, type }) => {
-    if (name === meta?.op) return member.op
-    if (name === meta?.deleted) return member.deleted
+  const members: number[] = []
+  for (const { name, type } of fields) {
+    if (name === meta?.op || name === meta?.deleted) {
+      members.push(name === meta.op ? member.op : member.deleted)
+      continue
+    }
     const override = overrides.get(name) ?? null
     const column = columnShape(name, type, dialect, override)
+    if (column === null && override === null) return null
     if (column === null) {
       const wanted = typeName(override!.field.type)
       const what = type.name === '' ? type.kind : type.name
@@ -76,8 +82,8 @@ export function shapeOfFields(
         message: `${topic}: schema: ${name} cannot be ${wanted}, Debezium writes it as ${what}`,
       })
     }
-    return columns.push(column) - 1
-  })
+    members.push(columns.push(column) - 1)
+  }
   return new RowShape(
     columns,
     members,
@@ -92,6 +98,9 @@ export function shapeOfColumns(columns: readonly ColumnShape[], meta: MetaNames 
   if (meta !== null) {
     names.push(meta.op, meta.deleted)
     members.push(member.op, member.deleted)
+    // A column of the name is found before it.
+    names.push('__source_ts_us', '__source_ts_ms')
+    members.push(member.timeUs, member.timeMs)
   }
   return new RowShape(columns, members, names)
 }

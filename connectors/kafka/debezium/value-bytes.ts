@@ -15,6 +15,7 @@ import { floatText } from '../../../core/record/value.ts'
 import type { AvroInput } from '../avro/input.ts'
 import { skipValue } from '../avro/skip.ts'
 import type { AvroRecord, AvroType } from '../avro/types.ts'
+import type { PutInteger } from './value-numbers.ts'
 import { misfit, type ValueReader } from './value-reader.ts'
 
 /** Appends bytes[start, end) as its column has it; false: it has no place there. */
@@ -124,6 +125,16 @@ export function decimalInto(type: LogicalType & { readonly kind: 'decimal' }): P
     return true
   }
 }
+
+/** A decimal without digits behind its point, as an integer: bigint.unsigned.handling.mode=precise. */
+export function wholeInto(put: PutInteger): PutBytes {
+  return (builder, bytes, start, end) => {
+    if (start === end || end - start > wholeBytesMax) return false
+    return put(builder, trimmed(integerOf(bytes, start, end)))
+  }
+}
+/** 64 bits and a sign. */
+const wholeBytesMax = 9
 
 export type PutScaled = (
   builder: AnyBuilder,

@@ -112,12 +112,27 @@ function decimalPut(precision: number | null, scale: number): PutInteger {
   }
 }
 
+/** Days are the same in the proleptic Gregorian calendar; before this one neither database has any. */
+const firstDay = -2_500_000
+
 export const putDate: PutInteger = (builder, value) => {
+  if (typeof value === 'bigint') return false
+  const day = value < firstDay ? infiniteDay(value) : value
   // In a column these two stand for ±infinity.
-  if (typeof value === 'bigint' || value <= dateNegativeInfinity || value >= dateInfinity)
-    return false
-  ;(builder as Int32Builder).append(value)
+  if (day === value && (day <= dateNegativeInfinity || day >= dateInfinity)) return false
+  ;(builder as Int32Builder).append(day)
   return true
+}
+
+/**
+ * What Debezium 3.6 makes of PostgreSQL's dates `infinity` and `-infinity`: in the first copy days from
+ * java.sql.Date, which wrap around and depend on the time zone by one; in the stream the 32 bits that the
+ * server has for them, moved by the 10,957 days between 1970 and 2000.
+ */
+function infiniteDay(day: number): number {
+  if (day === -2_147_472_691 || Math.abs(day + 625_821_272) <= 1) return dateNegativeInfinity
+  if (day === -2_147_472_692 || Math.abs(day + 622_191_234) <= 1) return dateInfinity
+  return day
 }
 
 /** Units of a microsecond, and microseconds of a unit; one of them is 1. */
@@ -140,11 +155,11 @@ export function timeInto(unit: EpochUnit): PutInteger {
 }
 
 /**
- * PostgreSQL's ±infinity as Debezium writes it: the milliseconds of PGStatement.DATE_*_INFINITY (pgjdbc
- * 42.7) in the unit of the column, as far as 64 bits hold them.
+ * PostgreSQL's ±infinity as Debezium 3.6 writes it, whatever the unit: the instants that pgjdbc has for
+ * them (PGStatement.DATE_POSITIVE_INFINITY and its negative), a thousandth of them in milliseconds.
  */
-const infinityMs = 9_223_372_036_825_200_000n
-const negativeInfinityMs = -9_223_372_036_832_400_000n
+const infinityUs = 9_223_372_036_825_200_000n
+const negativeInfinityUs = -9_223_372_036_832_400_000n
 
 export function timestampInto(unit: EpochUnit): PutInteger {
   const [factor, divisor] = [usOf[unit], perUs[unit]]
@@ -156,12 +171,12 @@ export function timestampInto(unit: EpochUnit): PutInteger {
       return true
     }
     const count = BigInt(value)
-    if (count === infinityMs || count === negativeInfinityMs) {
-      numbers.append(count > 0n ? Infinity : -Infinity)
-      return true
-    }
     if (count % BigInt(divisor) !== 0n) return false
     const us = (count * BigInt(factor)) / BigInt(divisor)
+    if (us === infinityUs || us === negativeInfinityUs) {
+      numbers.append(us > 0n ? Infinity : -Infinity)
+      return true
+    }
     if (us <= timestampNegativeInfinity || us >= timestampInfinity) return false
     numbers.appendBigInt(us)
     return true

@@ -1,5 +1,5 @@
 /** Texts that Debezium writes in a way of its own, as cells. */
-import type { CellReader } from '../../../core/connector/format/cell.ts'
+import { latin1, type CellReader } from '../../../core/connector/format/cell.ts'
 import { endsHere, failed, skipBlanks, valueEnd } from '../../../core/connector/format/json-scan.ts'
 import type { AnyBuilder } from '../../../core/record/builder.ts'
 import type { BytesBuilder } from '../../../core/record/bytes-builder.ts'
@@ -18,9 +18,30 @@ export class WallClockCell implements CellReader {
   }
 
   append(builder: AnyBuilder, bytes: Uint8Array, start: number, end: number): boolean {
+    const first = start < end ? bytes[start] : 0
+    if (first === 0x2b || first === 0x2d) {
+      const infinity = infinityIn(latin1(bytes, start, end))
+      if (infinity !== null) return this.#cell.append(builder, infinity, 0, infinity.length)
+    }
     const last = end > start && bytes[end - 1] === letterZ ? end - 1 : end
     return this.#cell.append(builder, bytes, start, last)
   }
+}
+
+const infinity = Buffer.from('infinity')
+const negativeInfinity = Buffer.from('-infinity')
+
+/**
+ * PostgreSQL's ±infinity as Debezium 3.6 writes it: of timestamps the instants that pgjdbc has for them; of
+ * dates the same (the year 292,269,055 is BC) in the first copy, and in the stream what becomes of the
+ * server's 32 bits.
+ */
+function infinityIn(text: string): Uint8Array | null {
+  if (text === '+294247-01-10T04:00:25.2Z' || /^\+292278994-08-1\dZ?$/.test(text)) return infinity
+  if (text === '-290308-12-21T19:59:27.6Z' || /^\+292269055-12-0\dZ?$/.test(text))
+    return negativeInfinity
+  if (text === '-5877611-06-21Z') return infinity
+  return text === '-5877611-06-22Z' ? negativeInfinity : null
 }
 
 /**

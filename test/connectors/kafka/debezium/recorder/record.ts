@@ -3,7 +3,7 @@
  *
  *   node test/connectors/kafka/debezium/recorder/record.ts
  *
- * Needs Java 17 and Maven. Writes ../<database>.jsonl.gz (its lines are in Record.java) and
+ * Needs Java 17 and Maven. Writes ../<name>.jsonl.gz (its lines are in Record.java) for each run below and
  * ../schemas.json.gz, the registry's schemas by id. Run once a Debezium version; the tests read the files.
  */
 import { execFileSync, spawn } from 'node:child_process'
@@ -27,13 +27,50 @@ const base = new URL('/', registry.url).href.replace(/\/$/, '')
 const ids = new Set<number>()
 
 interface Database {
+  /** Of the file that is written. */
   readonly name: string
+  /** Of the statements. */
+  readonly script: string
+  /** Which are kept; all of them without it. */
+  readonly forms?: readonly string[]
   readonly properties: Readonly<Record<string, string>>
   readonly query: (sql: string) => Promise<unknown>
 }
 
-async function record({ name, properties, query }: Database): Promise<void> {
-  const [before, ...parts] = readFileSync(join(here, `${name}.sql`), 'utf8').split('-- @next')
+/** What differs from Debezium's defaults. */
+type Settings = Readonly<Record<string, string>>
+const usual: Settings = {}
+const texts: Settings = {
+  'decimal.handling.mode': 'string',
+  'time.precision.mode': 'isostring',
+  'interval.handling.mode': 'string',
+  'binary.handling.mode': 'hex',
+  'bigint.unsigned.handling.mode': 'precise',
+}
+const connect: Settings = {
+  'decimal.handling.mode': 'double',
+  'time.precision.mode': 'connect',
+  'column.propagate.source.type': '.*',
+  'tombstones.on.delete': 'false',
+}
+const micros: Settings = { 'time.precision.mode': 'microseconds' }
+const enveloped = ['json', 'json_schemas', 'avro']
+
+interface Run {
+  readonly name: string
+  readonly script: string
+  readonly settings: Settings
+  readonly forms?: readonly string[]
+}
+const runsOf = (database: string): readonly Run[] => [
+  { name: database, script: database, settings: usual },
+  { name: `${database}-more`, script: `${database}-more`, settings: micros, forms: enveloped },
+  { name: `${database}-texts`, script: `${database}-more`, settings: texts, forms: enveloped },
+  { name: `${database}-connect`, script: `${database}-more`, settings: connect, forms: enveloped },
+]
+
+async function record({ name, script, forms, properties, query }: Database): Promise<void> {
+  const [before, ...parts] = readFileSync(join(here, `${script}.sql`), 'utf8').split('-- @next')
   await query(before!)
   const file = join(folder.path, `${name}.properties`)
   const all = {
@@ -77,7 +114,10 @@ async function record({ name, properties, query }: Database): Promise<void> {
   }
   child.stdin.end()
   await ended
-  const lines = output.split('\n').filter((line) => line !== '' && !line.includes('.marker"'))
+  const lines = output.split('\n').filter((line) => {
+    if (line === '' || line.includes('.marker"')) return false
+    return forms === undefined || forms.some((form) => line.startsWith(`{"form":"${form}"`))
+  })
   for (const line of lines) {
     const { form, key, value } = JSON.parse(line) as Record<string, string | null>
     if (!form!.endsWith('avro')) continue
@@ -93,11 +133,11 @@ function isMarker(line: string): boolean {
   return line.startsWith('{"form":"json",') && line.includes('.marker"')
 }
 
-{
+for (const { settings, ...run } of runsOf('postgres')) {
   await using server = await startPostgres({ settings: { wal_level: 'logical' } })
   const url = new URL(server.url)
   await record({
-    name: 'postgres',
+    ...run,
     query: (sql) => server.query(sql),
     properties: {
       'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
@@ -107,15 +147,16 @@ function isMarker(line: string): boolean {
       'database.user': decodeURIComponent(url.username),
       'database.password': decodeURIComponent(url.password),
       'database.dbname': url.pathname.slice(1),
+      ...settings,
     },
   })
 }
-{
+for (const { settings, ...run } of runsOf('mysql')) {
   await using server = await startMysql({ settings: {} })
   const url = new URL(server.url)
   await server.query('CREATE DATABASE shop')
   await record({
-    name: 'mysql',
+    ...run,
     query: (sql) => server.query(`USE shop; ${sql}`),
     properties: {
       'connector.class': 'io.debezium.connector.mysql.MySqlConnector',
@@ -126,6 +167,7 @@ function isMarker(line: string): boolean {
       'database.server.id': '4711',
       'database.include.list': 'shop',
       'schema.history.internal': 'io.debezium.relational.history.MemorySchemaHistory',
+      ...settings,
     },
   })
 }
