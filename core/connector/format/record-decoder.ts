@@ -114,6 +114,7 @@ export class PlainDecoder implements RecordDecoder {
         new SluiceError(code, { message: `${where}: ${message}` }),
       )
       this.#failed = null
+      this.#prepares = 0
     }
     const layout = this.#layoutNow()
     for (; index < records.count; index++) {

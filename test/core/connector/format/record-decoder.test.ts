@@ -375,6 +375,20 @@ test('a record whose schema cannot be had is rejected; one that may be later is 
   ])
 })
 
+test('however many schemas in a row cannot be had: each record is rejected for itself', async () => {
+  const format = new AskingFormat(
+    (name) => new SluiceError('format.value', { message: `schema ${name} does not exist` }),
+  )
+  const decoder = asking(format)
+  const names = Array.from({ length: 40 }, (_, i) => `x${i}`)
+  await decodeAsking(
+    decoder,
+    names.map((name) => ({ value: `${name}:1` })),
+  )
+  assert.deepEqual(format.asked, names)
+  assert.equal(reasons(decoder.take()).length, 40)
+})
+
 test('a tombstone before any schema is known is set aside, and does not wait for ever', async () => {
   const format = new AskingFormat(() => new SluiceError('format.value', { message: 'no schema' }))
   const decoder = asking(format, ['v'])
