@@ -226,7 +226,7 @@ function spaceOf(name: string): string {
 /** The name under which Connect knows the type, where its converter wrote the schema. */
 function connectOf(schema: Attributes): Pick<AvroRecord, 'connect'> {
   const { 'connect.name': name, 'connect.type': type, 'connect.parameters': given } = schema
-  if (typeof name !== 'string' && typeof type !== 'string') return {}
+  if (typeof name !== 'string' && typeof type !== 'string' && !isAttributes(given)) return {}
   const parameters: Record<string, string> = {}
   for (const [key, value] of Object.entries(isAttributes(given) ? given : {})) {
     if (typeof value === 'string') parameters[key] = value

@@ -108,7 +108,7 @@ export function connectOfAvro(type: AvroType, depth = 0): ConnectType {
   return {
     kind,
     name: type.connect?.name || (type.kind === 'record' ? type.name : ''),
-    parameters: decimalParameters(type) ?? type.connect?.parameters ?? none,
+    parameters: parametersOfAvro(type),
     optional: false,
     items,
     fields: isOpen ? fieldsOfAvro(type, depth) : [],
@@ -148,9 +148,11 @@ function kindOfAvro(type: AvroType): ConnectKind {
   }
 }
 
-/** Avro's own words for a decimal, where the converter wrote no others. */
-function decimalParameters(type: AvroType): Readonly<Record<string, string>> | null {
-  if (type.kind !== 'decimal') return null
+/** Connect's; Avro's own words for a decimal where the converter wrote no others. */
+function parametersOfAvro(type: AvroType): Readonly<Record<string, string>> {
+  const parameters = type.kind === 'union' ? none : (type.connect?.parameters ?? none)
+  // A precision that only Avro says is the converter's, which needs one, and not the column's.
+  if (type.kind !== 'decimal' || parameters['scale'] !== undefined) return parameters
   const { precision, scale } = type
   return { scale: String(scale), 'connect.decimal.precision': String(precision) }
 }
