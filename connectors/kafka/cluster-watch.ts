@@ -19,7 +19,7 @@ import { Wakeup } from './wakeup.ts'
 export interface ClusterWatchOptions {
   readonly driver: KafkaDriver
   readonly follower: TopicFollower
-  readonly fetcher: Fetcher
+  readonly fetcher: Pick<Fetcher, 'assign' | 'look' | 'jump'>
   readonly background: Background
   readonly trouble: Trouble
   readonly onLost: (topic: string) => LostPolicy
@@ -37,7 +37,7 @@ const looks = { baseMs: 100, maxMs: 2000 }
 export class ClusterWatch {
   readonly #options: ClusterWatchOptions
   readonly #wakeup: Wakeup
-  /** Looks in a row after which a partition was still without a leader that answers. */
+  /** Looks in a row that failed, or after which a partition was still without a leader that answers. */
   #vain = 0
 
   constructor(options: ClusterWatchOptions) {
@@ -55,31 +55,35 @@ export class ClusterWatch {
     const { clock, random } = this.#options.ctx
     const { follower, intervalMs } = this.#options
     this.#assign()
+    let isWell = this.#leaderless() === null && !follower.suspects
     while (!signal.aborted) {
-      const soon = follower.suspects || this.#leaderless() !== null
-      await this.#wakeup.wait(signal, soon ? suspectMs : intervalMs)
+      await this.#wakeup.wait(signal, isWell ? intervalMs : suspectMs)
       if (signal.aborted) return
-      await this.#look(signal)
-      this.#vain = this.#leaderless() === null && !follower.suspects ? 0 : this.#vain + 1
+      const isAnswered = await this.#look(signal)
+      isWell = isAnswered && this.#leaderless() === null && !follower.suspects
+      this.#vain = isWell ? 0 : this.#vain + 1
       const pause = looks.baseMs + backoffMs(this.#vain, looks, random)
       await clock.sleep(pause, signal)
     }
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
+  /** Whether the brokers answered. */
+  async #look(signal: AbortSignal): Promise<boolean> {
     const { follower, trouble, onChange } = this.#options
+    let isAnswered = true
     try {
       await follower.look(signal)
       trouble.clear('topics')
     } catch (error) {
-      if (signal.aborted) return
+      if (signal.aborted) return false
       const { fault, message } = toSluiceError(error)
       if (fault !== 'transient') throw error
       trouble.set('topics', message)
-      this.#vain++
+      isAnswered = false
     }
     this.#assign()
     onChange()
+    return isAnswered
   }
 
   #assign(): void {

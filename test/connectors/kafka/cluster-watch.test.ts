@@ -1,0 +1,91 @@
+/**
+ * What goes on beside reading, on a driver that fails as the test says. Attacks invariant 8 (bounded): what
+ * is tried again is tried soon, and the status says so no longer than it is.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { Background } from '../../../connectors/kafka/background.ts'
+import { ClusterWatch } from '../../../connectors/kafka/cluster-watch.ts'
+import { Fetcher } from '../../../connectors/kafka/fetcher.ts'
+import { TopicFollower, type FollowSettings } from '../../../connectors/kafka/follow-topics.ts'
+import { TopicsWanted } from '../../../connectors/kafka/topics-wanted.ts'
+import { Trouble } from '../../../connectors/kafka/trouble.ts'
+import type { StatusReport } from '../../../core/connector/context.ts'
+import { SluiceError } from '../../../core/errors/error.ts'
+import { ScriptedDriver, topic } from './scripted-driver.ts'
+
+const nothing = (): void => {}
+const logger = { debug: nothing, info: nothing, warn: nothing, error: nothing }
+
+class FailingDriver extends ScriptedDriver {
+  failures = 0
+
+  override topics(names: readonly string[] | null): ReturnType<ScriptedDriver['topics']> {
+    if (this.failures-- > 0) {
+      return Promise.reject(new SluiceError('source.kafka.unreachable', { message: 'nobody' }))
+    }
+    return super.topics(names)
+  }
+}
+
+test('a look that failed is made again soon, not after metadata_interval', async () => {
+  const driver = new FailingDriver()
+  driver.there = [topic('a', 'i1')]
+  let nowMs = 0
+  const stop = new AbortController()
+  const clock = {
+    nowMs: () => nowMs,
+    sleep: async (ms: number): Promise<void> => {
+      await turn()
+      nowMs += ms
+    },
+  }
+  const random = (): number => 0.5
+  const settings: FollowSettings = { startOf: () => ({ kind: 'earliest' }), keyed: false }
+  const wanted = new TopicsWanted(new Map([['a', settings]]))
+  const common = { driver, clock, logger }
+  const follower = new TopicFollower(
+    { ...common, wanted, group: null, onDeleted: 'stop', restart: {} },
+    null,
+  )
+  await follower.begin(stop.signal)
+  const said: { readonly status: StatusReport; readonly atMs: number }[] = []
+  const trouble = new Trouble({
+    logger,
+    report: (status) => void said.push({ status, atMs: nowMs }),
+  })
+  // The fetch loops are not looked at here: nothing is assigned to them that could be asked for.
+  const idle: Pick<Fetcher, 'assign' | 'look' | 'jump'> = {
+    assign: nothing,
+    look: nothing,
+    jump: nothing,
+  }
+  await using background = new Background((error) => assert.fail(String(error)))
+  const watch = new ClusterWatch({
+    driver,
+    follower,
+    fetcher: idle,
+    background,
+    trouble,
+    onLost: () => 'stop',
+    errorOf: (name) => new SluiceError('source.kafka.protocol', { message: name }),
+    onChange: () => {
+      if (said.length === 2) stop.abort()
+    },
+    intervalMs: 600_000,
+    ctx: { clock, random, logger },
+  })
+  driver.failures = 4
+  watch.lookSoon()
+  await watch.run(stop.signal)
+  assert.deepEqual(
+    said.map(({ status }) => status),
+    [
+      { state: 'retrying', detail: 'nobody' },
+      { state: 'running', detail: '' },
+    ],
+  )
+  const tookMs = said[1]!.atMs - said[0]!.atMs
+  assert.ok(tookMs < 15_000, `${tookMs} ms`)
+})
