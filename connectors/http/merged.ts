@@ -34,6 +34,13 @@ export async function* merged<T>(
       wake?.()
     }
   }
+  const onAbort = (): void => {
+    // Each may just have brought something, and end without a word.
+    failed ??= { error: signal.reason }
+    wake?.()
+  }
+  signal.throwIfAborted()
+  signal.addEventListener('abort', onAbort, { once: true })
   const pumps = makers.map(pump)
   try {
     for (;;) {
@@ -49,6 +56,7 @@ export async function* merged<T>(
       } else if (failed !== null) throw (failed as { readonly error: unknown }).error
     }
   } finally {
+    signal.removeEventListener('abort', onAbort)
     stop.abort()
     for (const go of resume) go()
     for (const { taken } of waiting) taken()
