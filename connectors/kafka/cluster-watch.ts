@@ -4,7 +4,8 @@
  */
 import { backoffMs } from '../../core/connector/backoff.ts'
 import type { Context } from '../../core/connector/context.ts'
-import { toSluiceError, type SluiceError } from '../../core/errors/error.ts'
+import type { Troubles } from '../../core/connector/troubles.ts'
+import { SluiceError, toSluiceError } from '../../core/errors/error.ts'
 import type { Background } from './background.ts'
 import type { KafkaDriver } from './driver.ts'
 import type { Fetcher } from './fetcher.ts'
@@ -13,7 +14,6 @@ import { beyondEnd, recordsLost, type LostPolicy } from './lost-records.ts'
 import { offsetNumber, type Partition } from './partitions.ts'
 import { believed } from './follow-topics.ts'
 import { Suspicions } from './suspicions.ts'
-import type { Trouble } from './trouble.ts'
 import { Wakeup } from './wakeup.ts'
 
 export interface ClusterWatchOptions {
@@ -21,7 +21,7 @@ export interface ClusterWatchOptions {
   readonly follower: TopicFollower
   readonly fetcher: Pick<Fetcher, 'assign' | 'look' | 'jump'>
   readonly background: Background
-  readonly trouble: Trouble
+  readonly troubles: Troubles
   readonly onLost: (topic: string) => LostPolicy
   /** Kafka's own name of an error as ours. */
   readonly errorOf: (name: string, partition: Partition) => SluiceError
@@ -69,16 +69,16 @@ export class ClusterWatch {
 
   /** Whether the brokers answered. */
   async #look(signal: AbortSignal): Promise<boolean> {
-    const { follower, trouble, onChange } = this.#options
+    const { follower, troubles, onChange } = this.#options
     let isAnswered = true
     try {
       await follower.look(signal)
-      trouble.clear('topics')
+      troubles.clear('topics')
     } catch (error) {
       if (signal.aborted) return false
-      const { fault, message } = toSluiceError(error)
-      if (fault !== 'transient') throw error
-      trouble.set('topics', message)
+      const reason = toSluiceError(error)
+      if (reason.fault !== 'transient') throw error
+      troubles.set('topics', reason)
       isAnswered = false
     }
     this.#assign()
@@ -87,11 +87,12 @@ export class ClusterWatch {
   }
 
   #assign(): void {
-    const { follower, fetcher, trouble } = this.#options
+    const { follower, fetcher, troubles } = this.#options
     fetcher.assign(follower.partitions())
     const leaderless = this.#leaderless()
-    if (leaderless === null) trouble.clear('leaders')
-    else trouble.set('leaders', `${leaderless} has no leader`)
+    if (leaderless === null) return troubles.clear('leaders')
+    const message = `${leaderless} has no leader.`
+    troubles.set('leaders', new SluiceError('source.kafka.no_leader', { message }))
   }
 
   #leaderless(): string | null {
@@ -117,7 +118,7 @@ export class ClusterWatch {
 
   /** The broker does not have the offset that was asked for: what is it that it has? */
   async #outOfRange(partition: Partition, signal: AbortSignal): Promise<void> {
-    const { driver, follower, fetcher, ctx, trouble } = this.#options
+    const { driver, follower, fetcher, ctx, troubles } = this.#options
     const about = `offsets of ${partition.name}`
     const { topic, era } = partition
     const suspicions = new Suspicions(believed)
@@ -128,7 +129,7 @@ export class ClusterWatch {
         const [last] = await driver.offsets(place, 'latest', signal)
         const begin = offsetNumber(first?.offset ?? 0n, partition)
         const end = offsetNumber(last?.offset ?? 0n, partition)
-        trouble.clear(about)
+        troubles.clear(about)
         if (partition.asked < begin) return this.#lost(partition, begin, end)
         if (partition.asked <= end) break
         const isBelieved = suspicions.see(about, ctx.clock.nowMs())
@@ -136,14 +137,14 @@ export class ClusterWatch {
         if (isBelieved && !follower.suspects) throw beyondEnd(partition, end)
       } catch (error) {
         signal.throwIfAborted()
-        const { fault, message } = toSluiceError(error)
-        if (fault !== 'transient') throw error
-        trouble.set(about, message)
+        const reason = toSluiceError(error)
+        if (reason.fault !== 'transient') throw error
+        troubles.set(about, reason)
       }
       this.lookSoon()
       await ctx.clock.sleep(suspectMs, signal)
     }
-    trouble.clear(about)
+    troubles.clear(about)
     partition.held = false
     fetcher.look(partition)
   }

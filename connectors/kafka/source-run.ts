@@ -8,6 +8,7 @@ import type { Context } from '../../core/connector/context.ts'
 import type { RecordDecoder } from '../../core/connector/format/format.ts'
 import type { Records } from '../../core/connector/format/records.ts'
 import type { Position, SourceBatch } from '../../core/connector/source.ts'
+import { Troubles } from '../../core/connector/troubles.ts'
 import { toSluiceError, type SluiceError } from '../../core/errors/error.ts'
 import { Background } from './background.ts'
 import { Backlog } from './backlog.ts'
@@ -20,7 +21,6 @@ import type { Partition } from './partitions.ts'
 import { formatPosition, parsePosition } from './position.ts'
 import { RecordBatches } from './record-batches.ts'
 import { TopicDecoders } from './topic-decoders.ts'
-import { Trouble } from './trouble.ts'
 
 export interface SourceRunOptions {
   readonly driver: KafkaDriver
@@ -43,7 +43,7 @@ export class SourceRun {
   readonly #fetcher: Fetcher
   readonly #background: Background
   readonly #watch: ClusterWatch
-  readonly #trouble: Trouble
+  readonly #troubles: Troubles
   readonly #decoders: TopicDecoders
   readonly #batches = new RecordBatches()
   readonly #backlog: Backlog
@@ -57,7 +57,7 @@ export class SourceRun {
     const { driver, ctx, follow, limits } = options
     this.#options = options
     this.#position = after
-    this.#trouble = new Trouble(ctx)
+    this.#troubles = new Troubles(ctx)
     this.#decoders = new TopicDecoders(options.decoderOf)
     const onEnd = (error: unknown): void => {
       this.#end ??= { error }
@@ -74,7 +74,7 @@ export class SourceRun {
       random: ctx.random,
       limits,
       onFailure: (error, broker, failures) => this.#failed(error, broker, failures),
-      onWell: (broker) => this.#trouble.clear(`broker ${broker}`),
+      onWell: (broker) => this.#troubles.clear(`broker ${broker}`),
       onRefused: (partition, error) => this.#watch.refused(partition, error),
       onEnd,
     })
@@ -83,7 +83,7 @@ export class SourceRun {
       follower: this.#follower,
       fetcher: this.#fetcher,
       background: this.#background,
-      trouble: this.#trouble,
+      troubles: this.#troubles,
       onLost: options.onLost,
       errorOf: options.errorOf,
       onChange: () => {
@@ -130,6 +130,7 @@ export class SourceRun {
       signal.removeEventListener('abort', wake)
       await this.#fetcher[Symbol.asyncDispose]()
       await this.#background[Symbol.asyncDispose]()
+      this.#troubles[Symbol.dispose]()
     }
   }
 
@@ -186,13 +187,13 @@ export class SourceRun {
     for (let failures = 1; ; failures++) {
       try {
         await decoder.prepare(signal)
-        return this.#trouble.clear(about)
+        return this.#troubles.clear(about)
       } catch (error) {
         signal.throwIfAborted()
-        const { fault, message, retryAfterMs } = toSluiceError(error)
-        if (fault !== 'transient') throw error
-        this.#trouble.set(about, message)
-        const pauseMs = Math.max(retryAfterMs ?? 0, backoffMs(failures, pauses, random))
+        const reason = toSluiceError(error)
+        if (reason.fault !== 'transient') throw error
+        this.#troubles.set(about, reason)
+        const pauseMs = Math.max(reason.retryAfterMs ?? 0, backoffMs(failures, pauses, random))
         await clock.sleep(pauseMs, signal)
       }
     }
@@ -211,10 +212,10 @@ export class SourceRun {
   }
 
   #failed(error: unknown, broker: number, failures: number): void {
-    const { fault, message } = toSluiceError(error)
-    if (fault !== 'transient') throw error
+    const reason = toSluiceError(error)
+    if (reason.fault !== 'transient') throw error
     // One connection that ends is everyday, and over before anyone could look.
-    if (failures > 1) this.#trouble.set(`broker ${broker}`, message)
+    if (failures > 1) this.#troubles.set(`broker ${broker}`, reason)
     this.#watch.lookSoon()
   }
 }

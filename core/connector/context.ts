@@ -18,6 +18,11 @@ export interface Context {
   readonly metrics: Metrics
   /** What this task is doing now, for the live status; cheap, call it when the answer changes. */
   readonly report: (status: StatusReport) => void
+  /**
+   * An error on show, and the part of the source or sink that it is about; null when that is well again.
+   * Absent outside of a task.
+   */
+  readonly trouble?: (error: SluiceError | null, about?: string) => void
 }
 
 /** What sources get beside that. */
@@ -44,8 +49,6 @@ export interface SinkContext extends Context {
    * were, undefined = not known yet. Absent outside of a delivery.
    */
   readonly waitsSinceMs?: (topic: string) => number | null | undefined
-  /** An error on show, and the part of the sink that it is about; null when that is well again. */
-  readonly trouble?: (error: SluiceError | null, about?: string) => void
 }
 
 export interface Clock {

@@ -10,8 +10,8 @@ import { ClusterWatch } from '../../../connectors/kafka/cluster-watch.ts'
 import { Fetcher } from '../../../connectors/kafka/fetcher.ts'
 import { TopicFollower, type FollowSettings } from '../../../connectors/kafka/follow-topics.ts'
 import { TopicsWanted } from '../../../connectors/kafka/topics-wanted.ts'
-import { Trouble } from '../../../connectors/kafka/trouble.ts'
 import type { StatusReport } from '../../../core/connector/context.ts'
+import { Troubles } from '../../../core/connector/troubles.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { ScriptedDriver, topic } from './scripted-driver.ts'
 
@@ -51,7 +51,7 @@ test('a look that failed is made again soon, not after metadata_interval', async
   )
   await follower.begin(stop.signal)
   const said: { readonly status: StatusReport; readonly atMs: number }[] = []
-  const trouble = new Trouble({
+  const troubles = new Troubles({
     logger,
     report: (status) => void said.push({ status, atMs: nowMs }),
   })
@@ -67,7 +67,7 @@ test('a look that failed is made again soon, not after metadata_interval', async
     follower,
     fetcher: idle,
     background,
-    trouble,
+    troubles,
     onLost: () => 'stop',
     errorOf: (name) => new SluiceError('source.kafka.protocol', { message: name }),
     onChange: () => {
@@ -82,7 +82,7 @@ test('a look that failed is made again soon, not after metadata_interval', async
   assert.deepEqual(
     said.map(({ status }) => status),
     [
-      { state: 'retrying', detail: 'nobody' },
+      { state: 'retrying', detail: 'topics' },
       { state: 'running', detail: '' },
     ],
   )
