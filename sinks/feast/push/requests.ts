@@ -4,12 +4,18 @@
  * The server makes a pandas column of each list. A column of integers in which one is null becomes one
  * of doubles there, and large integers are changed without a word; so the rows of a request have their
  * nulls in the same features, and a column has either values or nulls.
+ *
+ * A frame in which every feature is null would be answered 200 and not be written (feast 0.67,
+ * `write_to_online_store`), and what was there before would stay. Its rows carry `[]` in one feature: to pandas
+ * that is a value, to Feast, in a column of single values, null (`_convert_scalar_values_to_proto`). Feast's
+ * offline store keeps columns as they come, and is sent the nulls by themselves.
  */
 import type { TargetProblem } from '../target.ts'
 import { FeatureOp, type FeatureRows } from '../target.ts'
 import { isoTimestamp } from '../../../core/record/json.ts'
 import { entityValues } from './entity-values.ts'
 import { jsonOf } from './json-values.ts'
+import type { FeatureView } from '../view.ts'
 
 export interface PushRequest {
   readonly body: string
@@ -32,6 +38,7 @@ const secondsMax = 9_223_372_036
 interface Group {
   /** One a column: entities, event time, features. */
   readonly columns: string[][]
+  readonly allNull: boolean
   rows: number
   chars: number
 }
@@ -45,14 +52,29 @@ export function pushRequests(
   const refused: TargetProblem[] = []
   const groups = new Map<string, Group>()
   const width = rows.view.entities.length + 1 + rows.values.length
+  const standIn = standInOf(rows.view)
+  const close = (group: Group): void => {
+    const { columns } = group
+    if (!group.allNull) {
+      requests.push(requestOf(rows, group, shape))
+      return
+    }
+    if (shape.to === 'online_and_offline') {
+      requests.push(requestOf(rows, group, { ...shape, to: 'offline' }))
+    }
+    const empty = Array.from({ length: group.rows }, () => '[]')
+    const place = rows.view.entities.length + 1 + standIn
+    const marked = { ...group, columns: columns.with(place, empty) }
+    requests.push(requestOf(rows, marked, { ...shape, to: 'online' }))
+  }
   for (let i = 0; i < rows.count; i++) {
-    const row = rowValues(rows, i)
+    const row = rowValues(rows, i, standIn)
     if ('refused' in row) {
       refused.push({ row: rows.rows[i]!, code: 'sink.feast.push_value', message: row.refused })
       continue
     }
     const { values, nulls } = row
-    const group = groups.get(nulls) ?? emptyGroup(width)
+    const group = groups.get(nulls) ?? emptyGroup(width, isAllNull(nulls))
     groups.set(nulls, group)
     for (const [c, value] of values.entries()) {
       group.columns[c]!.push(value)
@@ -60,17 +82,17 @@ export function pushRequests(
     }
     group.rows++
     if (group.rows < rowsAtOnce && group.chars < charsAtOnce) continue
-    requests.push(requestOf(rows, group, shape))
+    close(group)
     groups.delete(nulls)
   }
-  for (const group of groups.values()) requests.push(requestOf(rows, group, shape))
+  for (const group of groups.values()) close(group)
   return { requests, refused }
 }
 
 type RowValues =
   { readonly values: readonly string[]; readonly nulls: string } | { readonly refused: string }
 
-function rowValues(rows: FeatureRows, i: number): RowValues {
+function rowValues(rows: FeatureRows, i: number, standIn: number): RowValues {
   const { view, keys, keyOffsets, seconds, nanos } = rows
   const refuse = (what: string): RowValues => ({
     refused: `view ${view.name}: ${what} cannot be pushed without being changed`,
@@ -93,14 +115,30 @@ function rowValues(rows: FeatureRows, i: number): RowValues {
     nulls += value === 'null' ? '0' : '1'
     values.push(value)
   }
+  if (isAllNull(nulls) && standIn < 0) {
+    return refuse('a row without a value, in a view of lists and JSON alone,')
+  }
   return { values, nulls }
 }
 
-function emptyGroup(width: number): Group {
-  return { columns: Array.from({ length: width }, () => []), rows: 0, chars: 0 }
+function isAllNull(nulls: string): boolean {
+  return nulls !== '' && !nulls.includes('1')
 }
 
-function requestOf({ view }: FeatureRows, group: Group, shape: PushShape): PushRequest {
+/** A feature in which Feast takes an empty list for null; −1 where a view has none. */
+function standInOf({ features }: FeatureView): number {
+  return features.findIndex(({ type }) => type.kind === 'scalar' && type.name !== 'json')
+}
+
+function emptyGroup(width: number, allNull: boolean): Group {
+  return { columns: Array.from({ length: width }, () => []), allNull, rows: 0, chars: 0 }
+}
+
+function requestOf(
+  { view }: FeatureRows,
+  group: Group,
+  shape: Omit<PushShape, 'to'> & { readonly to: PushShape['to'] | 'offline' },
+): PushRequest {
   const names = [
     ...view.entities.map(({ name }) => name),
     'event_timestamp',
