@@ -5,10 +5,11 @@ import { feast } from '../../sinks/feast/connector.ts'
 import { redis } from '../../sinks/redis/connector.ts'
 import { webhook } from '../../sinks/webhook/connector.ts'
 import { startClickHouse } from '../services/clickhouse.ts'
+import { startPostgres } from '../services/postgres.ts'
 import { startRedis } from '../services/redis.ts'
 import { startReceiver } from '../services/webhook-receiver.ts'
 import { rowsOf } from '../sinks/redis/harness.ts'
-import { featuresOf } from './feast-reader.ts'
+import { featuresOf, textOf as featureText } from './feast-reader.ts'
 import { schemaCases, type SeenRows } from './schema-cases.ts'
 import { TableTarget } from './table-sink.ts'
 
@@ -18,8 +19,8 @@ export interface SchemaTarget extends AsyncDisposable {
   /** What a reader sees of a topic now, as `SeenRows` says. */
   rows(topic: string): Promise<SeenRows>
   /**
-   * Columns as a reader finds them: of the table, or of the last thing that was sent; null where a value
-   * that is NULL leaves no trace.
+   * Columns as a reader finds them: of the table, of any row, or of the last thing that was sent; null where
+   * a value that is NULL leaves no trace.
    */
   readonly columns: ((topic: string) => Promise<readonly string[]>) | null
 }
@@ -34,6 +35,7 @@ export const schemaTargets: Readonly<Record<string, () => Promise<SchemaTarget>>
   clickhouse: clickhouseTarget,
   redis: redisTarget,
   feast: feastTarget,
+  'feast, Postgres': feastPostgresTarget,
 }
 
 async function tableTarget(): Promise<SchemaTarget> {
@@ -103,24 +105,54 @@ async function redisTarget(): Promise<SchemaTarget> {
 }
 
 /** A view for each topic: a sink is opened for every policy, and its topics end with the policy's name. */
-async function feastTarget(): Promise<SchemaTarget> {
-  const server = await startRedis()
-  const project = 'shop'
+function feastConfig(target: Readonly<Record<string, unknown>>): unknown {
   const views: Record<string, { readonly topic: string }> = {}
   for (const { name } of schemaCases) {
     for (let i = 0; i < policiesMax; i++) views[`${name}_p${i}`] = { topic: `s.${name}_p${i}` }
   }
+  return feast.config.parse({ project, target, views })
+}
+
+const project = 'shop'
+const viewOf = (topic: string): string => topic.slice(topic.indexOf('.') + 1)
+
+async function feastTarget(): Promise<SchemaTarget> {
+  const server = await startRedis()
   const rows = (topic: string) =>
     featuresOf(
       server,
-      { project, view: topic.slice(topic.indexOf('.') + 1) },
+      { project, view: viewOf(topic) },
       { entities: [1, 2, 3, 4], names: ['a', 'b', 'c', 'r'] },
     )
   return {
     connector: feast as SinkConnector<unknown>,
-    config: feast.config.parse({ project, target: { type: 'redis', url: server.url }, views }),
+    config: feastConfig({ type: 'redis', url: server.url }),
     rows: async (topic) => byKey(await rows(topic)),
-    columns: async (topic) => Object.keys((await rows(topic)).at(-1) ?? {}),
+    columns: async (topic) => [...new Set((await rows(topic)).flatMap(Object.keys))],
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+async function feastPostgresTarget(): Promise<SchemaTarget> {
+  const server = await startPostgres()
+  const rows = async (topic: string) => {
+    const found = await server.query<{ key: Buffer; name: string; value: Buffer }>(
+      `SELECT entity_key AS key, feature_name AS name, value FROM ${project}_${viewOf(topic)}
+       WHERE feature_name <> '_sluice_state' ORDER BY entity_key, feature_name`,
+    )
+    const byEntity = new Map<number, Record<string, string | null>>()
+    for (const { key, name, value } of found) {
+      const k = key.readInt32LE(key.length - 4)
+      const row = byEntity.get(k) ?? { k: String(k) }
+      byEntity.set(k, { ...row, [name]: featureText(value) })
+    }
+    return [...byEntity.values()]
+  }
+  return {
+    connector: feast as SinkConnector<unknown>,
+    config: feastConfig({ type: 'postgres', url: server.url }),
+    rows: async (topic) => byKey(await rows(topic)),
+    columns: async (topic) => [...new Set((await rows(topic)).flatMap(Object.keys))],
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }
