@@ -5,10 +5,11 @@
  * of doubles there, and large integers are changed without a word; so the rows of a request have their
  * nulls in the same features, and a column has either values or nulls.
  *
- * A frame in which every feature is null would be answered 200 and not be written (feast 0.67,
- * `write_to_online_store`), and what was there before would stay. Its rows carry `[]` in one feature: to pandas
- * that is a value, to Feast, in a column of single values, null (`_convert_scalar_values_to_proto`). Feast's
- * offline store keeps columns as they come, and is sent the nulls by themselves.
+ * Where all features that Feast knows of are null, it answers 200 and writes nothing (0.67,
+ * `write_to_online_store`), and what was there before would stay. Which it knows of is its own affair: one that
+ * was added here may be new to it. So null is sent as `[]`: to pandas that is a value, to Feast, in a column of
+ * single values, null (`_convert_scalar_values_to_proto`). Feast's offline store keeps columns as they come, and
+ * is sent the nulls as such, by themselves.
  */
 import type { TargetProblem } from '../target.ts'
 import { FeatureOp, type FeatureRows } from '../target.ts'
@@ -38,7 +39,8 @@ const secondsMax = 9_223_372_036
 interface Group {
   /** One a column: entities, event time, features. */
   readonly columns: string[][]
-  readonly allNull: boolean
+  /** Of each feature, whether it has values, `1`, or nulls. */
+  readonly nulls: string
   rows: number
   chars: number
 }
@@ -52,29 +54,14 @@ export function pushRequests(
   const refused: TargetProblem[] = []
   const groups = new Map<string, Group>()
   const width = rows.view.entities.length + 1 + rows.values.length
-  const standIn = standInOf(rows.view)
-  const close = (group: Group): void => {
-    const { columns } = group
-    if (!group.allNull) {
-      requests.push(requestOf(rows, group, shape))
-      return
-    }
-    if (shape.to === 'online_and_offline') {
-      requests.push(requestOf(rows, group, { ...shape, to: 'offline' }))
-    }
-    const empty = Array.from({ length: group.rows }, () => '[]')
-    const place = rows.view.entities.length + 1 + standIn
-    const marked = { ...group, columns: columns.with(place, empty) }
-    requests.push(requestOf(rows, marked, { ...shape, to: 'online' }))
-  }
   for (let i = 0; i < rows.count; i++) {
-    const row = rowValues(rows, i, standIn)
+    const row = rowValues(rows, i)
     if ('refused' in row) {
       refused.push({ row: rows.rows[i]!, code: 'sink.feast.push_value', message: row.refused })
       continue
     }
     const { values, nulls } = row
-    const group = groups.get(nulls) ?? emptyGroup(width, isAllNull(nulls))
+    const group = groups.get(nulls) ?? emptyGroup(width, nulls)
     groups.set(nulls, group)
     for (const [c, value] of values.entries()) {
       group.columns[c]!.push(value)
@@ -82,17 +69,17 @@ export function pushRequests(
     }
     group.rows++
     if (group.rows < rowsAtOnce && group.chars < charsAtOnce) continue
-    close(group)
+    requests.push(...requestsOf(rows, group, shape))
     groups.delete(nulls)
   }
-  for (const group of groups.values()) close(group)
+  for (const group of groups.values()) requests.push(...requestsOf(rows, group, shape))
   return { requests, refused }
 }
 
 type RowValues =
   { readonly values: readonly string[]; readonly nulls: string } | { readonly refused: string }
 
-function rowValues(rows: FeatureRows, i: number, standIn: number): RowValues {
+function rowValues(rows: FeatureRows, i: number): RowValues {
   const { view, keys, keyOffsets, seconds, nanos } = rows
   const refuse = (what: string): RowValues => ({
     refused: `view ${view.name}: ${what} cannot be pushed without being changed`,
@@ -115,23 +102,34 @@ function rowValues(rows: FeatureRows, i: number, standIn: number): RowValues {
     nulls += value === 'null' ? '0' : '1'
     values.push(value)
   }
-  if (isAllNull(nulls) && standIn < 0) {
+  if (nulls !== '' && !nulls.includes('1') && !view.features.some(takesEmpty)) {
     return refuse('a row without a value, in a view of lists and JSON alone,')
   }
   return { values, nulls }
 }
 
-function isAllNull(nulls: string): boolean {
-  return nulls !== '' && !nulls.includes('1')
+/** Whether Feast takes an empty list for null there. */
+function takesEmpty({ type }: FeatureView['features'][number]): boolean {
+  return type.kind === 'scalar' && type.name !== 'json'
 }
 
-/** A feature in which Feast takes an empty list for null; −1 where a view has none. */
-function standInOf({ features }: FeatureView): number {
-  return features.findIndex(({ type }) => type.kind === 'scalar' && type.name !== 'json')
+function emptyGroup(width: number, nulls: string): Group {
+  return { columns: Array.from({ length: width }, () => []), nulls, rows: 0, chars: 0 }
 }
 
-function emptyGroup(width: number, allNull: boolean): Group {
-  return { columns: Array.from({ length: width }, () => []), allNull, rows: 0, chars: 0 }
+function requestsOf(rows: FeatureRows, group: Group, shape: PushShape): readonly PushRequest[] {
+  const { view } = rows
+  const first = view.entities.length + 1
+  const empty = new Set<number>()
+  for (const [f, feature] of view.features.entries()) {
+    if (group.nulls[f] === '0' && takesEmpty(feature)) empty.add(first + f)
+  }
+  if (empty.size === 0) return [requestOf(rows, group, shape)]
+  const columns = group.columns.map((column, c) => (empty.has(c) ? column.map(() => '[]') : column))
+  const online = requestOf(rows, { ...group, columns }, { ...shape, to: 'online' })
+  return shape.to === 'online'
+    ? [online]
+    : [requestOf(rows, group, { ...shape, to: 'offline' }), online]
 }
 
 function requestOf(
