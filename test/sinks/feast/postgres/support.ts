@@ -91,6 +91,10 @@ export function openTarget(
   return openPostgresTarget(config, { tombstones }, ctx)
 }
 
+/** As `online_store` of a feature_store.yaml. */
+export function onlineStore({ host, port, user, password }: PostgresServer): Readonly<Record<string, unknown>> {
+  const place = { type: 'postgres', host, port, database: 'postgres', db_schema: 'public' }
+
 /** Score by key, as Feast would read it: null where it is there and null. */
 export async function scores(
   server: PostgresServer,
