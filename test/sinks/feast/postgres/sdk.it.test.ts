@@ -128,9 +128,6 @@ function openSink(server: PostgresServer, views: Record<string, unknown>): Promi
   return connector.open(config, [], quietContext())
 }
 
-return { ...place, user, password, sslmode: 'disable' }
-}
-
 const time = '2026-01-01T00:00:00.123456+00:00'
 const timeUs = 1_767_225_600_123_456
 
