@@ -59,12 +59,15 @@ export async function checkEntries(
   }
   const sources = sourceTypes.map((found) => entryOf(document, found, {}))
   const frame = sinkFrameJson()
-  const sinks = sinkTypes.map((found) => ({
-    ...entryOf(document, found, frame),
-    from: listOf(valueAt(document.value, [...found.path, 'from'])),
-    onSchemaChange: policyOf(document, found),
-    deadLetters: budgetOf(document, found),
-  }))
+  const sinks = sinkTypes.map((found) => {
+    const entry = entryOf(document, found, frame)
+    return {
+      ...entry,
+      from: listOf(valueAt(document.value, [...found.path, 'from'])),
+      onSchemaChange: policyOf(document, { ...found, config: entry.config }),
+      deadLetters: budgetOf(document, found),
+    }
+  })
   return {
     sources,
     sinks,
@@ -139,7 +142,10 @@ function entryOf<Connector extends SourceConnector<unknown> | SinkConnector<unkn
 }
 
 /** The frame's own check reports what is wrong with it. */
-function policyOf(document: ConfigDocument, found: Found<SinkConnector<unknown>>): SchemaPolicy {
+function policyOf(
+  document: ConfigDocument,
+  found: Found<SinkConnector<unknown>> & { readonly config: unknown },
+): SchemaPolicy {
   const said = valueAt(document.value, [...found.path, 'on_schema_change'])
   const parsed = said === undefined ? null : onSchemaChangeSchema.safeParse(said)
   if (parsed?.success !== true) return defaultPolicy

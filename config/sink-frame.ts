@@ -7,7 +7,7 @@ import {
   schemaActions,
   type SchemaPolicy,
 } from '../core/connector/schema-policy.ts'
-import type { SinkConnector } from '../core/connector/sink.ts'
+import { abilitiesOf, type SinkConnector } from '../core/connector/sink.ts'
 import type { ConfigDocument } from './document.ts'
 
 /** What sinks read: names, short names, and `*` for any characters. */
@@ -84,15 +84,18 @@ export function checkPolicy(
     readonly name: string
     readonly kind: string
     readonly connector: SinkConnector<unknown>
+    /** null where it is not valid. */
+    readonly config: unknown
   },
   policy: SchemaPolicy,
 ): void {
-  const { name, kind: type, connector } = sink
+  const { name, kind: type, connector, config } = sink
+  const abilities = config === null ? connector.schemaChanges : abilitiesOf(connector, config)
   for (const kind of changeKinds) {
-    if (policy[kind] !== 'apply' || connector.schemaChanges[kind] !== 'refuses') continue
+    if (policy[kind] !== 'apply' || abilities[kind] !== 'refuses') continue
     const others = schemaActions[kind].filter((action) => action !== 'apply')
     document.add('config.schema_change_refused', ['sinks', name, 'on_schema_change', kind], {
-      message: `a sink of type ${type} cannot follow this change (${kind})`,
+      message: `this sink (${type}) cannot follow this change (${kind})`,
       suggestion: `possible: ${others.join(', ')}`,
     })
   }

@@ -46,6 +46,8 @@ A sink whose target has no columns of its own (a webhook’s JSON) loses nothing
 
 A truncate removes nothing for good in ClickHouse (tombstones: the rows stay beneath, the \`_live\` view hides them) and is one more event for a webhook, so that both are told. In a target that keeps no history (Redis, a feature store) it takes a yes, and is not passed over in silence either: rows that are nowhere else would stay there for ever. Truncates also come from a transform whose query was changed, which begins anew, and from a table without a key whose first copy begins again.
 
+A push to Feast’s server writes rows, and can neither move nor remove what is there: a renamed column is a new one and the old one is NULL, a dropped one stays and is NULL (Feast wants every feature of its definitions in every push), and a truncate stops with the cure. Feast takes a new column once \`feast apply\` has told it of the feature.
+
 ## Words for single kinds of change`
 
 const tail = `A word that the sink cannot follow is an error of \`sluice validate\`, at its line.

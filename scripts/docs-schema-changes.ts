@@ -71,19 +71,26 @@ function outcome({ kind, holds }: Row, action: SchemaAction, abilities: SchemaAb
   return found
 }
 
+function linesOf(sink: string, abilities: SchemaAbilities): readonly string[] {
+  return rows.map((row) => {
+    const cells = policyNames.map((policy) => {
+      const { action } = judge(row.kind, { policy: { policy }, abilities }, row.holds)
+      return outcome(row, action, abilities)
+    })
+    return `| ${sink} | ${row.label} | ${cells.join(' | ')} |`
+  })
+}
+
 export async function schemaChangesDocs(registers: Registers): Promise<string> {
   const table = [
     `| sink | change | ${policyNames.map((name) => `\`${name}\``).join(' | ')} |`,
     `| --- | --- | ${policyNames.map(() => '---').join(' | ')} |`,
   ]
   for (const [type, load] of Object.entries(registers.sinks)) {
-    const { schemaChanges: abilities } = await load()
-    for (const row of rows) {
-      const cells = policyNames.map((policy) => {
-        const { action } = judge(row.kind, { policy: { policy }, abilities }, row.holds)
-        return outcome(row, action, abilities)
-      })
-      table.push(`| ${type} | ${row.label} | ${cells.join(' | ')} |`)
+    const { schemaChanges, schemaVariants = [] } = await load()
+    table.push(...linesOf(type, schemaChanges))
+    for (const { name, abilities } of schemaVariants) {
+      table.push(...linesOf(`${type}, ${name}`, abilities))
     }
   }
   const words = [

@@ -73,12 +73,13 @@ export function judge(
   const ruled = (action: SchemaAction): Verdict => ({ action, why: `on_schema_change is ${name}` })
   if (name === 'stop') return ruled('stop')
   if (kind === 'truncate') {
-    if (abilities.truncate !== 'applies') {
+    if (abilities.truncate === 'absorbs') {
       return { action: 'apply', why: 'nothing is lost by it: the target keeps what was there' }
     }
     // Passed over in silence, rows that are nowhere else would stay in the target for ever.
-    return name === 'ignore'
-      ? ruled('ignore')
+    if (name === 'ignore') return ruled('ignore')
+    return abilities.truncate === 'refuses'
+      ? { action: 'apply', why: 'the sink cannot remove rows, and says what to do' }
       : { action: 'stop', why: 'it would remove rows for good, which needs truncate: apply' }
   }
   if (name === 'ignore') return ruled(ignored[kind])

@@ -16,6 +16,8 @@ export interface SinkConnector<C> {
   readonly delivery: 'transactional' | 'idempotent' | 'at-least-once'
   /** What the target can be made to follow; the policy is the user's (`on_schema_change`). */
   readonly schemaChanges: SchemaAbilities
+  /** Configurations whose target can follow other changes than those of `schemaChanges`. */
+  readonly schemaVariants?: readonly SchemaVariant<C>[]
   /** How large batches may grow and how often they may be sent; see Batching. */
   batching(config: C): Batching
   /** Preflight: every problem at once, each with its remedy. */
@@ -43,6 +45,20 @@ export interface SinkConnector<C> {
 export type SchemaAbilities = Readonly<
   Record<SchemaChange['kind'] | 'truncate', 'applies' | 'absorbs' | 'refuses'>
 >
+
+export interface SchemaVariant<C> {
+  /** In the docs, behind the name of the sink: `push`. */
+  readonly name: string
+  /** Pure. */
+  matches(config: C): boolean
+  readonly abilities: SchemaAbilities
+}
+
+/** What the target of this configuration can be made to follow. */
+export function abilitiesOf<C>(connector: SinkConnector<C>, config: C): SchemaAbilities {
+  const variant = connector.schemaVariants?.find((one) => one.matches(config))
+  return variant?.abilities ?? connector.schemaChanges
+}
 
 /** Of a sink whose target takes any row as it comes; a truncate is one more thing that it is told. */
 export const absorbsAll: SchemaAbilities = {

@@ -6,7 +6,7 @@
  */
 import { defaultPolicy, type SchemaPolicy } from '../connector/schema-policy.ts'
 import { usualBudget, type LetterBudget } from '../connector/letter-budget.ts'
-import type { SinkConnector, TopicInfo } from '../connector/sink.ts'
+import { abilitiesOf, type SinkConnector, type TopicInfo } from '../connector/sink.ts'
 import { ChainReader } from '../log/reader.ts'
 import { readHead } from '../log/head.ts'
 import { ChainWriter } from '../log/writer.ts'
@@ -47,7 +47,7 @@ export async function runDeliver(
   ctx.report({ state: 'running', detail: '' })
   const status = new DeliveryStatus(ctx)
   const batching = task.connector.batching(task.config)
-  const abilities = task.connector.schemaChanges
+  const abilities = abilitiesOf(task.connector, task.config)
   const rules = { policy: task.onSchemaChange ?? defaultPolicy, abilities }
   const running = new Map<string, Promise<void>>()
   const failed = new AbortController()

@@ -1,6 +1,6 @@
 /** The feature-store sink, as the register knows it. */
 import type { Problem } from '../../core/connector/problem.ts'
-import type { SinkConnector } from '../../core/connector/sink.ts'
+import type { SchemaAbilities, SinkConnector } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { SinkContext } from '../../core/connector/context.ts'
 import { feastConfig, type FeastConfig } from './config.ts'
@@ -11,20 +11,30 @@ import { openTarget } from './targets.ts'
 
 const checkTimeoutMs = 30_000
 
+/** A value says its own type. Entities are what keys are made of: other ones are other keys. */
+const schemaChanges: SchemaAbilities = {
+  add: 'absorbs',
+  widen: 'absorbs',
+  narrow: 'absorbs',
+  rename: 'applies',
+  drop: 'applies',
+  key: 'refuses',
+  truncate: 'applies',
+}
+
 export const feast: SinkConnector<FeastConfig> = {
   kind: 'feast',
   config: feastConfig,
   delivery: 'idempotent',
-  // A value says its own type. Entities are what keys are made of: other ones are other keys.
-  schemaChanges: {
-    add: 'absorbs',
-    widen: 'absorbs',
-    narrow: 'absorbs',
-    rename: 'applies',
-    drop: 'applies',
-    key: 'refuses',
-    truncate: 'applies',
-  },
+  schemaChanges,
+  // A push writes rows, and can neither move nor remove what the server has.
+  schemaVariants: [
+    {
+      name: 'push',
+      matches: ({ target }) => target.type === 'push',
+      abilities: { ...schemaChanges, rename: 'refuses', drop: 'refuses', truncate: 'refuses' },
+    },
+  ],
   // Large enough that a round's commit is a small part of it, small enough to be sent in 0.2 s.
   batching: () => ({ rowsMax: 20_000, bytesMax: 8 * 2 ** 20, pauseMsMin: 0, pauseMsMax: 100 }),
   topicsNamed: ({ views }) =>

@@ -70,6 +70,20 @@ test('a yes to what the sink cannot follow is an error at its line', async () =>
   assert.equal(problems[0]?.suggestion, 'possible: stop')
 })
 
+test('what a configuration can be made to follow is asked of that configuration', async () => {
+  const abilities = { ...toySink.schemaChanges, drop: 'refuses' } as const
+  const problemsWith = async (matches: () => boolean) => {
+    const variant = { name: 'rigid', abilities, matches }
+    const sink = { ...(toySink as SinkConnector<unknown>), schemaVariants: [variant] }
+    const registers = { ...toyRegisters, sinks: { toybox: () => Promise.resolve(sink) } }
+    return (await load(withPolicy('on_schema_change: { drop: apply }'), { registers })).problems
+  }
+  assert.deepEqual(brief(await problemsWith(() => true)), [
+    '15:50 config.schema_change_refused sinks.box.on_schema_change.drop',
+  ])
+  assert.deepEqual(brief(await problemsWith(() => false)), [])
+})
+
 test('a reference without a value is no mistake offline', async () => {
   const yaml = withPolicy('on_schema_change: "${env.POLICY}"')
   const { problems } = await load(yaml, { offline: true })

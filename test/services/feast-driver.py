@@ -64,7 +64,11 @@ def feast_type(text):
 def open_store(folder, repository):
     config = {
         "project": repository["project"],
-        "registry": str(folder / "registry.db"),
+        "registry": {
+            "registry_type": "file",
+            "path": str(folder / "registry.db"),
+            "enable_online_feature_view_versioning": any("earlier" in v for v in repository["views"]),
+        },
         "provider": "local",
         "online_store": repository["onlineStore"],
         "offline_store": {"type": "file"},
@@ -74,34 +78,37 @@ def open_store(folder, repository):
     store = FeatureStore(repo_path=str(folder))
     source = FileSource(path=str(folder / "none.parquet"), timestamp_field="event_timestamp")
     entities = {}
-    views = {}
+    versions = []
     for view in repository["views"]:
         used = []
         for entity in view["entities"]:
             name, kind = entity["name"], ValueType[entity["type"]]
             entities.setdefault(name, Entity(name=name, join_keys=[name], value_type=kind))
             used.append(entities[name])
-        schema = [Field(name=f["name"], dtype=feast_type(f["type"])) for f in view["features"]]
-        for entity in used:
-            dtype = feast_types.from_value_type(entity.value_type)
-            schema.append(Field(name=entity.join_key, dtype=dtype))
-        views[view["name"]] = FeatureView(
-            name=view["name"],
-            entities=used,
-            ttl=datetime.timedelta(0),
-            schema=schema,
-            online=True,
-            source=source,
-        )
+        for features in [*view.get("earlier", []), view["features"]]:
+            schema = [Field(name=f["name"], dtype=feast_type(f["type"])) for f in features]
+            for entity in used:
+                dtype = feast_types.from_value_type(entity.value_type)
+                schema.append(Field(name=entity.join_key, dtype=dtype))
+            version = FeatureView(
+                name=view["name"],
+                entities=used,
+                ttl=datetime.timedelta(0),
+                schema=schema,
+                online=True,
+                source=source,
+            )
+            versions.append(version)
     # The definitions as they are, without looking for a file of past features.
     registry = store.registry
     for entity in entities.values():
         registry.apply_entity(entity, store.project, commit=False)
-    for view in views.values():
+    for view in versions:
         view.entity_columns = [f for f in view.schema if f.name in [e.join_key for e in entities.values()]]
         view.features = [f for f in view.features if f not in view.entity_columns]
         registry.apply_feature_view(view, store.project, commit=False)
     registry.commit()
+    views = {view.name: view for view in versions}
     store._get_provider().update_infra(
         store.project, [], list(views.values()), [], list(entities.values()), False
     )

@@ -1,6 +1,6 @@
 /**
- * The real `feast serve`, unmodified, for a view `users` with the entity `user_id` that a push source
- * `users_push` feeds. Its stores are files of its own.
+ * The real `feast serve`, unmodified, for views with one entity, each fed by a push source `<view>_push`. Its
+ * stores are files of its own.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,20 +16,39 @@ const startMs = 120_000
 
 export interface FeastServer extends AsyncDisposable {
   readonly url: string
-  /** The Parquet file of its offline store. */
-  readonly past: string
-  /** Values of the features named, for each user, as the server's JSON has them. */
-  read(features: readonly string[], users: readonly string[]): Promise<readonly unknown[][]>
+  /** Values of the features named of `users`, for each entity, as the server's JSON has them. */
+  read(features: readonly string[], entities: readonly string[]): Promise<readonly unknown[][]>
+  /** For each entity what the view has of it; null where it has none. */
+  rows(
+    view: string,
+    features: readonly string[],
+    entities: readonly string[],
+  ): Promise<readonly (Readonly<Record<string, unknown>> | null)[]>
 }
 
-/** `features`: names with Feast types, `{ score: 'Int64' }`. Throws where Feast cannot be had. */
-export async function startFeastServer(
-  features: Readonly<Record<string, string>>,
-): Promise<FeastServer> {
+/** Names with Feast types, `{ score: 'Int64' }`. */
+type Typed = Readonly<Record<string, string>>
+
+export interface FeastDefinitions {
+  readonly entity: { readonly name: string; readonly type: 'Int32' | 'Int64' }
+  /** Features by view. */
+  readonly views: Readonly<Record<string, Typed>>
+}
+
+/** One view `users` with the entity `user_id`. Throws where Feast cannot be had. */
+export function startFeastServer(features: Typed): Promise<FeastServer> {
+  return startFeastServerOf({
+    entity: { name: 'user_id', type: 'Int64' },
+    views: { users: features },
+  })
+}
+
+/** Throws where Feast cannot be had. */
+export async function startFeastServerOf(definitions: FeastDefinitions): Promise<FeastServer> {
   const { python } = await installFeast()
   const dir = mkdtempSync(join(tmpdir(), 'sluice-feast-server-'))
   const port = await freePort()
-  writeFileSync(join(dir, 'request.json'), JSON.stringify({ features, port }))
+  writeFileSync(join(dir, 'request.json'), JSON.stringify({ ...definitions, port }))
   const env = { ...process.env, FEAST_USAGE: 'False', PYTHONWARNINGS: 'ignore' }
   // The kernel stops it when this process dies in whatever way; its workers see that it is gone.
   const command = ['setpriv', '--pdeathsig=TERM', python, script, dir]
@@ -46,27 +65,34 @@ export async function startFeastServer(
     await stop()
     throw error
   }
+  const ask = async (names: readonly string[], entities: readonly string[], view: string) => {
+    // Written by hand: integers beyond 2^53 are numbers here.
+    const asked = names.map((name) => `"${view}:${name}"`).join(',')
+    const body = `{"features":[${asked}],"entities":{"${definitions.entity.name}":[${entities.join(',')}]}}`
+    const answer = await fetch(`${url}/get-online-features`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    })
+    if (!answer.ok) throw new Error(`get-online-features: ${answer.status} ${await answer.text()}`)
+    // As text: JSON.parse would round them.
+    const text = (await answer.text()).replaceAll(/([[,:]\s*)(-?\d{16,})(?=[\],}\s])/g, '$1"$2"')
+    const found = JSON.parse(text) as {
+      metadata: { feature_names: string[] }
+      results: { values: unknown[]; statuses: string[] }[]
+    }
+    return names.map((name) => found.results[found.metadata.feature_names.indexOf(name)]!)
+  }
   return {
     url,
-    past: join(dir, 'past.parquet'),
-    read: async (names, users) => {
-      // Written by hand: integers beyond 2^53 are numbers here.
-      const asked = names.map((name) => `"users:${name}"`).join(',')
-      const body = `{"features":[${asked}],"entities":{"user_id":[${users.join(',')}]}}`
-      const answer = await fetch(`${url}/get-online-features`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body,
+    read: async (names, entities) =>
+      (await ask(names, entities, 'users')).map(({ values }) => values),
+    rows: async (view, names, entities) => {
+      const columns = await ask(names, entities, view)
+      return entities.map((_, i) => {
+        if (columns.every(({ statuses }) => statuses[i] === 'NOT_FOUND')) return null
+        return Object.fromEntries(names.map((name, c) => [name, columns[c]!.values[i]]))
       })
-      if (!answer.ok)
-        throw new Error(`get-online-features: ${answer.status} ${await answer.text()}`)
-      // As text: JSON.parse would round them.
-      const text = (await answer.text()).replaceAll(/([[,:]\s*)(-?\d{16,})(?=[\],}\s])/g, '$1"$2"')
-      const found = JSON.parse(text) as {
-        metadata: { feature_names: string[] }
-        results: { values: unknown[] }[]
-      }
-      return names.map((name) => found.results[found.metadata.feature_names.indexOf(name)]!.values)
     },
     [Symbol.asyncDispose]: stop,
   }

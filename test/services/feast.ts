@@ -29,12 +29,13 @@ export interface FeastRepository {
   readonly project: string
   /** The section of feature_store.yaml. */
   readonly onlineStore: Readonly<Record<string, unknown>>
-  readonly versioned?: boolean
   readonly views: readonly {
     readonly name: string
     /** Join keys with their `ValueType`: `INT64`. */
     readonly entities: readonly { readonly name: string; readonly type: string }[]
     readonly features: readonly FeastField[]
+    /** Features of the versions before this one, from version 0 on: `view@v1:feature` then reads one of them. */
+    readonly earlier?: readonly (readonly FeastField[])[]
   }[]
 }
 

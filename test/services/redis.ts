@@ -69,9 +69,8 @@ export interface RedisServer extends AsyncDisposable {
 /** Starts a server; throws when its programs cannot be had or it does not come up. Append-only file on. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const version = options.version ?? 'redis-7'
-  const root = join(servicesFolder(), version)
-  await unpackDebianPrograms(root, recipes[version].programs)
-  const server = new Server(root, version, await freePort(), options.settings ?? {})
+  await unpackDebianPrograms(join(servicesFolder(), version), recipes[version].programs)
+  const server = new Server(version, await freePort(), options.settings ?? {})
   try {
     await server.start()
     return server
@@ -81,26 +80,29 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   }
 }
 
-/** Three masters that share the slots, and no replicas. */
+/** Three masters that share the slots, each with so many replicas; the first three of `servers` in the beginning. */
 export async function startRedisCluster(
   version: RedisVersion = 'redis-7',
+  replicas = 0,
 ): Promise<{ readonly servers: readonly RedisServer[]; readonly url: string } & AsyncDisposable> {
   const servers: RedisServer[] = []
   const stop = async (): Promise<void> => {
     for (const server of servers) await server[Symbol.asyncDispose]()
   }
   try {
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 3 * (1 + replicas); i++) {
       const settings = {
         'cluster-enabled': 'yes',
         'cluster-node-timeout': '2000',
+        'repl-diskless-sync-delay': '0',
         // Otherwise it is 10,000 above the server's own, where there may be no port any more.
         'cluster-port': String(await freePort()),
       }
       servers.push(await startRedis({ version, settings }))
     }
     const hosts = servers.map(({ host, port }) => `${host}:${port}`)
-    await servers[0]!.cli('--cluster', 'create', ...hosts, '--cluster-yes')
+    const each = ['--cluster-replicas', String(replicas)]
+    await servers[0]!.cli('--cluster', 'create', ...hosts, ...each, '--cluster-yes')
     for (const server of servers) {
       await waitFor('the cluster to be whole', async () => {
         return (await server.cli('cluster', 'info')).includes('cluster_state:ok')
@@ -117,19 +119,12 @@ class Server implements RedisServer {
   readonly version: RedisVersion
   readonly host = '127.0.0.1'
   readonly port: number
-  readonly #root: string
   readonly #dir = mkdtempSync(join(tmpdir(), 'sluice-redis-'))
   readonly #settings: Readonly<Record<string, string>>
   readonly #atExit = (): void => this.#dieWithUs()
   readonly #process: ServerProcess
 
-  constructor(
-    root: string,
-    version: RedisVersion,
-    port: number,
-    settings: Readonly<Record<string, string>>,
-  ) {
-    this.#root = root
+  constructor(version: RedisVersion, port: number, settings: Readonly<Record<string, string>>) {
     this.version = version
     this.#process = new ServerProcess(version, this.#dir)
     this.port = port
@@ -148,18 +143,22 @@ class Server implements RedisServer {
       ...(value === '' ? [''] : value.split(' ')),
     ])
     // The kernel kills the server when this process dies in whatever way.
-    const command = ['setpriv', '--pdeathsig=KILL', ...this.#command('server', ...options)]
+    const command = [
+      'setpriv',
+      '--pdeathsig=KILL',
+      ...redisCommand(this.version, 'server', ...options),
+    ]
     await this.#process.start(command, { cwd: this.#dir, isReady: () => answers(this.port) })
   }
 
   async cli(...words: readonly string[]): Promise<string> {
-    const [command, ...args] = this.#command('cli', '-p', String(this.port), ...words)
+    const [command, ...args] = redisCommand(this.version, 'cli', '-p', String(this.port), ...words)
     const { stdout } = await promisify(execFile)(command!, args, { maxBuffer: 1 << 28 })
     return stdout.replace(/\n$/, '')
   }
 
   program(name: 'benchmark', ...args: readonly string[]): readonly string[] {
-    return this.#command(name, '-h', this.host, '-p', String(this.port), ...args)
+    return redisCommand(this.version, name, '-h', this.host, '-p', String(this.port), ...args)
   }
 
   async kill(): Promise<void> {
@@ -172,19 +171,24 @@ class Server implements RedisServer {
     rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
   }
 
-  #command(program: 'server' | 'cli' | 'benchmark', ...args: readonly string[]): readonly string[] {
-    const { name } = recipes[this.version]
-    return [...debianCommand(this.#root, `usr/bin/${name}-${program}`), ...args]
-  }
-
   #dieWithUs(): void {
     this.#process.signal('SIGKILL')
     rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
+/** The command line of a program of a package that is unpacked. */
+export function redisCommand(
+  version: RedisVersion,
+  program: 'server' | 'cli' | 'benchmark',
+  ...args: readonly string[]
+): readonly string[] {
+  const root = join(servicesFolder(), version)
+  return [...debianCommand(root, `usr/bin/${recipes[version].name}-${program}`), ...args]
+}
+
 /** Whether the server answers a PING, if only to ask for a password. */
-function answers(port: number): Promise<boolean> {
+export function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
     const done = (answer: boolean): void => {

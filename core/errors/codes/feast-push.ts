@@ -42,7 +42,7 @@ export const feastPushCodes = {
   'sink.feast.push_value': {
     fault: 'row',
     cause:
-      'A value would be changed on its way: NaN becomes null in Feast’s data frames, and times outside the years 1678 to 2261 have no place there.',
+      'A value would be changed on its way: NaN becomes null in Feast’s data frames, and times outside the years 1678 to 2261 have no place there. Or a row has no value at all in a view of lists and JSON alone, which Feast would pass over.',
     remedy:
       'The row is a dead letter, the rest goes on. Change the value in a transform, or use a target of type redis or postgres.',
   },

@@ -193,7 +193,7 @@ export function removeFeatureStatement(name: TableName): string {
   return `DELETE FROM ${quoted(name)} WHERE entity_key = ANY($1::bytea[]) AND feature_name = $2`
 }
 
-/** Rows that a sweep, a truncate or a rename touches in one transaction. */
+/** Rows that a sweep, a truncate, a rename or a drop touches in one transaction. */
 export const rowsAtOnce = 10_000
 
 /**

@@ -169,17 +169,16 @@ export class PostgresTarget implements OnlineTarget {
     signal: AbortSignal,
   ): Promise<void> {
     const name = tableName(this.#schema, view)
-    const what = `rename a feature of view ${view.name}`
-    for (let last: Buffer | undefined = Buffer.alloc(0); last !== undefined;) {
-      const after: Buffer = last
-      last = await this.#transaction(what, signal, async (query) => {
-        const { rows } = await query<Key>(keysOfFeatureStatement(name), [from, after])
-        const keys = keysOf(rows)
-        await query(lockStatement(name), [keys])
-        await query(renameStatement(name), [keys, from, to])
-        await query(removeFeatureStatement(name), [keys, from])
-        return rows.at(-1)?.entity_key
-      })
+    await this.#pagesOf(view, from, signal, async (query, keys) => {
+      await query(renameStatement(name), [keys, from, to])
+      await query(removeFeatureStatement(name), [keys, from])
+    })
+  }
+
+  async forget(view: FeatureView, features: readonly string[], signal: AbortSignal): Promise<void> {
+    const text = removeFeatureStatement(tableName(this.#schema, view))
+    for (const feature of features) {
+      await this.#pagesOf(view, feature, signal, (query, keys) => query(text, [keys, feature]))
     }
   }
 
@@ -228,6 +227,30 @@ export class PostgresTarget implements OnlineTarget {
       await query(statement, [goneKeys(touched)])
     })
     failpoint('feast.postgres.after_delete')
+  }
+
+  /**
+   * A transaction for each page of the entities that have the feature, in the order of their keys. Locked as
+   * writers lock them, so that neither waits for the other's locks while it holds some.
+   */
+  async #pagesOf(
+    view: FeatureView,
+    feature: string,
+    signal: AbortSignal,
+    body: (query: Query, keys: Buffer) => Promise<unknown>,
+  ): Promise<void> {
+    const name = tableName(this.#schema, view)
+    const what = `move or remove a feature of view ${view.name}`
+    for (let last: Buffer | undefined = Buffer.alloc(0); last !== undefined;) {
+      const after: Buffer = last
+      last = await this.#transaction(what, signal, async (query) => {
+        const { rows } = await query<Key>(keysOfFeatureStatement(name), [feature, after])
+        const keys = keysOf(rows)
+        await query(lockStatement(name), [keys])
+        await body(query, keys)
+        return rows.at(-1)?.entity_key
+      })
+    }
   }
 
   #known(view: FeatureView): KnownView {

@@ -4,12 +4,19 @@
  * The server makes a pandas column of each list. A column of integers in which one is null becomes one
  * of doubles there, and large integers are changed without a word; so the rows of a request have their
  * nulls in the same features, and a column has either values or nulls.
+ *
+ * Where all features that Feast knows of are null, it answers 200 and writes nothing (0.67,
+ * `write_to_online_store`), and what was there before would stay. Which it knows of is its own affair: one that
+ * was added here may be new to it. So null is sent as `[]`: to pandas that is a value, to Feast, in a column of
+ * single values, null (`_convert_scalar_values_to_proto`). Feast's offline store keeps columns as they come, and
+ * is sent the nulls as such, by themselves.
  */
 import type { TargetProblem } from '../target.ts'
 import { FeatureOp, type FeatureRows } from '../target.ts'
 import { isoTimestamp } from '../../../core/record/json.ts'
 import { entityValues } from './entity-values.ts'
 import { jsonOf } from './json-values.ts'
+import type { FeatureView } from '../view.ts'
 
 export interface PushRequest {
   readonly body: string
@@ -32,6 +39,8 @@ const secondsMax = 9_223_372_036
 interface Group {
   /** One a column: entities, event time, features. */
   readonly columns: string[][]
+  /** Of each feature, whether it has values, `1`, or nulls. */
+  readonly nulls: string
   rows: number
   chars: number
 }
@@ -52,7 +61,7 @@ export function pushRequests(
       continue
     }
     const { values, nulls } = row
-    const group = groups.get(nulls) ?? emptyGroup(width)
+    const group = groups.get(nulls) ?? emptyGroup(width, nulls)
     groups.set(nulls, group)
     for (const [c, value] of values.entries()) {
       group.columns[c]!.push(value)
@@ -60,10 +69,10 @@ export function pushRequests(
     }
     group.rows++
     if (group.rows < rowsAtOnce && group.chars < charsAtOnce) continue
-    requests.push(requestOf(rows, group, shape))
+    requests.push(...requestsOf(rows, group, shape))
     groups.delete(nulls)
   }
-  for (const group of groups.values()) requests.push(requestOf(rows, group, shape))
+  for (const group of groups.values()) requests.push(...requestsOf(rows, group, shape))
   return { requests, refused }
 }
 
@@ -93,14 +102,41 @@ function rowValues(rows: FeatureRows, i: number): RowValues {
     nulls += value === 'null' ? '0' : '1'
     values.push(value)
   }
+  if (nulls !== '' && !nulls.includes('1') && !view.features.some(takesEmpty)) {
+    return refuse('a row without a value, in a view of lists and JSON alone,')
+  }
   return { values, nulls }
 }
 
-function emptyGroup(width: number): Group {
-  return { columns: Array.from({ length: width }, () => []), rows: 0, chars: 0 }
+/** Whether Feast takes an empty list for null there. */
+function takesEmpty({ type }: FeatureView['features'][number]): boolean {
+  return type.kind === 'scalar' && type.name !== 'json'
 }
 
-function requestOf({ view }: FeatureRows, group: Group, shape: PushShape): PushRequest {
+function emptyGroup(width: number, nulls: string): Group {
+  return { columns: Array.from({ length: width }, () => []), nulls, rows: 0, chars: 0 }
+}
+
+function requestsOf(rows: FeatureRows, group: Group, shape: PushShape): readonly PushRequest[] {
+  const { view } = rows
+  const first = view.entities.length + 1
+  const empty = new Set<number>()
+  for (const [f, feature] of view.features.entries()) {
+    if (group.nulls[f] === '0' && takesEmpty(feature)) empty.add(first + f)
+  }
+  if (empty.size === 0) return [requestOf(rows, group, shape)]
+  const columns = group.columns.map((column, c) => (empty.has(c) ? column.map(() => '[]') : column))
+  const online = requestOf(rows, { ...group, columns }, { ...shape, to: 'online' })
+  return shape.to === 'online'
+    ? [online]
+    : [requestOf(rows, group, { ...shape, to: 'offline' }), online]
+}
+
+function requestOf(
+  { view }: FeatureRows,
+  group: Group,
+  shape: Omit<PushShape, 'to'> & { readonly to: PushShape['to'] | 'offline' },
+): PushRequest {
   const names = [
     ...view.entities.map(({ name }) => name),
     'event_timestamp',

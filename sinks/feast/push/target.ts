@@ -86,7 +86,7 @@ export class PushTarget implements OnlineTarget {
   async truncate(view: FeatureView): Promise<void> {
     throw unfit(view, 'its topic was truncated, and a push cannot remove', {
       remedy:
-        'Empty the view in the store (`feast teardown`, `feast apply`), then set `on_schema_change` to ignore truncates.',
+        'Empty the view in the store (`feast teardown`, `feast apply`), then write on_schema_change: { truncate: ignore }.',
     })
   }
 

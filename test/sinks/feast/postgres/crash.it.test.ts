@@ -1,16 +1,12 @@
 /** kill −9 at each durable step of a delivery to Postgres and the offline log (invariants 5 and 6). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { openStore } from '../../../../core/store/open.ts'
 import { startPostgres } from '../../../services/postgres.ts'
 import { killedAt } from '../../../support/child.ts'
 import { tempDir } from '../../../support/env.ts'
 import { startOrSkip } from '../../../support/service.ts'
-import { storedRows } from '../offline/support.ts'
-import { crashRow, crashRows, deliver, offlineOf } from './crash-child.ts'
+import { assertLogged, deliver, wantedScores, wordsOf, type CrashRun } from '../crash-child.ts'
 
-const child = fileURLToPath(new URL('./crash-child.ts', import.meta.url))
 const places = [
   'feast.postgres.before_set=2',
   'feast.postgres.after_set=2',
@@ -23,30 +19,22 @@ const places = [
 test('a delivery killed at any step and begun again is there once', async (t) => {
   await using running = await startOrSkip(t, 'PostgreSQL', () => startPostgres())
   if (running === null) return
+  const wanted = wantedScores().filter((score) => score !== null)
   for (const place of places) {
     await running.query('DROP TABLE IF EXISTS shop_users')
     using folder = tempDir('feast-crash')
-    await killedAt(place, [child, running.url, folder.path])
-    await deliver(running.url, folder.path)
-    const wanted = new Map<number, number>()
-    for (let offset = 0; offset < crashRows; offset++) {
-      const { id, gone } = crashRow(offset)
-      if (gone) wanted.delete(id)
-      else wanted.set(id, offset)
-    }
+    const target = { type: 'postgres', url: running.url }
+    const run: CrashRun = { target, onDelete: 'remove', folder: folder.path, firstUser: 0 }
+    await killedAt(place, wordsOf(run))
+    await deliver(run)
     const scores: readonly { value_text: string }[] = await running.query(
       `SELECT value_text FROM shop_users WHERE feature_name = 'score' ORDER BY value_text::int`,
     )
     assert.deepEqual(
       scores.map(({ value_text }) => Number(value_text)),
-      [...wanted.values()].sort((a, b) => a - b),
+      wanted.toSorted((a, b) => a - b),
       place,
     )
-    const logged = await storedRows(openStore(`file://${offlineOf(folder.path)}`))
-    assert.deepEqual(
-      logged.map(({ offset }) => offset),
-      Array.from({ length: crashRows }, (_, i) => i),
-      place,
-    )
+    await assertLogged(run, place)
   }
 })

@@ -14,7 +14,7 @@ import { startPostgres, type PostgresServer } from '../../../services/postgres.t
 import { quietContext } from '../../../support/context.ts'
 import { step } from '../../../support/schema-step.ts'
 import { startOrSkip } from '../../../support/service.ts'
-import { signal } from './support.ts'
+import { onlineStore, signal } from './support.ts'
 
 interface Case {
   readonly name: string
@@ -128,11 +128,6 @@ function openSink(server: PostgresServer, views: Record<string, unknown>): Promi
   return connector.open(config, [], quietContext())
 }
 
-function store({ host, port, user, password }: PostgresServer): Readonly<Record<string, unknown>> {
-  const place = { type: 'postgres', host, port, database: 'postgres', db_schema: 'public' }
-  return { ...place, user, password, sslmode: 'disable' }
-}
-
 const time = '2026-01-01T00:00:00.123456+00:00'
 const timeUs = 1_767_225_600_123_456
 
@@ -183,7 +178,7 @@ test('every type, for Feast’s own reader and beside what Feast writes; deletio
   // Feast has made the table of this view by now, as `feast apply` does.
   await fillUsers(server)
   const [found] = await started.feast.run({
-    repository: { project: 'shop', onlineStore: store(server), views: [users] },
+    repository: { project: 'shop', onlineStore: onlineStore(server), views: [users] },
     read: [{ features: ['users:name'], entities: [{ id: { int: '1' } }, { id: { int: '2' } }] }],
   })
   assert.deepEqual(found, [{ 'users:name': null }, { 'users:name': 'b' }])
@@ -227,7 +222,7 @@ function asked(feast: Feast, server: PostgresServer) {
   return feast.run({
     repository: {
       project: 'shop',
-      onlineStore: store(server),
+      onlineStore: onlineStore(server),
       views: [view('ours'), view('theirs'), users],
     },
     write: [

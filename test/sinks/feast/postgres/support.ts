@@ -91,6 +91,13 @@ export function openTarget(
   return openPostgresTarget(config, { tombstones }, ctx)
 }
 
+/** As `online_store` of a feature_store.yaml. */
+export function onlineStore(server: PostgresServer): Readonly<Record<string, unknown>> {
+  const { host, port, user, password } = server
+  const place = { type: 'postgres', host, port, database: 'postgres', db_schema: 'public' }
+  return { ...place, user, password, sslmode: 'disable' }
+}
+
 /** Score by key, as Feast would read it: null where it is there and null. */
 export async function scores(
   server: PostgresServer,

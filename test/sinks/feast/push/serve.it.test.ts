@@ -90,6 +90,17 @@ test('rows pushed to feast serve', async (t) => {
   assert.equal(byName['money']?.[0], '-123456789012345678.50')
   assert.deepEqual(byName['tags']?.[0], ['a', 'b'])
   assert.deepEqual(byName['counts']?.[0], [1, '9007199254740995'])
+  const nulled = [
+    { timeUs: newYearUs + 2_000_000, values: { user_id: 1 } },
+    { timeUs: newYearUs + 2_000_000, weight: -1, values: { user_id: 9_007_199_254_740_993n } },
+  ]
+  assert.deepEqual(await send(server.url, nulled), { rejected: [] })
+  const left = await server.read(names, ['1', '9007199254740993'])
+  assert.deepEqual(
+    left,
+    names.map(() => [null, null]),
+    'what was there is null, though every feature of the request is',
+  )
   await assert.rejects(
     send(server.url, [{ values: { user_id: 1, big: 1n } }], { source: 'nobody' }),
     failsWith('sink.feast.push_refused', 'config', /PushSourceNotFoundException/),
@@ -111,4 +122,25 @@ test('what a push cannot do is refused with the cure', async () => {
   await using sink = await connector.open(config, [], quietContext())
   const refused = failsWith('sink.feast.push_view', /on_delete/)
   await assert.rejects(sink.evolve('t', step(null, schema), signal), refused)
+})
+
+test('a row without a value, in a view of lists alone, is a dead letter (invariant 5)', async () => {
+  const lists = makeSchema([schema.fields[0]!, schema.fields.at(-1)!], [0], 'upsert')
+  const config = connector.config.parse({
+    project: 'shop',
+    on_delete: 'null',
+    target: { type: 'push', url: 'http://127.0.0.1:1' },
+    views: { users: {} },
+  })
+  await using sink = await connector.open(config, [], quietContext())
+  await sink.evolve('t', step(null, lists), signal)
+  const batch = batchOf(lists, [{ values: { user_id: 1 } }])
+  const { rejected } = await sink.write(
+    { id: 'b', topic: 't', batch, offset: 0, attempt: 1 },
+    signal,
+  )
+  assert.deepEqual(
+    rejected.map(({ row, code }) => [row, code]),
+    [[0, 'sink.feast.push_value']],
+  )
 })

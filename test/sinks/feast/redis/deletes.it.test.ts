@@ -5,7 +5,11 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { Redis } from 'ioredis'
-import { redisVersions, type RedisServer } from '../../../services/redis.ts'
+import { z } from 'zod'
+import { openRedis, redisKeys } from '../../../../core/connector/redis-config.ts'
+import { markField } from '../../../../sinks/feast/redis/script.ts'
+import { fieldExpiryOf } from '../../../../sinks/feast/redis/server.ts'
+import type { RedisServer } from '../../../services/redis.ts'
 import { waitFor } from '../../../support/env.ts'
 import {
   evolve,
@@ -14,6 +18,7 @@ import {
   keyOf,
   openFeast,
   schemaOf,
+  servers,
   signal,
   sinkBatch,
   withRedis,
@@ -23,16 +28,22 @@ const schema = schemaOf({ id: 'int64', n: 'int64', m: 'int64' }, ['id'])
 const topic = 'src.rows'
 const nowUs = (): number => Date.now() * 1000
 
-for (const version of redisVersions) {
-  const options = { version, settings: { appendonly: 'no' } }
+for (const { name, expiry, options: server } of servers) {
+  const options = { ...server, settings: { ...server.settings, appendonly: 'no' } }
   const run = (what: string, body: (server: RedisServer, redis: Redis) => Promise<void>): void => {
-    test(`${version}: ${what}`, (t: TestContext) => withRedis(t, options, body))
+    test(`${name}: ${what}`, (t: TestContext) => withRedis(t, options, body))
   }
   const row = (id: number, n: number, timeUs = nowUs()) => ({
     timeUs,
     values: { id: BigInt(id), n: BigInt(n), m: 7n },
   })
   const gone = (id: number) => ({ weight: -1, timeUs: nowUs(), values: { id: BigInt(id) } })
+
+  run('what fields can do is asked of the server', async (server) => {
+    await using link = openRedis(z.object(redisKeys).parse({ url: server.url }))
+    await link.ready(signal)
+    assert.equal(await fieldExpiryOf(link, signal), expiry)
+  })
 
   run(
     'a deletion takes the features of its views, and leaves the others',
@@ -97,6 +108,30 @@ for (const version of redisVersions) {
     assert.equal(await seen(2, 'long', 'n'), undefined)
     assert.equal(await seen(2, 'ever', 'm'), '2007')
   })
+
+  run(
+    'a row that outlives a deletion before it expires when it would have',
+    async (server, redis) => {
+      await using sink = await openFeast(server.url, {
+        v: { event_timestamp: 'at', features: ['n'], ttl: '1h' },
+      })
+      const timed = schemaOf({ id: 'int64', at: 'timestamptz', n: 'int64' }, ['id'])
+      await evolve(sink, topic, timed)
+      const newest = [{ values: { id: 1n, at: nowUs(), n: 5n } }]
+      await sink.write(sinkBatch(topic, timed, newest, { offset: 7 }), signal)
+      const mark = Buffer.from(markField('v'))
+      const endOf = async (): Promise<unknown> =>
+        expiry === 'none'
+          ? redis.pexpiretime(keyOf(1))
+          : redis.call('HPEXPIRETIME', keyOf(1), 'FIELDS', 1, mark)
+      const before = await endOf()
+      const late = sinkBatch(topic, timed, [gone(1)], { offset: 5, origin: 'replay' })
+      await sink.write(late, signal)
+      assert.equal(String(await redis.hgetBuffer(keyOf(1), mark)), '7 5')
+      assert.deepEqual(await endOf(), before)
+      assert.notDeepEqual(before, expiry === 'none' ? -1 : [-1])
+    },
+  )
 
   run('a key whose views all have a time to live goes with the last', async (server, redis) => {
     await using sink = await openFeast(server.url, {

@@ -11,9 +11,9 @@ import type { Redis } from 'ioredis'
 import type { Sink } from '../../../../core/connector/sink.ts'
 import { entityKeyPrefix } from '../../../../sinks/feast/layout/entity-key.ts'
 import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
-import { redisVersions, type RedisServer } from '../../../services/redis.ts'
+import type { RedisServer } from '../../../services/redis.ts'
 import type { Row } from '../../../conformance/rows.ts'
-import { evolve, openFeast, schemaOf, signal, sinkBatch, withRedis } from './support.ts'
+import { evolve, openFeast, schemaOf, servers, signal, sinkBatch, withRedis } from './support.ts'
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const schema = schemaOf({ id: 'int64', at: 'timestamptz', n: 'int64', note: 'text' }, ['id'])
@@ -185,11 +185,12 @@ test('whatever the two times are, the newer wins, and of the same time the later
   })
 })
 
-for (const version of redisVersions) {
+for (const { name, options } of servers) {
   for (const byTime of [true, false]) {
     const order = byTime ? 'event time' : 'the order of the log'
-    test(`${version}: by ${order}, replays beside live rows end in the newest (invariant 6)`, async (t) => {
-      await withRedis(t, { version, settings: { appendonly: 'no' } }, async (server, redis) => {
+    test(`${name}: by ${order}, replays beside live rows end in the newest (invariant 6)`, async (t) => {
+      const settings = { ...options.settings, appendonly: 'no' }
+      await withRedis(t, { ...options, settings }, async (server, redis) => {
         await fc.assert(
           fc.asyncProperty(
             fc.array(event, { minLength: 1, maxLength: 40 }),

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
-import { redisVersions } from '../../../services/redis.ts'
 import {
   evolve,
   hashOf,
   keyOf,
   openFeast,
   schemaOf,
+  servers,
   signal,
   sinkBatch,
   withRedis,
@@ -20,11 +20,13 @@ const after = schemaOf({ id: 'int64', n: 'int64', amount: 'int64' }, ['id'])
 const rename = { kind: 'rename', from: before.fields[2]!, to: after.fields[2]! } as const
 const fieldOf = (name: string): string => Buffer.from(featureField('v', name)).toString('hex')
 
-for (const version of redisVersions) {
+for (const { name: kindOfServer, options } of servers) {
+  const { version } = options
   for (const ttl of [undefined, '1d']) {
     const kind = ttl === undefined ? 'for ever' : 'for a day'
-    test(`${version}: features that live ${kind} move to their new name (invariant 5)`, async (t) => {
-      await withRedis(t, { version, settings: { appendonly: 'no' } }, async (server, redis) => {
+    test(`${kindOfServer}: features that live ${kind} move to their new name (invariant 5)`, async (t) => {
+      const settings = { ...options.settings, appendonly: 'no' }
+      await withRedis(t, { ...options, settings }, async (server, redis) => {
         await using sink = await openFeast(server.url, { v: ttl === undefined ? {} : { ttl } })
         await evolve(sink, topic, before)
         const timesUs = Date.now() * 1000

@@ -1,7 +1,7 @@
 /**
  * The unmodified Feast SDK beside the sink, on one real Redis: it reads what the sink wrote, value by
  * value (invariant 9), and what it writes itself is, byte for byte, what the sink writes: every type
- * of value, one and several entities, several views under one key, versions of views.
+ * of value, one and several entities and several views under one key.
  */
 import assert from 'node:assert/strict'
 import { after, before, test, type TestContext } from 'node:test'

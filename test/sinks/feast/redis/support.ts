@@ -7,13 +7,39 @@ import { makeSchema, type Field, type Schema } from '../../../../core/record/sch
 import { entityKeyPrefix } from '../../../../sinks/feast/layout/entity-key.ts'
 import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
 import { feast } from '../../../../sinks/feast/connector.ts'
+import type { FieldExpiry } from '../../../../sinks/feast/redis/script.ts'
 import { batchOf, type Row } from '../../../conformance/rows.ts'
-import { startRedis, type RedisOptions, type RedisServer } from '../../../services/redis.ts'
+import {
+  redisVersions,
+  startRedis,
+  type RedisOptions,
+  type RedisServer,
+} from '../../../services/redis.ts'
 import { quietContext } from '../../../support/context.ts'
 import { step } from '../../../support/schema-step.ts'
 import { startOrSkip } from '../../../support/service.ts'
 
 export const signal = new AbortController().signal
+
+/**
+ * What fields can do differs: nothing in Redis 7.0, HPEXPIREAT from 7.4 on, HSETEX from Redis 8 and Valkey 9
+ * on. No package has 7.4: it is Redis 8 without HSETEX here.
+ */
+export const servers: readonly {
+  readonly name: string
+  readonly expiry: FieldExpiry
+  readonly options: RedisOptions
+}[] = [
+  ...redisVersions.map((version) => {
+    const expiry = version === 'redis-7' ? 'none' : 'hsetex'
+    return { name: version, expiry, options: { version } } as const
+  }),
+  {
+    name: 'redis-8 without HSETEX',
+    expiry: 'hpexpireat',
+    options: { version: 'redis-8', settings: { 'rename-command': 'HSETEX ' } },
+  },
+]
 
 /** A Redis and a client of it, which lives through its restarts, for one test. */
 export async function withRedis(

@@ -1,0 +1,124 @@
+/**
+ * The master is killed, and a replica takes its place: by a sentinel, and in a cluster. What had reached the
+ * replica is there, what had not been answered is sent again, and the newest still wins (invariant 5).
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Cluster, Redis } from 'ioredis'
+import type { Sink, SinkBatch } from '../../../../core/connector/sink.ts'
+import { SluiceError } from '../../../../core/errors/error.ts'
+import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
+import type { Row } from '../../../conformance/rows.ts'
+import { startRedisSentinel } from '../../../services/redis-sentinel.ts'
+import { startRedisCluster, type RedisServer } from '../../../services/redis.ts'
+import { waitFor } from '../../../support/env.ts'
+import { startOrSkip } from '../../../support/service.ts'
+import { evolve, keyOf, openFeast, schemaOf, signal, sinkBatch } from './support.ts'
+
+const schema = schemaOf({ id: 'int64', at: 'timestamptz', n: 'int64' }, ['id'])
+const topic = 'src.rows'
+const views = { v: { event_timestamp: 'at', features: ['n'] } }
+const entities = 300
+/** Deleted by the fifth batch, and in none after it. */
+const gone = 7
+
+/** All entities with the batch's number, later than those before it; the fifth deletes one of them. */
+function batch(number: number, origin: SinkBatch['origin'] = 'live'): SinkBatch {
+  const rows: Row[] = []
+  for (let id = 0; id < entities; id++) {
+    const values = { id: BigInt(id), at: 1.7e15 + number * 1e6, n: BigInt(number) }
+    if (id !== gone || number < 5) rows.push({ values })
+    else if (number === 5) rows.push({ weight: -1, values: { id: BigInt(id) } })
+  }
+  return sinkBatch(topic, schema, rows, { offset: number * 1000, origin })
+}
+
+/** As the deliver loop does: again and again while the fault is transient. Gives how often it was. */
+async function deliver(sink: Sink, sent: SinkBatch): Promise<number> {
+  let failures = 0
+  const end = await waitFor(`batch ${sent.id}`, async () => {
+    try {
+      return await sink.write(sent, signal)
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.fault !== 'transient') return { error }
+      failures++
+      return false
+    }
+  })
+  assert.deepEqual(end, { rejected: [] })
+  return failures
+}
+
+/** Redis answers before its replicas have a write: one that is killed earlier takes it along. */
+async function replicated(master: RedisServer): Promise<void> {
+  await waitFor('its replicas to have all of it', async () => {
+    const info = await master.cli('info', 'replication')
+    const [, end] = /^master_repl_offset:(\d+)/m.exec(info) ?? []
+    const theirs = [...info.matchAll(/^slave\d+:.*state=online,offset=(\d+)/gm)]
+    return theirs.length > 0 && theirs.every(([, offset]) => offset === end)
+  })
+}
+
+/** How many entities have which `n`, as hex. */
+async function numbersIn(client: Redis | Cluster): Promise<Readonly<Record<string, number>>> {
+  const counts: Record<string, number> = {}
+  const field = Buffer.from(featureField('v', 'n'))
+  for (let id = 0; id < entities; id++) {
+    const seen = (await client.hgetBuffer(keyOf(id), field))?.toString('hex') ?? 'none'
+    counts[seen] = (counts[seen] ?? 0) + 1
+  }
+  return counts
+}
+
+/** What is there of batch `n`, the last one. */
+const all = (n: number) => ({ [`200${n}`]: entities - 1, none: 1 })
+
+/** Five batches, a kill, one more, and the first five once more. Gives how often the sixth failed. */
+async function throughFailover(sink: Sink, master: RedisServer): Promise<number> {
+  await evolve(sink, topic, schema)
+  for (let number = 1; number <= 5; number++) await deliver(sink, batch(number))
+  await replicated(master)
+  await master.kill()
+  const failures = await deliver(sink, batch(6))
+  for (let number = 1; number <= 5; number++) await deliver(sink, batch(number, 'replay'))
+  return failures
+}
+
+for (const version of ['redis-7', 'valkey-9'] as const) {
+  test(`${version}: a sentinel makes the replica the master (invariant 5)`, async (t) => {
+    await using running = await startOrSkip(t, 'a sentinel', () => startRedisSentinel(version))
+    if (running === null) return
+    const [master, replica] = running.servers
+    const target = { sentinel: running.name, timeout: '2s' }
+    await using sink = await openFeast(running.url, views, { target })
+    assert.ok((await throughFailover(sink, master)) > 0, 'the kill was not noticed')
+    const client = new Redis(replica.port, replica.host)
+    try {
+      assert.deepEqual(await numbersIn(client), all(6))
+      await master.start()
+      await waitFor('the old master to follow the new one', async () =>
+        (await master.cli('info', 'replication')).includes('master_link_status:up'),
+      )
+      await deliver(sink, batch(7))
+      assert.deepEqual(await numbersIn(client), all(7))
+    } finally {
+      client.disconnect()
+    }
+  })
+}
+
+test('a cluster: a replica takes over the slots of a killed master (invariant 5)', async (t) => {
+  const start = () => startRedisCluster('redis-7', 1)
+  await using cluster = await startOrSkip(t, 'a Redis cluster', start)
+  if (cluster === null) return
+  const target = { cluster: true, timeout: '2s' }
+  await using sink = await openFeast(cluster.url, views, { target })
+  const [master, ...others] = cluster.servers
+  assert.ok((await throughFailover(sink, master!)) > 0, 'the kill was not noticed')
+  const client = new Cluster(others.map(({ host, port }) => ({ host, port })))
+  try {
+    assert.deepEqual(await numbersIn(client), all(6))
+  } finally {
+    client.disconnect()
+  }
+})
