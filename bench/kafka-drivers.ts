@@ -66,10 +66,11 @@ async function fetchAll(kafka: KafkaCluster, driver: Driver): Promise<Pass> {
       offset: BigInt(offset),
       maxBytes: partitionBytes,
     }))
-    for (const { partition, records } of await client.fetch(1, asked, limits, signal)) {
+    for (const { partition, records, memory } of await client.fetch(1, asked, limits, signal)) {
       const place = left.get(partition)!
       bytes += records.length
       place.offset = fetchedEnd(records, place.offset)
+      memory?.release()
       // Behind those that follow: a broker fills its answer in the order of the request.
       left.delete(partition)
       if (place.offset < place.end) left.set(partition, place)

@@ -7,10 +7,10 @@ import { createRequire } from 'node:module'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import type { Logger, Mechanism, SASLOptions } from 'kafkajs'
+import { AnswerReader } from './answer-reader.ts'
 import type { Address } from './broker-address.ts'
 import { clientId, connectTimeoutMs, requestTimeoutMs, type Link, type Transport } from './link.ts'
 import { tokenRefusal, type Credentials } from './security.ts'
-import { refuseTls } from './tls-sniffer.ts'
 import type { Encoded, Versions } from './wire/api.ts'
 
 /** What is used of kafkajs' own connection, which it has no types for (2.2.4, src/network/connection.js). */
@@ -29,6 +29,8 @@ interface KafkajsConnection {
   rejectRequests(error: Error): void
   readonly requestQueue: { scheduleCheckPendingRequests: () => void }
   readonly socket?: Socket
+  chunks: readonly Buffer[]
+  readonly bytesBuffered: number
 }
 type ConnectionClass = new (options: object) => KafkajsConnection
 
@@ -64,8 +66,12 @@ export class KafkajsTransport implements Pick<Transport, 'connect'> {
       ssl: tls,
       sasl: sasl === null ? null : saslOf(this.#credentials),
       socketFactory: ({ onConnect }: { readonly onConnect: () => void }) =>
-        openSocket(address, tls, onConnect, ended),
+        openSocket({ address, tls, onConnect, onAnswer, ended }),
     })
+    // It keeps nothing as a chunk too, and copies a whole answer that comes behind it.
+    const onAnswer = (): void => {
+      if (connection.bytesBuffered === 0) connection.chunks = []
+    }
     // Nothing ever waits in its queue: it is told no limit and no throttling. It would set a timer after each
     // answer to look there, for a time that is long past, which Node warns of on standard error.
     connection.requestQueue.scheduleCheckPendingRequests = () => {}
@@ -86,6 +92,7 @@ interface Ended {
 }
 
 class KafkajsLink implements Link {
+  readonly ownsAnswers = true
   readonly #connection: KafkajsConnection
   readonly #ended: Ended
 
@@ -138,21 +145,36 @@ class KafkajsLink implements Link {
   }
 }
 
-function openSocket(
-  { host, port }: Address,
-  tls: ConnectionOptions | null,
-  onConnect: () => void,
-  ended: Ended,
-): Socket {
+interface SocketOptions {
+  readonly address: Address
+  readonly tls: ConnectionOptions | null
+  readonly onConnect: () => void
+  /** Before the library is given a whole answer. */
+  readonly onAnswer: () => void
+  readonly ended: Ended
+}
+
+function openSocket({ address, tls, onConnect, onAnswer, ended }: SocketOptions): Socket {
+  const { host, port } = address
+  const { onread } = new AnswerReader({
+    isPlain: tls === null,
+    take: (answer) => {
+      onAnswer()
+      socket.push(answer)
+    },
+    refuse: (error) => {
+      ended.error ??= error
+      socket.destroy(error)
+    },
+  })
   const servername = tls?.servername ?? (isIP(host) === 0 ? host : undefined)
   const named = servername === undefined ? {} : { servername }
-  const socket =
-    tls === null
-      ? connect({ host, port }, onConnect)
-      : connectTls({ ...tls, ...named, host, port }, onConnect)
+  // Node's types do not know that `onread` is for TLS too.
+  const encrypted = { ...tls, ...named, host, port, onread }
+  const socket: Socket =
+    tls === null ? connect({ host, port, onread }, onConnect) : connectTls(encrypted, onConnect)
   socket.setNoDelay(true)
   socket.setKeepAlive(true, 60_000)
-  if (tls === null) refuseTls(socket, ended)
   // The library hears of an alert after the handshake, and tells those who wait only that it was closed.
   socket.once('error', (error) => {
     ended.error ??= error

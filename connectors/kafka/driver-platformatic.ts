@@ -60,6 +60,7 @@ interface Ended {
 }
 
 class PlatformaticLink implements Link {
+  readonly ownsAnswers = false
   readonly #connection: Connection
   readonly #library: Library
   readonly #ended: Ended

@@ -6,6 +6,8 @@
  *
  * Every call may reject with a SluiceError of `core/errors/codes/kafka.ts`; none tries again by itself.
  */
+import type { AnswerMemory } from './answer-memory.ts'
+
 export interface KafkaDriver extends AsyncDisposable {
   /** The cluster's id; null where the broker does not tell it. */
   clusterId(signal: AbortSignal): Promise<string | null>
@@ -89,4 +91,6 @@ export interface FetchedPartition extends TopicPartition {
   readonly aborted: readonly { readonly producerId: bigint; readonly firstOffset: bigint }[]
   /** Record batches, the last of which may be cut off. Belongs to the caller. */
   readonly records: Uint8Array
+  /** What they lie in, with those of other partitions: whoever has read them may release it, once. */
+  readonly memory?: AnswerMemory
 }

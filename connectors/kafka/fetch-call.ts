@@ -1,9 +1,10 @@
 /** One Fetch request: by topic ids where the broker and we know them all, by names otherwise. */
+import { AnswerMemory } from './answer-memory.ts'
 import type { FetchedPartition, FetchLimits, FetchPosition } from './driver.ts'
 import { brokerError } from './errors.ts'
 import type { BrokerCalls } from './links.ts'
 import { errorName } from './wire/error-names.ts'
-import { fetch, fetchByIdFrom, type FetchTopic } from './wire/fetch.ts'
+import { fetch, fetchByIdFrom, type FetchAnswer, type FetchTopic } from './wire/fetch.ts'
 
 /** Throws for the request as a whole; partitions tell their own errors. */
 export async function fetchFrom(
@@ -20,6 +21,7 @@ export async function fetchFrom(
   const error = errorName(answer.error)
   if (error !== null) throw brokerError(error, { what: `fetch of the broker at ${calls.where}` })
   const nameOfId = new Map(topics.map(({ id, name }) => [id, name]))
+  const memory = calls.ownsAnswers ? memoryOf(answer) : null
   return answer.topics.flatMap(({ topic, partitions }) => {
     const name = isById ? nameOfId.get(topic) : topic
     if (name === undefined) return []
@@ -27,8 +29,16 @@ export async function fetchFrom(
       ...fetched,
       topic: name,
       error: errorName(fetched.error),
+      ...(memory === null ? {} : { memory }),
     }))
   })
+}
+
+/** One answer's; null where no partition is in it. */
+function memoryOf({ topics }: FetchAnswer): AnswerMemory | null {
+  const partitions = topics.flatMap((topic) => topic.partitions)
+  const [first] = partitions
+  return first === undefined ? null : new AnswerMemory(first.records.buffer, partitions.length)
 }
 
 function topicsOf(

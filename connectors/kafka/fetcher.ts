@@ -20,7 +20,7 @@ export interface Chunk {
   readonly from: number
   /** Where the partition goes on behind it, whether it holds records or not. */
   readonly end: number
-  readonly fetched: Pick<FetchedPartition, 'records' | 'aborted'>
+  readonly fetched: Pick<FetchedPartition, 'records' | 'aborted' | 'memory'>
   readonly share: Share
   /** As the partition's when it was asked for: otherwise it was rewound meanwhile, and this is void. */
   readonly era: number
@@ -134,6 +134,7 @@ export class Fetcher implements AsyncDisposable {
   release({ partition, share, fetched }: Chunk): void {
     partition.waitingBytes -= fetched.records.byteLength
     share.waiting -= fetched.records.byteLength
+    fetched.memory?.release()
     share.wakeup.wake()
   }
 
@@ -279,7 +280,10 @@ export class Fetcher implements AsyncDisposable {
       partition.stableEnd = Number(answer.lastStableOffset)
       const end = offsetNumber(fetchedEnd(answer.records, partition.asked), partition)
       // Not one whole batch: next time it is asked for first, when a broker gives one whatever its size.
-      if (end <= partition.asked) continue
+      if (end <= partition.asked) {
+        answer.memory?.release()
+        continue
+      }
       got += answer.records.byteLength
       this.#bytes += answer.records.byteLength
       this.#records += end - partition.asked

@@ -37,6 +37,11 @@ export class BrokerCalls {
     return this.#link.isOpen
   }
 
+  /** As Link's. */
+  get ownsAnswers(): boolean {
+    return this.#link.ownsAnswers
+  }
+
   /** −1 = none that both know. */
   version(api: Api<never, unknown>): number {
     return commonVersion(api, this.versions)

@@ -7,10 +7,16 @@ import type { Socket } from 'node:net'
 /** Destroys the socket when the other side speaks TLS, and says so in `ended`. */
 export function refuseTls(socket: Socket, ended: { error: Error | null }): void {
   socket.prependOnceListener('data', (bytes: Buffer) => {
-    if (!isTlsRecord(bytes)) return
-    ended.error = new Error('the broker requires TLS on this port')
-    socket.destroy(ended.error)
+    const error = tlsWanted(bytes)
+    if (error === null) return
+    ended.error = error
+    socket.destroy(error)
   })
+}
+
+/** What is wrong where these, the first bytes of a broker, are TLS; null where they are not. */
+export function tlsWanted(bytes: Uint8Array): Error | null {
+  return isTlsRecord(bytes) ? new Error('the broker requires TLS on this port') : null
 }
 
 /** Kinds 20 to 23 of SSL 3.0 to TLS 1.3 (RFC 8446, 5.1). */
