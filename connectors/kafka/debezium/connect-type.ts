@@ -25,6 +25,8 @@ export interface ConnectType {
 export interface ConnectField {
   readonly name: string
   readonly type: ConnectType
+  /** The default of the column, as JSON; absent: there is none, or none that is sure. */
+  readonly default?: string
 }
 
 export type ConnectKind =
@@ -88,7 +90,7 @@ function fieldsOfJson(fields: unknown, depth: number): readonly ConnectField[] |
     const name = isObject(field) ? field['field'] : null
     if (type === null || typeof name !== 'string' || names.has(name)) return null
     names.add(name)
-    found.push({ name, type })
+    found.push({ name, type, ...defaultOf(isObject(field) ? field['default'] : undefined) })
   }
   return found
 }
@@ -116,7 +118,29 @@ export function connectOfAvro(type: AvroType, depth = 0): ConnectType {
 }
 
 function fieldsOfAvro({ fields }: AvroRecord, depth: number): readonly ConnectField[] {
-  return fields.map(({ name, type }) => ({ name, type: connectOfAvro(type, depth + 1) }))
+  return fields.map((field) => {
+    const type = connectOfAvro(field.type, depth + 1)
+    // Bytes are written in another way there than in JSON.
+    const own = type.kind === 'bytes' || type.kind === 'struct' ? undefined : field.default
+    return { name: field.name, type, ...defaultOf(own) }
+  })
+}
+
+/** Of scalars: an integer that a double may have rounded is not sure. */
+function defaultOf(value: unknown): Pick<ConnectField, 'default'> {
+  switch (typeof value) {
+    case 'bigint':
+      return { default: String(value) }
+    case 'number':
+      return Number.isInteger(value) && !Number.isSafeInteger(value)
+        ? {}
+        : { default: JSON.stringify(value) }
+    case 'string':
+    case 'boolean':
+      return { default: JSON.stringify(value) }
+    default:
+      return {}
+  }
 }
 
 function kindOfAvro(type: AvroType): ConnectKind {

@@ -5,10 +5,12 @@
 import type { EpochUnit } from '../../../core/connector/format/epoch.ts'
 import type { CellReader } from '../../../core/connector/format/cell.ts'
 import { planOf } from '../../../core/connector/format/field-plan.ts'
+import { builderFor } from '../../../core/record/builder.ts'
 import type { Field } from '../../../core/record/schema.ts'
 import { typeName, type LogicalType } from '../../../core/record/types.ts'
+import { textAt } from '../../../core/record/value.ts'
 import { bitsName, decimalName, meaningOf, variableDecimalName, type Dialect } from './meaning.ts'
-import type { ConnectType } from './connect-type.ts'
+import type { ConnectField, ConnectType } from './connect-type.ts'
 import {
   BytesReader,
   decimalInto,
@@ -41,6 +43,8 @@ import { JsonTextCell, WallClockCell, ZonedTimeCell } from './value-texts.ts'
 export interface ColumnShape {
   readonly field: Field
   readonly reader: ValueReader
+  /** The default of the column, as exact text (value.ts). */
+  readonly default?: string
 }
 
 /** What the pipeline file says of one column, where it does. */
@@ -51,15 +55,24 @@ export interface ColumnOverride {
 
 /** null: values written so cannot become what the pipeline file wants. */
 export function columnShape(
-  name: string,
-  type: ConnectType,
+  { name, type, default: json }: ConnectField,
   dialect: Dialect,
   override: ColumnOverride | null,
 ): ColumnShape | null {
   const meaning = meaningOf(type, dialect)
   const field = override?.field ?? { name, type: meaning.type, nullable: type.optional }
   const reader = readerFor(type, field, meaning.unit ?? override?.unit ?? null, dialect)
-  return reader === null ? null : { field, reader }
+  if (reader === null) return null
+  const text = json === undefined ? null : textOfJson(field.type, reader, json)
+  return text === null ? { field, reader } : { field, reader, default: text }
+}
+
+/** The value that stands in JSON as exact text; null: it is none of the column. */
+function textOfJson(type: LogicalType, reader: ValueReader, json: string): string | null {
+  const builder = builderFor(type)
+  const bytes = Buffer.from(json)
+  const last = reader.json(builder, bytes, 0, bytes.length)
+  return last === bytes.length ? textAt(type, builder.finish(), 0) : null
 }
 
 function readerFor(
@@ -81,7 +94,7 @@ function readerFor(
     case 'float64':
       return floatReader(type, field)
     case 'string':
-      return textReader(field)
+      return textReader(field, dialect)
     case 'bytes':
       return bytesReader(type, target)
     case 'array':
@@ -142,10 +155,11 @@ function floatReader(type: ConnectType, field: Field): ValueReader | null {
   return new FloatReader(planOf(field, null), kind === 'float32')
 }
 
-function textReader(field: Field): ValueReader | null {
+function textReader(field: Field, dialect: Dialect = null): ValueReader | null {
   const { type } = field
   const { cell, wanted } = planOf(field, null)
-  if (type.kind === 'json') return new TextReader(new JsonTextCell(), 'expected json, in a text')
+  if (type.kind === 'json')
+    return new TextReader(new JsonTextCell(dialect === 'mysql'), 'expected json, in a text')
   return cell === null ? null : new TextReader(ownCell(type, cell), wanted)
 }
 

@@ -67,13 +67,14 @@ export function shapeOfFields(
 ): RowShape | null {
   const columns: ColumnShape[] = []
   const members: number[] = []
-  for (const { name, type } of fields) {
+  for (const given of fields) {
+    const { name, type } = given
     if (name === meta?.op || name === meta?.deleted) {
       members.push(name === meta.op ? member.op : member.deleted)
       continue
     }
     const override = overrides.get(name) ?? null
-    const column = columnShape(name, type, dialect, override)
+    const column = columnShape(given, dialect, override)
     if (column === null && override === null) return null
     if (column === null) {
       const wanted = typeName(override!.field.type)

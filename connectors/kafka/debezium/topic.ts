@@ -9,7 +9,7 @@ import { holdsType } from '../../../core/record/type-order.ts'
 import { sameType } from '../../../core/record/types.ts'
 import type { Dialect } from './meaning.ts'
 import { Placeholder, usualPlaceholder } from './placeholder.ts'
-import { looseShape, type ColumnOverride } from './readers.ts'
+import { looseShape, type ColumnOverride, type ColumnShape } from './readers.ts'
 import { shapeOfColumns, type MetaNames, type RowShape, type ShapeOptions } from './row-shape.ts'
 import type { DebeziumSettings } from './settings.ts'
 
@@ -57,10 +57,7 @@ export class DebeziumTopic {
   admit(shape: RowShape): void {
     if (this.#admitted.has(shape)) return
     this.#admitted.add(shape)
-    const fields = mergedFields(
-      this.fields,
-      shape.columns.map(({ field }) => field),
-    )
+    const fields = mergedFields(this.fields, shape.columns)
     if (fields === this.fields) return
     this.fields = fields
     this.version++
@@ -92,11 +89,11 @@ function overridesOf(
  * shapes have is of the type that holds the values of both, and else of the newer one, when older values
  * are converted one by one; one that a shape lacks is null in its rows.
  */
-function mergedFields(known: readonly Field[], met: readonly Field[]): readonly Field[] {
-  if (known.length === 0) return met
+function mergedFields(known: readonly Field[], met: readonly ColumnShape[]): readonly Field[] {
+  if (known.length === 0) return met.map(({ field }) => field)
   let isSame = true
   const merged = known.map((field) => {
-    const other = met.find(({ name }) => name === field.name)
+    const other = met.find((column) => column.field.name === field.name)?.field
     const nullable = field.nullable || other === undefined || other.nullable
     const isHeld = other === undefined || holdsType(field.type, other.type)
     const type = isHeld ? field.type : other.type
@@ -104,8 +101,12 @@ function mergedFields(known: readonly Field[], met: readonly Field[]): readonly 
     isSame = false
     return { name: field.name, type, nullable }
   })
-  const fresh = met.filter(({ name }) => !known.some((field) => field.name === name))
+  const fresh = met.filter(({ field }) => !known.some(({ name }) => name === field.name))
   if (isSame && fresh.length === 0) return known
-  // Rows from before do not have them.
-  return [...merged, ...fresh.map((field) => ({ ...field, nullable: true }))]
+  // Rows from before do not have them: the database gave them the default, and sent none of them.
+  const later = fresh.map(({ field, default: oldRows }): Field => {
+    const open = { ...field, nullable: true }
+    return oldRows === undefined ? open : { ...open, oldRows }
+  })
+  return [...merged, ...later]
 }

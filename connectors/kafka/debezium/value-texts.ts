@@ -1,6 +1,15 @@
 /** Texts that Debezium writes in a way of its own, as cells. */
 import { latin1, type CellReader } from '../../../core/connector/format/cell.ts'
-import { endsHere, failed, skipBlanks, valueEnd } from '../../../core/connector/format/json-scan.ts'
+import {
+  colon,
+  comma,
+  endsHere,
+  failed,
+  quote,
+  skipBlanks,
+  stringEnd,
+  valueEnd,
+} from '../../../core/connector/format/json-scan.ts'
 import type { AnyBuilder } from '../../../core/record/builder.ts'
 import type { BytesBuilder } from '../../../core/record/bytes-builder.ts'
 
@@ -73,11 +82,38 @@ const utc = Uint8Array.of(0x2b, 0x30, 0x30)
 
 /** A JSON document inside a text. */
 export class JsonTextCell implements CellReader {
+  readonly #isMysql: boolean
+
+  /** `isMysql`: as the server prints it, which Debezium does in its first copy and not in the stream. */
+  constructor(isMysql: boolean) {
+    this.#isMysql = isMysql
+  }
+
   append(builder: AnyBuilder, bytes: Uint8Array, start: number, end: number): boolean {
     const at = skipBlanks(bytes, start, end)
     const last = at < end ? valueEnd(bytes, at, end) : failed
     if (last === failed || !endsHere(bytes, last, end)) return false
-    ;(builder as BytesBuilder).append(bytes, start, end)
+    if (this.#isMysql) appendSpaced(builder as BytesBuilder, bytes, at, last)
+    else (builder as BytesBuilder).append(bytes, start, end)
     return true
   }
+}
+
+/** With a blank behind each comma and colon, and no others between values (sql-common/json_dom.cc). */
+function appendSpaced(builder: BytesBuilder, bytes: Uint8Array, start: number, end: number): void {
+  const from = builder.reserve((end - start) * 2)
+  const into = builder.bytes
+  let to = from
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!
+    if (byte === quote) {
+      const close = Math.abs(stringEnd(bytes, at + 1, end))
+      while (at < close) into[to++] = bytes[at++]!
+      into[to++] = quote
+    } else if (byte > 0x20) {
+      into[to++] = byte
+      if (byte === comma || byte === colon) into[to++] = 0x20
+    }
+  }
+  builder.commit(to - from)
 }

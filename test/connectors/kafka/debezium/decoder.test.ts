@@ -157,6 +157,9 @@ describe('recordings of Debezium', () => {
         more: '9007199254740993',
       })
       assert.deepEqual([...rows.keys()].toSorted(), ['1', '3', '4'])
+      // ALTER TABLE … ADD COLUMN more bigint DEFAULT 5: rows that were there have it without a change.
+      const more = lastBatch(decoded).schema.fields.find(({ name }) => name === 'more')
+      assert.equal(more?.oldRows, form === 'json' || form === 'unwrapped' ? undefined : '5')
       assert.equal(rows.get('3')!['n'], '-7.125')
 
       // From the middle on, and then all of it again, as after `restart`.

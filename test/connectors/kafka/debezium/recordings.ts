@@ -111,22 +111,20 @@ export function recordsOf(
 /** Answers as the registry did that the recordings were made with. */
 export class RecordedRegistry implements AsyncDisposable {
   readonly registry: SchemaRegistry
-  readonly asked: string[]
+  readonly url: string
   readonly #close: () => Promise<void>
 
-  private constructor(registry: SchemaRegistry, asked: string[], close: () => Promise<void>) {
+  private constructor(registry: SchemaRegistry, url: string, close: () => Promise<void>) {
     this.registry = registry
-    this.asked = asked
+    this.url = url
     this.#close = close
   }
 
   /** `newest`: subject → id. */
   static async start(newest: Readonly<Record<string, number>> = {}): Promise<RecordedRegistry> {
     const schemas = JSON.parse(unzipped('schemas.json.gz')) as Record<string, string>
-    const asked: string[] = []
     const server = createServer((request, response) => {
       const path = decodeURIComponent(request.url ?? '')
-      asked.push(path)
       const subject = /^\/subjects\/(.*)\/versions\/latest$/.exec(path)?.[1]
       const id = subject === undefined ? Number(/(\d+)$/.exec(path)?.[1] ?? NaN) : newest[subject]
       const schema = schemas[id ?? -1]
@@ -140,9 +138,10 @@ export class RecordedRegistry implements AsyncDisposable {
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
-    const config = registryConfig.parse({ url: `http://127.0.0.1:${port}` })
+    const url = `http://127.0.0.1:${port}`
+    const config = registryConfig.parse({ url })
     const registry = new SchemaRegistry(config, { nowMs: () => Date.now() })
-    return new RecordedRegistry(registry, asked, async () => {
+    return new RecordedRegistry(registry, url, async () => {
       await registry[Symbol.asyncDispose]()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
