@@ -166,7 +166,11 @@ function addIssue(document: ConfigDocument, base: Path, issue: Issue, json: Json
   if (issue.code === 'invalid_union') return addUnion(document, base, issue, json)
   const message = describe(issue, value)
   if (issue.code === 'invalid_type') {
-    const asText = issue.expected === 'string' && ['number', 'boolean'].includes(typeof value)
+    // Quotes alone are no cure where the key says itself what it expects, such as a unit.
+    const asText =
+      issue.expected === 'string' &&
+      ['number', 'boolean'].includes(typeof value) &&
+      message !== issue.message
     const secret = isSecretAt(json, local)
     document.add('config.wrong_type', path, {
       message,

@@ -16,6 +16,7 @@ export async function checkKafka(config: KafkaConfig, ctx: Context): Promise<rea
     {
       driver: config,
       names: wanted.names,
+      patterns: wanted.patterns,
       isWanted: (topic) => wanted.settingsOf(topic) !== null,
       group: config.group ?? null,
       groupIsNeeded: [...wanted.names, ...wanted.patterns].some(
@@ -36,7 +37,7 @@ export async function checkKafka(config: KafkaConfig, ctx: Context): Promise<rea
   return [...ofBrokers, ...ofFormats]
 }
 
-/** Of topics by their names: which a pattern finds is not known here. */
+/** Of topics by their names, and of patterns: which topics these find, and their subjects, is not known here. */
 async function formatProblems(
   config: KafkaConfig,
   ctx: Context,
@@ -46,9 +47,10 @@ async function formatProblems(
   const wanted = wantedOf(config)
   const problems: Problem[] = []
   const subjects = new Map<ReturnType<TopicFormats['registryOf']>, WantedSubject[]>()
-  for (const topic of wanted.names) {
+  for (const topic of [...wanted.names, ...wanted.patterns]) {
     try {
       formats.decoderOf(topic)
+      if (wanted.patterns.includes(topic)) continue
       for (const subject of formats.subjectsOf(topic)) {
         const registry = formats.registryOf(topic)
         subjects.set(registry, [...(subjects.get(registry) ?? []), subject])
@@ -56,7 +58,8 @@ async function formatProblems(
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error
       const { code, message, remedy } = error
-      problems.push({ code, severity: 'error', message: `${topic}: ${message}`, remedy })
+      const named = message.includes(topic) ? message : `${topic}: ${message}`
+      problems.push({ code, severity: 'error', message: named, remedy })
     }
   }
   for (const [registry, own] of subjects) {

@@ -33,6 +33,7 @@ const topicName = z.string().superRefine((name, ctx) => {
 
 const topics = z
   .union([z.array(topicName).min(1), z.record(topicName, topicSettings.nullable())])
+  .refine((given) => Object.keys(given).length > 0, 'must not be empty')
   .meta({
     description:
       'Topics to read, by name or pattern: * stands for any characters. A list, or a map of each to what is different for it. Topics that a pattern finds later are read from their first record; patterns leave out those that begin with __.',

@@ -5,6 +5,7 @@
 import type { Context } from '../../core/connector/context.ts'
 import { didYouMean } from '../../core/connector/nearest.ts'
 import type { Problem } from '../../core/connector/problem.ts'
+import { matchTopic } from '../../core/connector/topic-pattern.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { addressOf, parseAddress, type Address } from './broker-address.ts'
 import type { KafkaClient } from './client.ts'
@@ -12,11 +13,13 @@ import type { KafkaTopic } from './driver.ts'
 import { openDriver, type DriverOptions } from './drivers.ts'
 import { allow } from './errors.ts'
 import { retentionProblems } from './preflight-retention.ts'
+import { isInternal } from './topics-wanted.ts'
 
 export interface PreflightOptions {
   readonly driver: DriverOptions
   /** Topics by their exact names. */
   readonly names: readonly string[]
+  readonly patterns: readonly string[]
   /** Whether a pattern wants the topic. */
   readonly isWanted: (topic: string) => boolean
   readonly group: string | null
@@ -130,7 +133,7 @@ class ClusterCheck {
   }
 
   async topicProblems(): Promise<readonly Problem[]> {
-    const { names, isWanted } = this.#options
+    const { names, patterns, isWanted } = this.#options
     const seen = await this.#client.topics(null, this.#signal)
     const all = seen.map(({ name }) => name)
     const said = await this.#client.topicErrors(names, this.#signal)
@@ -138,6 +141,11 @@ class ClusterCheck {
     for (const [name, error] of said) {
       if (error === null || error === 'LEADER_NOT_AVAILABLE') continue
       problems.push(this.#topicProblem(name, error, all))
+    }
+    for (const pattern of patterns) {
+      if (!all.some((name) => !isInternal(name) && matchTopic(pattern, name))) {
+        problems.push(patternProblem(pattern))
+      }
     }
     const topics = seen.filter(({ name }) => said.has(name) || isWanted(name))
     const refused = await this.#refused(topics)
@@ -181,7 +189,7 @@ class ClusterCheck {
     return {
       code: 'source.kafka.topic_missing',
       severity: 'error',
-      message: `Topic ${name} does not exist${near === null ? '' : `; ${near}`}.`,
+      message: `Topic ${name} does not exist${near === null ? '.' : `; ${near}`}`,
       remedy: `Correct the name in \`topics\`, or: kafka-topics --bootstrap-server <broker> --create --topic "${name}"`,
     }
   }
@@ -219,6 +227,16 @@ class ClusterCheck {
       message: `${user === null ? 'This client' : `User ${user}`} may not ${what}.`,
       remedy: allow({ what, user, ...about }),
     }
+  }
+}
+
+/** No mistake for sure: topics that it finds may be made later. */
+function patternProblem(pattern: string): Problem {
+  return {
+    code: 'source.kafka.topic_missing',
+    severity: 'warning',
+    message: `No topic that this user may see fits the pattern ${pattern} yet.`,
+    remedy: 'Nothing, where such topics are made later; otherwise correct the pattern in `topics`.',
   }
 }
 

@@ -103,6 +103,18 @@ export function recordsProblems(config: RecordsConfig): readonly SettingProblem[
   if (key_format !== undefined && isSchemaFormat(key_format) && registry === undefined) {
     add(['key_format'], `${key_format} needs a \`registry\``)
   }
+  const { key = [], tombstones } = config
+  if (
+    format !== 'debezium' &&
+    tombstones === 'delete' &&
+    key.length > 0 &&
+    key_format === undefined
+  ) {
+    add(
+      ['tombstones'],
+      'records without value have their key alone: `key_format` says how to read it',
+    )
+  }
   for (const name of Object.keys(config.columns ?? {})) {
     if (config.schema?.[name] === undefined) continue
     add(['columns', name], 'is a column of `schema` already')

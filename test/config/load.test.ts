@@ -70,6 +70,8 @@ sinks:
   assert.equal(suggestions.get('sources.shop.mode'), 'did you mean "initial"?')
   assert.equal(suggestions.get('sources.9bad.type'), 'did you mean "toy"?')
   assert.equal(suggestions.get('log.pathstyle'), 'did you mean "path_style"?')
+  // A number is no duration in quotes either.
+  assert.equal(suggestions.get('log.flush'), null)
 })
 
 test('the text of a problem has place, code, path, suggestion and a frame', async () => {

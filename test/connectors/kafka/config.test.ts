@@ -18,6 +18,7 @@ describe('Kafka source in the pipeline file', () => {
       [{ brokers: ['kafka://k:9092'] }, /^brokers\.0: expected host:port/],
       [{ brokers: [] }, /^brokers: /],
       [{ topics: [] }, /^topics/],
+      [{ topics: {} }, /^topics: must not be empty/],
       [{ topics: ['a b'] }, /^topics/],
       [{ topics: ['a', 'a'] }, /^topics\.1: a is there twice/],
       [{ start: 'yesterday' }, /^start: /],
@@ -29,6 +30,7 @@ describe('Kafka source in the pipeline file', () => {
       [{ restart: { 'a*': 'x' } }, /^restart\.a\*: topics to read anew are named one by one/],
       [{ key: ['no'] }, /^key\.0: `schema` has no column no/],
       [{ topics: { a: { key: ['no'] } } }, /^topics\.a\.key\.0: /],
+      [{ key: ['id'], tombstones: 'delete' }, /^tombstones: .*`key_format`/],
       [{ columns: { o: 'offsets' } }, /^columns\.o: expected offset, partition/],
       [{ columns: { id: 'offset' } }, /^columns\.id: is a column of `schema` already/],
       [{ format: 'avro', schema: undefined }, /^format: .*registry/],
@@ -49,7 +51,11 @@ describe('Kafka source in the pipeline file', () => {
   test('a topic takes what it does not say itself', () => {
     const config = kafkaConfig.parse({
       ...base,
-      topics: { 'a*': null, ab: { start: 'latest', key: ['id'] }, c: { schema: { x: 'text' }, key: [] } },
+      topics: {
+        'a*': null,
+        ab: { start: 'latest', key: ['id'] },
+        c: { schema: { x: 'text' }, key: [] },
+      },
       key_format: 'json',
       key: ['id'],
       start: { c: { '1': 7 } },

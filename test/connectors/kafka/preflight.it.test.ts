@@ -51,6 +51,7 @@ for (const version of ['4.3', '2.8'] as const) {
         {
           driver: { driver: 'kafkajs', brokers: kafka.brokers(), tls: false },
           names: [],
+          patterns: [],
           isWanted: () => false,
           group: null,
           groupIsNeeded: false,
@@ -75,7 +76,19 @@ for (const version of ['4.3', '2.8'] as const) {
       const [problem, ...others] = await check({ names: ['orders', 'custmers'] })
       assert.deepEqual(others, [])
       assert.equal(problem!.code, 'source.kafka.topic_missing')
-      assert.match(problem!.message, /custmers.*did you mean "customers"/)
+      assert.match(problem!.message, /custmers.*did you mean "customers"\?$/)
+    })
+
+    it('warns of a pattern that finds nothing, and of none that does', async () => {
+      const problems = await check({ patterns: ['ord*', 'clicks.*', '*offsets'] })
+      const found = problems.map(({ severity, code, message }) => [severity, code, message])
+      const missing = (pattern: string): readonly string[] => [
+        'warning',
+        'source.kafka.topic_missing',
+        `No topic that this user may see fits the pattern ${pattern} yet.`,
+      ]
+      // Kafka's own topics are not found by patterns.
+      assert.deepEqual(found, [missing('clicks.*'), missing('*offsets')])
     })
 
     it('finds what the user may not do, each with the command that allows it', async () => {
