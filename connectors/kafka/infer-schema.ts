@@ -5,11 +5,13 @@ import { didYouMean } from '../../core/connector/nearest.ts'
 import type { SchemaProposal, SchemaQuestion } from '../../core/connector/schema-proposal.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { wantedOf, type KafkaConfig } from './config.ts'
+import { debeziumSettings } from './debezium/config.ts'
+import { eventRemarks, eventRows } from './debezium/sample.ts'
 import type { KafkaDriver, KafkaTopic } from './driver.ts'
 import { openDriver } from './drivers.ts'
 import { fetchedEnd } from './fetched-end.ts'
 import { RecordBatches } from './record-batches.ts'
-import { plainSettings } from './records-config.ts'
+import { plainSettings, type RecordsConfig } from './records-config.ts'
 import { topicMissing } from './topic-identity.ts'
 
 const limits = { minBytes: 1, maxBytes: 4 << 20, maxWaitMs: 500 }
@@ -23,18 +25,42 @@ export async function inferKafkaSchema(
   await using driver = await openDriver(config, ctx)
   const topic = await chosen(driver, config, question.topic, signal)
   const wanted = wantedOf(config)
-  const settings = plainSettings(wanted.settingsOf(topic.name)!.records)
-  if (settings === null) {
-    throw new SluiceError('format.schema', {
-      message: `${topic.name}: its format has a schema of its own.`,
-      remedy: 'Nothing: the columns come from the schema of the records.',
-    })
-  }
+  const words = wanted.settingsOf(topic.name)!.records
+  const isEvents = words.format === 'debezium'
+  const settings = isEvents ? ({ format: 'json' } as const) : plainSettings(words)
+  if (settings === null) throw ownSchema(topic.name)
   const values = await sample(driver, topic, question.recordsMax, signal)
+  if (isEvents) return eventsProposal(words, values, place(config, topic.name))
   const { schema, records, remarks } = inferSchema(settings, values)
-  const entry = wanted.names.includes(topic.name) ? topic.name : wanted.patternOf(topic.name)!
-  const path = Array.isArray(config.topics) ? [] : ['topics', entry]
-  return { topic: topic.name, schema, records, remarks, path }
+  return { schema, records, remarks, ...place(config, topic.name) }
+}
+
+function eventsProposal(
+  words: RecordsConfig,
+  values: readonly Uint8Array[],
+  where: Pick<SchemaProposal, 'topic' | 'path'>,
+): SchemaProposal {
+  const settings = debeziumSettings(words)
+  const { rows, described } = eventRows(values, settings)
+  if (described > 0) throw ownSchema(where.topic)
+  const { schema, records, remarks } = inferSchema({ format: 'json' }, rows)
+  const { [settings.opField]: _op, [settings.deletedField]: _deleted, ...columns } = schema
+  const own = settings.unwrapped ? columns : schema
+  return { schema: own, records, remarks: [...remarks, ...eventRemarks], ...where }
+}
+
+function ownSchema(topic: string): SluiceError {
+  return new SluiceError('format.schema', {
+    message: `${topic}: its format has a schema of its own.`,
+    remedy: 'Nothing: the columns come from the schema of the records.',
+  })
+}
+
+/** Where the proposal belongs. */
+function place(config: KafkaConfig, topic: string): Pick<SchemaProposal, 'topic' | 'path'> {
+  const wanted = wantedOf(config)
+  const entry = wanted.names.includes(topic) ? topic : wanted.patternOf(topic)!
+  return { topic, path: Array.isArray(config.topics) ? [] : ['topics', entry] }
 }
 
 async function chosen(
