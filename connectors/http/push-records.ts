@@ -3,14 +3,15 @@
  *
  *   format   media type                                       records
  *   json     application/x-ndjson, -jsonl, json-seq's kin      each line that is not blank
- *            application/x-www-form-urlencoded                 one: an object of texts
+ *            application/x-www-form-urlencoded                 one: an object of texts, unless it begins as JSON
  *            application/cloudevents+json, -batch+json         the data of the event, or of each
  *            anything else but multipart                       an array's elements, or the one value
  *   csv      text/csv, or anything else but multipart          each record after the header
  *   text     anything                                          the body
  *   bytes    anything                                          the body
  *
- * Media types are believed only where they tell kinds apart: many senders say text/plain, or nothing.
+ * Media types are believed only where they tell kinds apart: many senders say text/plain, or nothing, and
+ * `curl -d` says form whatever it sends. No form begins with { or [, which are percent-encoded in one.
  */
 import { csvRecords, CsvFields, type CsvSyntax } from '../../core/connector/format/csv-scan.ts'
 import { lines, Ranges } from '../../core/connector/format/json-ranges.ts'
@@ -49,6 +50,7 @@ export type OnRecord = (
 
 const lineTypes = /^application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines|x-jsonl|jsonlines)$/
 const openBracket = 0x5b
+const openBrace = 0x7b
 const newline = Buffer.from('\n')
 
 export class BodyReader {
@@ -86,8 +88,10 @@ export class BodyReader {
       return each(start, gathering.end, 0, attributes)
     }
     if (isBlank(body)) return { status: 400, code: 'http.empty', detail: 'the body is empty' }
-    if (mediaType === 'application/x-www-form-urlencoded') {
-      if (format !== 'json') return unsupported('a form is taken where the format is json')
+    if (mediaType === 'application/x-www-form-urlencoded' && !isJsonLike(body)) {
+      if (format !== 'json') {
+        return unsupported('the media type is that of a form; of CSV it is text/csv')
+      }
       const start = gathering.put(formToJson(body, this.#options.fields))
       return each(start, gathering.end, 0, attributes)
     }
@@ -184,6 +188,11 @@ function firstByte(body: Buffer): number {
   let at = 0
   while (at < body.length && body[at]! <= 0x20) at++
   return body[at] ?? 0
+}
+
+function isJsonLike(body: Buffer): boolean {
+  const first = firstByte(body)
+  return first === openBracket || first === openBrace
 }
 
 function isBlank(body: Buffer): boolean {

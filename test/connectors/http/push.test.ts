@@ -22,8 +22,11 @@ test('an object, an array, lines and a form are rows', async () => {
     ['application/x-ndjson', '{"id":4}\n\r\n{"id":5,"tags":["a","b"]}\r\n', 2],
     ['application/x-www-form-urlencoded', 'id=6&note=a+b%20c%26&paid=on&tags=x&tags=y&other=1', 1],
     ['application/x-www-form-urlencoded', 'id=7&note=&tags=one&paid=', 1],
-    ['text/plain', '{"id":8}', 1],
-    ['', '{"id":9}', 1],
+    // What `curl -d` says of any body.
+    ['application/x-www-form-urlencoded', ' {"id":8}', 1],
+    ['application/x-www-form-urlencoded', '[{"id":9}]', 1],
+    ['text/plain', '{"id":10}', 1],
+    ['', '{"id":11}', 1],
     ['application/json', '[]', 0],
   ]
   for (const [type, body, accepted] of sent) {
@@ -40,6 +43,8 @@ test('an object, an array, lines and a form are rows', async () => {
     ['7', '', null, '{one}'],
     ['8', null, null, null],
     ['9', null, null, null],
+    ['10', null, null, null],
+    ['11', null, null, null],
   ])
 })
 
