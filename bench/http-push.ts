@@ -148,7 +148,10 @@ async function startOurs(): Promise<{ readonly port: number } & AsyncDisposable>
   }
   const task = {
     connector: http as unknown as SourceConnector<unknown>,
-    config: http.config.parse({ max_waiting: '256MiB', push: { orders: { path, auth: 'none', schema } } }),
+    config: http.config.parse({
+      max_waiting: '256MiB',
+      push: { orders: { path, auth: 'none', schema } },
+    }),
     flush: { bytesMax: 4 << 20, intervalMs: 20, intervalMsMax: 1000 },
     openBytesMax: 32 << 20,
     stateDir: join(folder, 'state'),

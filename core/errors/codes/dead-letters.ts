@@ -4,7 +4,8 @@ import type { CodeTable } from './table.ts'
 export const deadLetterCodes = {
   'task.dead_letter_budget': {
     fault: 'config',
-    cause: 'A topic of a sink, or a source of messages, set aside more rows than its budget (`dead_letters`) allows.',
+    cause:
+      'A topic of a sink, or a source of messages, set aside more rows than its budget (`dead_letters`) allows.',
     remedy:
       'See what is wrong with them: sluice dlq ls. Mend the target, the rows or the schema, then sluice dlq retry, edit or drop them; it goes on by itself once it is within its budget. To allow more, raise `dead_letters.max` or `dead_letters.rate` and restart.',
   },
