@@ -55,6 +55,7 @@ export class KnownRows {
   readonly #valueFields: readonly number[]
   readonly #sinceField: number
   #run = 0
+  #sizeBefore = 0
 
   constructor(options: KnownOptions) {
     this.#options = options
@@ -63,8 +64,9 @@ export class KnownRows {
     this.#sinceField = fields.findIndex(({ name }) => name === options.since?.field)
   }
 
-  get size(): number {
-    return this.#rows.size
+  /** Rows that were known when the run began. */
+  get sizeBefore(): number {
+    return this.#sizeBefore
   }
 
   /** Rows of the log, oldest first: what they say is known. Those before the border need not be. */
@@ -85,6 +87,7 @@ export class KnownRows {
   /** A run of pages begins, or goes on after it was broken off. */
   begin(): void {
     this.#run++
+    this.#sizeBefore = this.#rows.size
     for (const known of this.#rows.values()) known.brought = 0
   }
 

@@ -77,6 +77,9 @@ export class PollClient implements AsyncDisposable {
   admitted(url: string): string {
     const { auth } = this.#config
     const to = new URL(url)
+    // Who we are is said by `auth` alone.
+    to.username = ''
+    to.password = ''
     this.#http.checkHost(new URL(fillUrl(this.#config.url.reveal(), {}, {}).origin), to)
     if (auth?.scheme === 'api_key' && auth.query !== undefined && to.searchParams.has(auth.query)) {
       to.searchParams.delete(auth.query)

@@ -95,13 +95,10 @@ function timeProblems({
   if (given === 0) found.push(problem('say when: `every`, `cron` or `stream`'))
   if (given > 1) found.push(problem('only one of `every`, `cron` and `stream`'))
   if (cron !== undefined) {
-    try {
-      new Cron(cron, { timezone, paused: true }).nextRun()
-    } catch (error) {
-      const zone = error instanceof RangeError
-      const said = error instanceof Error ? error.message : String(error)
-      found.push(problem(said, zone ? 'timezone' : 'cron'))
-    }
+    const zone = thrownBy(() => new Intl.DateTimeFormat('en', { timeZone: timezone }))
+    if (zone !== null) found.push(problem(`${timezone} is no time zone`, 'timezone'))
+    const pattern = thrownBy(() => new Cron(cron, { paused: true }).nextRun())
+    if (pattern !== null) found.push(problem(pattern, 'cron'))
   }
   if (events !== undefined && stream !== 'sse')
     found.push(problem('is for `stream: sse`', 'events'))
@@ -111,6 +108,15 @@ function timeProblems({
     }
   }
   return found
+}
+
+function thrownBy(run: () => unknown): string | null {
+  try {
+    run()
+    return null
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
 }
 
 /** Whether a value is asked for: by a parameter or in a template. */
@@ -171,8 +177,13 @@ function sinceProblems(config: Config): readonly SettingProblem[] {
   if (start !== undefined && order.parse(start) === null) {
     found.push(problem(`is no ${type.kind}`, 'since', 'start'))
   }
-  if (overlap !== undefined && !order.overlaps) {
-    found.push(problem('is for times and integers', 'since', 'overlap'))
+  if (overlap !== undefined) {
+    const wants = !order.overlaps ? null : order.isTime ? 'object' : 'number'
+    if (wants === null) found.push(problem('is for times and integers', 'since', 'overlap'))
+    else if (typeof overlap !== wants) {
+      const expected = order.isTime ? 'a duration, such as 5m' : 'a number'
+      found.push(problem(`${field} is ${type.kind}: expected ${expected}`, 'since', 'overlap'))
+    }
   }
   return [...found, ...epochProblem(since.format, type)]
 }

@@ -78,7 +78,7 @@ const request = {
         'Body of a POST: JSON, or a form. The values of `url` stand in it, escaped as it needs.',
       examples: ['{"filter": {"updated_after": "{{ since }}"}, "cursor": {{ cursor }}}'],
     }),
-  auth: pollAuthSchema.optional(),
+  auth: pollAuthSchema.optional().meta({ description: 'Who asks; default: nobody in particular.' }),
   ca: z.string().min(1).optional().meta({
     description: 'Certificate of who signed the server’s, in PEM; default: the public ones.',
   }),

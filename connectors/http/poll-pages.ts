@@ -10,6 +10,9 @@ import { nextLink } from './link-header.ts'
 import type { PaginationConfig } from './poll-paging-config.ts'
 import type { PageState } from './poll-state.ts'
 
+/** It is in every position. */
+const placeLengthMax = 32_768
+
 /** What an answer says about where to go on. */
 export interface PageAnswer {
   readonly body: Buffer
@@ -72,6 +75,10 @@ export class PollPages {
     if (next.taken >= this.#pagesMax) {
       const message = `${this.#name}: the run has more than ${this.#pagesMax} pages`
       throw new SluiceError('http.poll.too_many_pages', { message })
+    }
+    if ((next.cursor ?? next.url ?? '').length > placeLengthMax) {
+      const message = `${this.#name}: the place of the next page has more than ${placeLengthMax} characters`
+      throw new SluiceError('http.poll.answer', { message })
     }
     // The place that this page itself has counts too, where a run goes on in its middle.
     this.#places.add(placeHash(placeOf(page)))

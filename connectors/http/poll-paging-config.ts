@@ -94,7 +94,10 @@ export const sinceSchema = z
       description: 'How a time is written: ISO 8601 in UTC, or counted since 1970.',
     }),
     overlap: z
-      .union([durationText('Of a time.'), z.int().min(0).max(Number.MAX_SAFE_INTEGER)])
+      .union([
+        durationText('Of a time.').transform((ms) => ({ ms })),
+        z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+      ])
       .optional()
       .meta({
         description:

@@ -2,13 +2,19 @@
  * PollRows: what of the rows of a page goes into the log, and what of a whole listing goes out of it; and
  * what that does to the topic's state.
  */
+import { hash } from 'node:crypto'
 import type { Context } from '../../core/connector/context.ts'
-import type { Decoded } from '../../core/connector/format/format.ts'
+import type { Decoded, RejectedRecords } from '../../core/connector/format/format.ts'
 import type { RowsChange, TopicChange } from '../../core/connector/source.ts'
 import { selectChange } from '../../core/connector/change-rows.ts'
 import { SluiceError } from '../../core/errors/error.ts'
+import { selectRows } from '../../core/record/batch-ops.ts'
+import { bytesAt } from '../../core/record/value.ts'
 import type { PollSetup } from './poll-setup.ts'
 import type { PollState } from './poll-state.ts'
+
+/** Records that were set aside are told apart by hash, so many of them. */
+const lettersMax = 10_000
 
 /** Clocks of two machines that wrote the log one after the other may differ by so much. */
 const clockDriftMs = 600_000
@@ -19,12 +25,23 @@ type History = (
   signal: AbortSignal,
 ) => AsyncIterable<RowsChange['batch']>
 
+export interface Listing {
+  /** It was read from its first page to its last in one life. */
+  readonly isWhole: boolean
+  readonly records: number
+  /** Records that were set aside: each may be any row. */
+  readonly unread: number
+}
+
 export class PollRows {
   readonly #setup: PollSetup
   readonly #ctx: Pick<Context, 'clock' | 'logger' | 'metrics'>
   readonly #deletesAfter: number
   /** Rows are missing that were not deleted: the next run has to look, even if nothing changed. */
   #isPending = false
+  #run = 0
+  /** Hashes of records that were set aside, and the run that did it, oldest first. */
+  readonly #letters = new Map<string, number>()
 
   constructor(setup: PollSetup, ctx: Pick<Context, 'clock' | 'logger' | 'metrics'>) {
     this.#setup = setup
@@ -61,7 +78,35 @@ export class PollRows {
   }
 
   begin(): void {
+    this.#run++
     this.#setup.known?.begin()
+  }
+
+  /**
+   * Of the records that do not fit those that no run before has set aside: one broken record in a listing
+   * would otherwise make a dead letter with each run.
+   */
+  newLetters(rejected: readonly RejectedRecords[]): readonly RejectedRecords[] {
+    return rejected.flatMap((records): readonly RejectedRecords[] => {
+      const { batch, errors } = records
+      const values = batch.columns[batch.schema.fields.findIndex(({ name }) => name === 'value')]!
+      const rows: number[] = []
+      for (let row = 0; row < batch.rows; row++) {
+        const text = hash('sha256', bytesAt(values, row), 'base64url')
+        const run = this.#letters.get(text) ?? this.#run
+        this.#letters.delete(text)
+        this.#letters.set(text, run)
+        if (run === this.#run) rows.push(row)
+      }
+      for (const [oldest] of this.#letters) {
+        if (this.#letters.size <= lettersMax) break
+        this.#letters.delete(oldest)
+      }
+      if (rows.length === batch.rows) return [records]
+      if (rows.length === 0) return []
+      const kept = selectRows(batch, Int32Array.from(rows))
+      return [{ ...records, batch: kept, errors: rows.map((row) => errors[row]!) }]
+    })
   }
 
   /** Rows that were set aside and were decoded after all are what the log says now. */
@@ -104,29 +149,32 @@ export class PollRows {
     return oldestMs === null ? moved : { ...moved, borderMs: oldestMs }
   }
 
-  /**
-   * Deletes of rows that a listing lacks. `isWhole`: it was read from its first page to its last in one
-   * life, and every record of it is a row.
-   */
-  deletes(isWhole: boolean, records: number): TopicChange[] {
+  /** Deletes of rows that a whole listing lacks. */
+  deletes({ isWhole, unread, records }: Listing): TopicChange[] {
     const { known, config, name } = this.#setup
     if (config.deletes === 'none' || known === null) return []
-    this.#isPending = !isWhole
-    if (!isWhole) return []
-    const before = known.size
+    const before = known.sizeBefore
     const lacked = known.lacked()
-    if (lacked === 0) return []
+    this.#isPending = lacked > 0
+    if (!isWhole || lacked === 0) return []
+    if (unread > 0) {
+      this.#refuse(`${unread} of ${records} records of a listing are no rows`)
+      return []
+    }
     const isMuch = lacked > before * config.deletes_max
     if (config.deletes_max < 1 && (isMuch || records === 0)) {
-      this.#isPending = true
-      const message = `poll.${name}: a listing of ${records} records lacks ${lacked} of ${before} rows; none was deleted`
-      const { code, remedy } = new SluiceError('http.poll.listing_refused', { message })
-      this.#ctx.logger.warn(message, { code, remedy })
+      this.#refuse(`a listing of ${records} records lacks ${lacked} of ${before} rows`)
       return []
     }
     const keys = known.missing(this.#deletesAfter)
     this.#isPending = lacked > keys.length
     if (keys.length === 0) return []
     return [{ topic: name, batch: known.deletes(keys, this.#ctx.clock.nowMs() * 1000) }]
+  }
+
+  #refuse(why: string): void {
+    const message = `poll.${this.#setup.name}: ${why}; none was deleted`
+    const { code, remedy } = new SluiceError('http.poll.listing_refused', { message })
+    this.#ctx.logger.warn(message, { code, remedy })
   }
 }

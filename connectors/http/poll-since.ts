@@ -15,7 +15,8 @@ export class PollSince {
     // Other types do not get through the configuration.
     this.order = orderOf(type)!
     this.#config = config
-    this.#overlap = BigInt(config.overlap ?? 0) * (this.order.isTime ? 1000n : 1n)
+    const { overlap = 0 } = config
+    this.#overlap = typeof overlap === 'number' ? BigInt(overlap) : BigInt(overlap.ms) * 1000n
   }
 
   /** The parameter of the query for it; null = a template has it. */

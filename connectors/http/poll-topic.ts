@@ -93,7 +93,8 @@ export class PollTopic {
   async *#pages(first: PageState, signal: AbortSignal): AsyncGenerator<PollStep> {
     let page = first
     let records = 0
-    let isWhole = page.taken === 0
+    let unread = 0
+    const isWhole = page.taken === 0
     this.#rows.begin()
     for (;;) {
       const got = await this.#page(page, page === first && page.taken > 0, signal)
@@ -105,17 +106,18 @@ export class PollTopic {
       const { answer, asked } = got
       records += got.records
       const decoded = this.#setup.records.take()
-      if (decoded.rejected.length > 0) isWhole = false
+      for (const { errors } of decoded.rejected) unread += errors.length
+      const rejected = this.#rows.newLetters(decoded.rejected)
       const { changes, state } = this.#rows.admit(decoded, this.#state)
       const next = this.#after(page, got)
       if (next === null) {
-        const deletes = this.#rows.deletes(isWhole, records)
+        const deletes = this.#rows.deletes({ isWhole, records, unread })
         const ended = this.#rows.ended(validated(state, page.taken === 0 ? answer : null, asked))
-        yield this.#step([...changes, ...deletes], decoded.rejected, ended)
+        yield this.#step([...changes, ...deletes], rejected, ended)
         return
       }
       page = next
-      yield this.#step(changes, decoded.rejected, { ...state, page })
+      yield this.#step(changes, rejected, { ...state, page })
     }
   }
 

@@ -85,8 +85,9 @@ export const httpPollCodes = {
   'http.poll.listing_refused': {
     fault: 'transient',
     cause:
-      'A listing is empty, or lacks more rows than `deletes_max`: nothing was deleted, since that is what a server in trouble answers too.',
-    remedy: 'If it is true, raise `deletes_max` (1 allows all) until the rows are gone.',
+      'A listing is empty, lacks more rows than `deletes_max`, or has records that are no rows: nothing was deleted, since that is what a server in trouble answers too.',
+    remedy:
+      'If it is true, raise `deletes_max` (1 allows all) until the rows are gone; look at records that do not fit with `sluice dlq`.',
   },
   'http.poll.no_schema': {
     fault: 'config',

@@ -33,7 +33,7 @@ const segment: fc.Arbitrary<Segment> = fc.oneof(
 function reference(value: unknown, segments: readonly Segment[]): unknown[] {
   let found = [value]
   for (const segment of segments) {
-    found = found.flatMap((one) => {
+    found = found.flatMap((one): unknown[] => {
       if (typeof one !== 'object' || one === null) return []
       if (segment.kind === 'all') return Object.values(one)
       if (segment.kind === 'name') {
@@ -43,7 +43,7 @@ function reference(value: unknown, segments: readonly Segment[]): unknown[] {
       }
       if (!Array.isArray(one)) return []
       const at = segment.index < 0 ? one.length + segment.index : segment.index
-      return at in one ? [one[at]] : []
+      return at in one ? [(one as unknown[])[at]] : []
     })
   }
   return found

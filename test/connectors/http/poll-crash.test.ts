@@ -98,11 +98,11 @@ test('kill -9 ten times while pages are read', async (t) => {
     return { body: books.page(path, query) }
   })
   writeFileSync(join(dir.path, 'pipeline.yaml'), yaml(server.origin))
-  let isChanging = true
-  using _ = { [Symbol.dispose]: () => void (isChanging = false) }
+  const calm = new AbortController()
+  using _ = { [Symbol.dispose]: () => calm.abort() }
   let reached = 0
   const changing = (async () => {
-    while (isChanging) {
+    while (!calm.signal.aborted) {
       books.change()
       await sleep(10)
     }
@@ -141,7 +141,7 @@ test('kill -9 ten times while pages are read', async (t) => {
     // Some steps come before anything is asked.
     if (server.asked.length > asked) reached++
   }
-  isChanging = false
+  calm.abort()
   await changing
   const last = start('')
   await using store = openStore(`file://${dir.path}/log`)

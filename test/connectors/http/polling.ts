@@ -91,8 +91,9 @@ export class Life implements AsyncDisposable {
 
   /** The next batch, which is committed with its position; its error is thrown. */
   async next(): Promise<SourceBatch> {
-    const { value, done } = await this.#reader.next()
-    if (done === true) throw new Error('the source has ended')
+    const result = await this.#reader.next()
+    if (result.done === true) throw new Error('the source has ended')
+    const { value } = result
     const { changes, rejected = [], position } = value
     for (const change of changes) {
       if ('batch' in change) {
