@@ -1,7 +1,7 @@
 /** Dead letters and requests as `sluice dlq` prints them. */
 import { isoTimestamp } from '../core/record/json.ts'
 import { oneLine } from '../core/observe/format.ts'
-import type { LetterEntry } from '../core/task/dead-letter-entry.ts'
+import { keptRow, type LetterEntry } from '../core/task/dead-letter-entry.ts'
 import { parseJson } from '../core/task/value-edit.ts'
 import type { ListedLetter } from '../core/task/letter-list.ts'
 import { nameOf } from './letter-filter.ts'
@@ -94,14 +94,31 @@ function changeOf({ op, weight, timeUs }: LetterEntry): string {
   return `${op}${(weight ?? 1) < 0 ? ' (old row)' : ''}, committed at the source ${time(timeUs)}`
 }
 
-/** Each value with its exact JSON, by column. */
-function rowOf({ entry }: ListedLetter): readonly (readonly [string, string])[] {
+/** Each value with its exact JSON, by column; messages of a source that are text as that. */
+function rowOf(letter: ListedLetter): readonly (readonly [string, string])[] {
+  const { entry, task } = letter
   if (entry.row === null) return []
   const row = parseJson(entry.row)
-  return Object.entries(row as object).map(([name, value]) => [
-    oneLine(name),
-    oneLine(JSON.stringify(value)),
-  ])
+  const kept = task.kind === 'ingest' ? keptRow(letter.batch, letter.row) : null
+  const bytes = new Set(
+    kept?.schema.fields.filter(({ type }) => type.kind === 'bytes').map(({ name }) => name),
+  )
+  return Object.entries(row as object).map(([name, value]) => {
+    const text = bytes.has(name) && typeof value === 'string' ? messageText(value) : null
+    return [oneLine(name), oneLine(text ?? JSON.stringify(value))]
+  })
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** A message, which letters hold in base64, as somebody wrote it; null: not text, or nothing to be seen of it. */
+function messageText(base64: string): string | null {
+  try {
+    const text = utf8.decode(Buffer.from(base64, 'base64'))
+    return text.trim() === '' || /[^\P{Cc}\t\n\r]/u.test(text) ? null : text
+  } catch {
+    return null
+  }
 }
 
 const cellWidthMax = 48

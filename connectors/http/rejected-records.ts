@@ -1,7 +1,7 @@
 /** Rows of dead letters (`rawSchema` of core/connector/format/rejects.ts) as the records they were. */
 import type { Batch } from '../../core/record/batch.ts'
 import { isNull } from '../../core/record/column.ts'
-import { bytesAt } from '../../core/record/value.ts'
+import { bytesAt, numberAt } from '../../core/record/value.ts'
 import { noExtras, type Extras, type Gathering } from './gathering.ts'
 
 const decoder = new TextDecoder()
@@ -17,6 +17,7 @@ export function gatherRejected(batch: Batch, gathering: Gathering, columns: Lett
     batch.schema.fields.findIndex((field) => field.name === name)
   const values = batch.columns[place('value')]!
   const headers = batch.columns[place('headers')]!
+  const offsets = batch.columns[place('offset')]!
   for (let row = 0; row < batch.rows; row++) {
     const hasValue = !isNull(values, row)
     const start = hasValue ? gathering.put(bytesAt(values, row)) : -1
@@ -25,6 +26,8 @@ export function gatherRejected(batch: Batch, gathering: Gathering, columns: Lett
     const headerStart = said === null ? -1 : gathering.put(said)
     const header = { start: headerStart, end: said === null ? -1 : gathering.end }
     const extras = said === null ? noExtras : columns.parse(decoder.decode(said))
-    gathering.add(start, end, header, { extras, timeUs: batch.timesUs[row]!, offset: row })
+    // As it was: what is refused once more says so of the same record.
+    const offset = Number(numberAt(offsets, row))
+    gathering.add(start, end, header, { extras, timeUs: batch.timesUs[row]!, offset })
   }
 }
