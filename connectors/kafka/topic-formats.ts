@@ -63,6 +63,11 @@ export class TopicFormats implements AsyncDisposable {
     const { key_format: keyFormat, key = [], avro_schema, proto } = records
     const settings = schemaSettings(records)
     const wanted: WantedSubject[] = []
+    const { format, encoding, registry } = records
+    if (format === 'debezium' && encoding !== 'json' && registry !== undefined) {
+      const codec = codecOf({ format: 'avro' }, { column: valueColumn, part: 'value' })
+      wanted.push({ topic, subject: subjectOf(records, topic, 'value'), codec })
+    }
     if (settings !== null && avro_schema === undefined && proto === undefined) {
       const codec = codecOf(settings, { column: valueColumn, part: 'value' })
       wanted.push({ topic, subject: subjectOf(settings, topic, 'value'), codec })

@@ -2,7 +2,14 @@
 import { latin1 } from '../../../core/connector/format/cell.ts'
 import type { ReadFault } from '../../../core/connector/format/format.ts'
 import { JsonMembers } from '../../../core/connector/format/json-ranges.ts'
-import { letterN, openBrace, quote, skipBlanks } from '../../../core/connector/format/json-scan.ts'
+import {
+  endsHere,
+  jsonProblem,
+  letterN,
+  openBrace,
+  quote,
+  skipBlanks,
+} from '../../../core/connector/format/json-scan.ts'
 import type { ConnectType } from './connect-type.ts'
 import {
   dialectOf,
@@ -70,10 +77,13 @@ export class JsonEvents implements EventReader {
     if (schemas.isPresent && bytes[schemas.start] === letterN) return 'tombstone'
     this.#start = skipBlanks(bytes, schemas.start, schemas.end)
     this.#end = schemas.end
-    // A row is read where it stands; all of the document has to be JSON nevertheless.
+    const { unwrapped } = this.#topic.settings
+    // A bare row is read only once, and what is no JSON is found then.
+    if (unwrapped && this.shape !== null) return 'event'
     const fault = this.#members.find(bytes, this.#start, this.#end)
     if (fault !== null) return fault
-    return this.#topic.settings.unwrapped ? this.#beginRow() : this.#beginEnvelope(bytes)
+    if (!unwrapped) return this.#beginEnvelope(bytes)
+    return this.#isBeside() ? 'passed' : 'event'
   }
 
   has(part: Part): boolean {
@@ -83,16 +93,13 @@ export class JsonEvents implements EventReader {
 
   row(part: Part, into: RowInto): ReadFault | null {
     if (this.op === 0) {
-      return this.#rows.read(this.shape!, this.#bytes, this.#start, this.#end, into)
+      const fault = this.#rows.read(this.shape!, this.#bytes, this.#start, this.#end, into)
+      if (fault !== null || endsHere(this.#bytes, this.#rows.end, this.#end)) return fault
+      return { field: null, message: `not JSON: ${jsonProblem(this.#start)}` }
     }
     const { starts, ends } = this.#members
     const which = part === 'before' ? names.before : names.after
     return this.#rows.read(this.shape!, this.#bytes, starts[which]!, ends[which]!, into)
-  }
-
-  #beginRow(): Begun {
-    if (this.shape === null && this.#isBeside()) return 'passed'
-    return 'event'
   }
 
   #beginEnvelope(bytes: Uint8Array): Begun {

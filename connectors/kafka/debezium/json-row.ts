@@ -26,6 +26,8 @@ import type { RowInto } from './row-into.ts'
 import { member, type RowShape } from './row-shape.ts'
 
 export class JsonRow {
+  /** Where the object ended that was read last. */
+  end = 0
   readonly #placeholder: Placeholder
   /** Per column: the object in which it was seen last. */
   #seenIn = new Int32Array(64)
@@ -47,6 +49,7 @@ export class JsonRow {
     const { length } = shape.columns
     this.#begin(length)
     const last = this.#members(shape, bytes, start, end, into)
+    this.end = last
     if (this.#fault !== null) return this.#fault
     if (last === failed) return { field: null, message: `not JSON: ${jsonProblem(start)}` }
     for (let column = 0; column < length; column++) {

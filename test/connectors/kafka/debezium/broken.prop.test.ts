@@ -50,8 +50,9 @@ describe('broken change events', () => {
   })
   after(() => known[Symbol.asyncDispose]())
 
-  for (const form of ['json', 'json_schemas', 'avro', 'unwrapped_avro'] as const) {
-    const schema = form === 'json' ? columns : {}
+  for (const form of ['json', 'json_schemas', 'avro', 'unwrapped', 'unwrapped_avro'] as const) {
+    const isBare = form === 'json' || form === 'unwrapped'
+    const schema = isBare ? columns : {}
     const unwrapped = form.startsWith('unwrapped')
     const settings = { schema, unwrapped }
     const pairs = ofForm(all, 'shop.public.pairs', form)
@@ -83,7 +84,7 @@ describe('broken change events', () => {
       const keys = broken(first!.key!, 1)
       const decoder = decoderOf(
         'shop.public.pairs',
-        { ...settings, schema: form === 'json' ? pairColumns : {} },
+        { ...settings, schema: isBare ? pairColumns : {} },
         known.registry,
       )
       const sent = [first!, ...keys.map((key) => ({ ...first!, key, value: null })), first!]
