@@ -29,6 +29,8 @@ export class PollRecords {
   readonly #found = new Ranges()
   readonly #gathering = new Gathering()
   #offset = 0
+  /** Of those gathered. */
+  #taken = 0
 
   constructor(options: RecordsOptions) {
     this.#options = options
@@ -36,10 +38,7 @@ export class PollRecords {
 
   /** Records gathered and not taken. */
   get count(): number {
-    return this.#gathering.count
-  }
-  get bytes(): number {
-    return this.#gathering.end
+    return this.#gathering.count - this.#taken
   }
 
   /** Gathers the records of one whole answer; returns how many. Throws `http.poll.answer`. */
@@ -87,11 +86,23 @@ export class PollRecords {
     return values
   }
 
-  /** Decodes what was gathered. */
-  take(): Decoded {
-    const decoded = this.#decode(this.#gathering)
-    this.#offset += this.#gathering.count
-    this.#gathering.clear()
+  /**
+   * Decodes what was gathered, up to so many records; what is left is for the next call. Whoever has a large
+   * answer lets others do something in between.
+   */
+  take(countMax = Number.POSITIVE_INFINITY): Decoded {
+    const gathering = this.#gathering
+    const { count } = gathering
+    const end = Math.min(count, this.#taken + countMax)
+    gathering.count = end
+    const decoded = this.#decode(gathering, this.#taken)
+    gathering.count = count
+    this.#taken = end
+    if (end === count) {
+      this.#offset += count
+      this.#taken = 0
+      gathering.clear()
+    }
     return decoded
   }
 
@@ -99,7 +110,7 @@ export class PollRecords {
   decodeAgain(batch: Batch): Decoded {
     const gathering = new Gathering()
     gatherRejected(batch, gathering, this.#options.columns)
-    return this.#decode(gathering)
+    return this.#decode(gathering, 0)
   }
 
   /** With a header each record gets a copy of it: one that is set aside has to be read without its answer. */
@@ -135,10 +146,10 @@ export class PollRecords {
     return { extras, header: { start, end: this.#gathering.end } }
   }
 
-  #decode(gathering: Gathering): Decoded {
+  #decode(gathering: Gathering, from: number): Decoded {
     const { decoder, columns, topic } = this.#options
     columns.current = gathering
-    const decoded = decoder.decode(gathering, 0)
+    const decoded = decoder.decode(gathering, from)
     columns.current = null
     if (decoded < gathering.count) {
       const message = `${topic}: its format waits for something that it cannot need`

@@ -25,6 +25,9 @@ const pollBackoff = { baseMs: 1000, maxMs: 300_000 } as const
 /** What servers answer to a cursor or page that they do not have any more. */
 const goneStatuses: ReadonlySet<number> = new Set([400, 404, 410, 422])
 
+/** Rows that are decoded before others of this process get their turn: some ten milliseconds. */
+const decodedAtOnce = 4096
+
 /** The answer of a page, and how many records it has. */
 interface Page {
   readonly answer: PollAnswer
@@ -105,10 +108,8 @@ export class PollTopic {
       }
       const { answer, asked } = got
       records += got.records
-      const decoded = this.#setup.records.take()
-      for (const { errors } of decoded.rejected) unread += errors.length
-      const rejected = this.#rows.newLetters(decoded.rejected)
-      const { changes, state } = this.#rows.admit(decoded, this.#state)
+      const { changes, rejected, state, misfits } = await this.#decode(signal)
+      unread += misfits
       const next = this.#after(page, got)
       if (next === null) {
         const deletes = this.#rows.deletes({ isWhole, records, unread })
@@ -118,6 +119,24 @@ export class PollTopic {
       }
       page = next
       yield this.#step(changes, rejected, { ...state, page })
+    }
+  }
+
+  /** What the records of a page are, of which some thousand are decoded at a time. */
+  async #decode(signal: AbortSignal): Promise<Decoded & { state: PollState; misfits: number }> {
+    const { records } = this.#setup
+    const all = { changes: [] as TopicChange[], rejected: [] as RejectedRecords[], misfits: 0 }
+    let state = this.#state
+    for (;;) {
+      const decoded = records.take(decodedAtOnce)
+      for (const { errors } of decoded.rejected) all.misfits += errors.length
+      all.rejected.push(...this.#rows.newLetters(decoded.rejected))
+      const admitted = this.#rows.admit(decoded, state)
+      all.changes.push(...admitted.changes)
+      state = admitted.state
+      if (records.count === 0) return { ...all, state }
+      await new Promise((resolve) => setImmediate(resolve))
+      signal.throwIfAborted()
     }
   }
 
