@@ -91,8 +91,7 @@ export class ClusterWatch {
     fetcher.assign(follower.partitions())
     const leaderless = this.#leaderless()
     if (leaderless === null) return troubles.clear('leaders')
-    const message = `${leaderless} has no leader.`
-    troubles.set('leaders', new SluiceError('source.kafka.no_leader', { message }))
+    troubles.set('leaders', follower.suspects ? doubtful() : noLeader(leaderless))
   }
 
   #leaderless(): string | null {
@@ -161,4 +160,16 @@ export class ClusterWatch {
     partition.held = false
     fetcher.look(partition)
   }
+}
+
+function noLeader(partition: string): SluiceError {
+  return new SluiceError('source.kafka.no_leader', { message: `${partition} has no leader.` })
+}
+
+/** Partitions of a doubtful topic are nobody's until it is sure what became of it. */
+function doubtful(): SluiceError {
+  return new SluiceError('source.kafka.no_leader', {
+    message: 'The brokers say that a topic is gone or is another one.',
+    remedy: 'They are asked again until that is sure; then Sluice goes on, or says what to do.',
+  })
 }

@@ -107,7 +107,7 @@ export class CsvFormat implements ValueFormat {
     const { count } = this.#cellsOfRecord
     const order = this.#order
     if (count !== order.length) {
-      const message = `not CSV of these columns: ${count} fields where ${order.length} are expected`
+      const message = `not CSV of these columns: ${count} ${count === 1 ? 'field' : 'fields'} where ${order.length} are expected`
       return { field: null, message }
     }
     for (let place = 0; place < count; place++) {

@@ -29,8 +29,17 @@ class FailingDriver extends ScriptedDriver {
   }
 }
 
-test('a look that failed is made again soon, not after metadata_interval', async () => {
-  const driver = new FailingDriver()
+interface Said {
+  readonly status: StatusReport
+  readonly atMs: number
+}
+
+/** Runs the watch from a topic that is read until `isOver`; what it said of its state, and on show. */
+async function watched(
+  driver: FailingDriver,
+  happens: () => void,
+  isOver: (said: readonly Said[]) => boolean,
+): Promise<{ readonly said: readonly Said[]; readonly shown: readonly string[] }> {
   driver.there = [topic('a', 'i1')]
   let nowMs = 0
   const stop = new AbortController()
@@ -41,19 +50,21 @@ test('a look that failed is made again soon, not after metadata_interval', async
       nowMs += ms
     },
   }
-  const random = (): number => 0.5
   const settings: FollowSettings = { startOf: () => ({ kind: 'earliest' }), keyed: false }
   const wanted = new TopicsWanted(new Map([['a', settings]]))
-  const common = { driver, clock, logger }
   const follower = new TopicFollower(
-    { ...common, wanted, group: null, onDeleted: 'stop', restart: {} },
+    { driver, clock, logger, wanted, group: null, onDeleted: 'stop', restart: {} },
     null,
   )
   await follower.begin(stop.signal)
-  const said: { readonly status: StatusReport; readonly atMs: number }[] = []
+  const said: Said[] = []
+  const shown: string[] = []
   const troubles = new Troubles({
     logger,
     report: (status) => void said.push({ status, atMs: nowMs }),
+    trouble: (error) => {
+      if (error !== null) shown.push(error.message)
+    },
   })
   // The fetch loops are not looked at here: nothing is assigned to them that could be asked for.
   const idle: Pick<Fetcher, 'assign' | 'look' | 'jump'> = {
@@ -71,14 +82,21 @@ test('a look that failed is made again soon, not after metadata_interval', async
     onLost: () => 'stop',
     errorOf: (name) => new SluiceError('source.kafka.protocol', { message: name }),
     onChange: () => {
-      if (said.length === 2) stop.abort()
+      if (isOver(said)) stop.abort()
     },
     intervalMs: 600_000,
-    ctx: { clock, random, logger },
+    ctx: { clock, random: () => 0.5, logger },
   })
-  driver.failures = 4
+  happens()
   watch.lookSoon()
   await watch.run(stop.signal)
+  return { said, shown }
+}
+
+test('a look that failed is made again soon, not after metadata_interval', async () => {
+  const driver = new FailingDriver()
+  const fail = (): void => void (driver.failures = 4)
+  const { said } = await watched(driver, fail, ({ length }) => length === 2)
   assert.deepEqual(
     said.map(({ status }) => status),
     [
@@ -88,4 +106,11 @@ test('a look that failed is made again soon, not after metadata_interval', async
   )
   const tookMs = said[1]!.atMs - said[0]!.atMs
   assert.ok(tookMs < 15_000, `${tookMs} ms`)
+})
+
+test('while a topic seems to be gone, that is on show, and not that it has no leader', async () => {
+  const driver = new FailingDriver()
+  const vanish = (): void => void (driver.there = [])
+  const { shown } = await watched(driver, vanish, ({ length }) => length > 0)
+  assert.deepEqual(shown, ['The brokers say that a topic is gone or is another one.'])
 })

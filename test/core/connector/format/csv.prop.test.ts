@@ -149,7 +149,7 @@ test('what is wrong with a record', () => {
   assert.deepEqual(readOne(format, 'NULL,NULL'), [null, null])
   assert.deepEqual(readOne(format, '"NULL",1'), ['NULL', '1'])
   assert.deepEqual(readOne(format, ',1'), ['', '1'])
-  assert.equal(readOne(format, 'x'), ': not CSV of these columns: 1 fields where 2 are expected')
+  assert.equal(readOne(format, 'x'), ': not CSV of these columns: 1 field where 2 are expected')
   assert.equal(readOne(format, 'x,1\ny,2'), ': not one record of CSV: another one follows')
   assert.equal(readOne(format, '"x,1'), ': not CSV: a quoted field is not closed')
   assert.equal(readOne(format, '"x"y,1'), ': not CSV: text behind the closing quote of a field')
