@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { durationText } from '../../core/connector/duration.ts'
 import { plainShape } from '../../core/connector/format/format-config.ts'
+import { rateText } from '../../core/connector/rate.ts'
 import { secretText } from '../../core/connector/secret.ts'
 import { sizeText } from '../../core/connector/size.ts'
 import { pollAuthSchema } from './poll-auth-config.ts'
@@ -13,19 +14,6 @@ import { pollProblems } from './poll-config-problems.ts'
 import { jsonPathText, paginationSchema, sinceSchema } from './poll-paging-config.ts'
 
 export const pollFormats = ['json', 'ndjson', 'csv'] as const
-
-const rate = z
-  .string()
-  .regex(/^[1-9]\d{0,6}\/(?:s|m|h)$/, 'expected requests per time, such as 5/s, 60/m or 1000/h')
-  .transform((text) => {
-    const [count = '', unit = 's'] = text.split('/')
-    return Number(count) / { s: 1, m: 60, h: 3600 }[unit as 's' | 'm' | 'h']
-  })
-  .meta({
-    description:
-      'Most requests in a time, evenly spread; what the server says of its limits counts too.',
-    examples: ['5/s', '1000/h'],
-  })
 
 const when = {
   every: durationText('How long from the start of one run to the start of the next.', {
@@ -101,7 +89,10 @@ const request = {
     minBytes: 1024,
     maxBytes: 2 ** 30,
   }).prefault('32MiB'),
-  rate: rate.optional(),
+  rate: rateText(
+    'Most requests in a time, evenly spread; what the server says of its limits counts too.',
+    ['5/s', '1000/h'],
+  ).optional(),
 }
 
 const changes = {

@@ -3,6 +3,7 @@
  * and JSON Schema come from this one schema.
  */
 import { z } from 'zod'
+import { rateText } from '../../core/connector/rate.ts'
 import { durationText } from '../../core/connector/duration.ts'
 import {
   plainFormats,
@@ -25,19 +26,6 @@ const path = z
     description:
       'Path that requests come to; `:name` stands for one part of it, which `columns` can take as `path.name`.',
     examples: ['/in/orders', '/in/:region/orders'],
-  })
-
-const rate = z
-  .string()
-  .regex(/^[1-9]\d{0,6}\/(?:s|m|h)$/, 'expected requests per time, such as 50/s, 300/m or 1000/h')
-  // An editor's schema knows the text, the program the number.
-  .transform((text) => {
-    const [count = '', unit = 's'] = text.split('/')
-    return Number(count) / { s: 1, m: 60, h: 3600 }[unit as 's' | 'm' | 'h']
-  })
-  .meta({
-    description: 'Requests per time that this topic takes; more are answered 429 with Retry-After.',
-    examples: ['100/s'],
   })
 
 const idempotency = z
@@ -127,7 +115,10 @@ export const pushTopicSchema = z
       .max(1_000_000)
       .default(50_000)
       .meta({ description: 'Most rows of one request; more are answered 413.' }),
-    rate_limit: rate.optional(),
+    rate_limit: rateText(
+      'Requests per time that this topic takes; more are answered 429 with Retry-After.',
+      ['100/s'],
+    ).optional(),
   })
   .superRefine((topic, ctx) => {
     const issue = (path: (string | number)[], message: string): void => {

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { durationText } from '../../core/connector/duration.ts'
+import { rateText } from '../../core/connector/rate.ts'
 import { secretText } from '../../core/connector/secret.ts'
 import { sizeText } from '../../core/connector/size.ts'
 
@@ -41,15 +42,6 @@ const retry = z
       }),
   })
   .meta({ description: 'How one event is retried: waits are drawn evenly below a doubling bound.' })
-
-const rate = z
-  .string()
-  .regex(/^[1-9]\d{0,6}\/(?:s|m|h)$/, 'expected requests per time, such as 50/s, 300/m or 1000/h')
-  // An editor's schema knows the text, the program the number.
-  .transform((text) => {
-    const [count = '', unit = 's'] = text.split('/')
-    return Number(count) / { s: 1, m: 60, h: 3600 }[unit as 's' | 'm' | 'h']
-  })
 
 const batch = z
   .strictObject({
@@ -141,9 +133,7 @@ export const webhookConfig = z.strictObject({
     description:
       'Most requests at a time to one endpoint; `max_in_flight` when `url` names one endpoint, else 4.',
   }),
-  rate: rate
-    .optional()
-    .meta({ description: 'Most requests in a time to one endpoint.', examples: ['50/s'] }),
+  rate: rateText('Most requests in a time to one endpoint.', ['50/s']).optional(),
   disable_after: durationText(
     'An endpoint that has failed for so long without one success gets nothing more: its events become dead letters.',
     { minMs: 60_000 },
