@@ -3,13 +3,11 @@
  * kept until a fifth of its life is left. Everyone who asks while one is fetched gets that one.
  */
 import { Agent, request } from 'undici'
+import { tokenAnswer, tokenRequest } from '../../core/connector/oauth.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { TokenConfig } from './security-config.ts'
 
 const answerBytesMax = 1 << 20
-/** Where the endpoint does not say (RFC 6749, 5.1, recommends that it does). */
-const lifeDefaultMs = 300_000
-const renewAt = 0.8
 
 interface Kept {
   readonly token: string
@@ -48,23 +46,15 @@ export class TokenSource implements AsyncDisposable {
   }
 
   async #fetch(): Promise<Kept> {
-    const { client_id: id = '', client_secret: secret, scope, timeout } = this.#config
-    const url = this.#config.token_url!
-    const form = new URLSearchParams({ grant_type: 'client_credentials' })
-    if (scope !== undefined) form.set('scope', scope)
-    // Each is form-encoded before Basic joins them (RFC 6749, 2.3.1).
-    const words = [id, secret?.reveal() ?? ''].map((word) => encodeURIComponent(word))
-    const authorization = `Basic ${Buffer.from(words.join(':')).toString('base64')}`
+    const { token_url, client_id, client_secret, scope, timeout } = this.#config
+    // The pipeline file has all three, or the token itself.
+    const url = token_url!
+    const credentials = { id: client_id!, secret: client_secret!, scope, place: 'header' } as const
     const startMs = this.#nowMs()
     try {
       const { statusCode, body } = await request(url, {
         method: 'POST',
-        headers: {
-          authorization,
-          'content-type': 'application/x-www-form-urlencoded',
-          accept: 'application/json',
-        },
-        body: form.toString(),
+        ...tokenRequest(credentials),
         dispatcher: this.#agent!,
         signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(timeout)]),
       })
@@ -87,31 +77,12 @@ export class TokenSource implements AsyncDisposable {
 }
 
 function readToken(url: string, status: number, text: string, startMs: number): Kept {
-  const answer = parsed(text)
-  if (status >= 500 || status === 429) {
-    throw new SluiceError('source.kafka.token_unreachable', {
-      message: `The token endpoint ${url} answered ${status}.`,
-    })
-  }
-  if (status !== 200) {
-    // RFC 6749, 5.2: `error` is one word, such as invalid_client.
-    const word = typeof answer['error'] === 'string' ? `: ${answer['error'].slice(0, 80)}` : ''
-    throw refused(url, `answered ${status}${word}`)
-  }
-  const token = answer['access_token']
-  if (typeof token !== 'string' || token === '') throw refused(url, 'answered without access_token')
-  const seconds = Number(answer['expires_in'])
-  const lifeMs = seconds > 0 ? seconds * 1000 : lifeDefaultMs
-  return { token, renewMs: startMs + lifeMs * renewAt }
-}
-
-function parsed(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-  } catch {
-    return {}
-  }
+  const said = tokenAnswer(status, text, startMs)
+  if (said.kind === 'token') return said
+  if (said.kind === 'refused') throw refused(url, said.why)
+  throw new SluiceError('source.kafka.token_unreachable', {
+    message: `The token endpoint ${url} ${said.why}.`,
+  })
 }
 
 function refused(url: string, what: string): SluiceError {
