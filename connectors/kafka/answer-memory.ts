@@ -1,22 +1,18 @@
-/**
- * The memory of one answer, given back when the last of its partitions is decoded. Left to V8, it would count as
- * garbage outside the heap, and some ten megabytes of that make it mark the whole heap.
- */
+/** The memory of one answer, given back when the last of its partitions is decoded. */
 export class AnswerMemory {
-  readonly #bytes: Transferable
+  readonly #bytes: ArrayBuffer
+  readonly #reuse: (bytes: ArrayBuffer) => void
   #users: number
 
-  /** `bytes`: nobody else's. It is free when `release` was called by each of `users`. */
-  constructor(bytes: ArrayBufferLike, users: number) {
-    this.#bytes = bytes as Transferable
+  /** `bytes` are nobody else's; `reuse` gets them when `release` was called by each of `users`. */
+  constructor(bytes: ArrayBuffer, users: number, reuse: (bytes: ArrayBuffer) => void) {
+    this.#bytes = bytes
+    this.#reuse = reuse
     this.#users = users
   }
 
   /** What lies in it is not looked at any more: views of it are empty when all have said so. */
   release(): void {
-    if (--this.#users === 0) this.#bytes.transfer(0)
+    if (--this.#users === 0) this.#reuse(this.#bytes)
   }
 }
-
-/** ES2024, which Node has had since 21. */
-type Transferable = ArrayBuffer & { transfer(bytes: number): ArrayBuffer }

@@ -1,7 +1,8 @@
 /**
- * A broker's answers, each read straight into memory of its own size. Node allocates 64 KiB for every read, and the
- * library would join those into one more copy: garbage outside the heap of twice what was fetched, for which V8
- * marked the whole heap every 10 MB (measured: as much processor time as all of the decoding).
+ * A broker's answers, each read straight into memory of its own, which is used again. Node allocates 64 KiB for every
+ * read, and the library would join those into one more copy: garbage outside the heap of twice what was fetched, and
+ * each 10 MB more than at the last collection make V8 mark the whole heap (measured: fetching took five times as
+ * much processor time).
  *
  *   answer = length int32 (of all that follows), bytes
  */
@@ -12,6 +13,10 @@ const lengthBytes = 4
 const landingBytes = 16 * 1024
 /** Above what `fetch.max_bytes` may be; an HTTP server's answer, taken for a length, is 1.2 GB. */
 const answerBytesMax = 2 ** 30 + 2 ** 27
+/** Smaller memory is not worth keeping, and larger in steps of this, so that the next answer fits too. */
+const stepBytes = 256 * 1024
+/** One being decoded and one on its way is what a loop has; each takes half of `fetch.max_bytes` at most. */
+const freeMax = 2
 
 export interface AnswerReaderOptions {
   /** Whether the connection is not encrypted: then TLS that answers is told by its first bytes. */
@@ -30,6 +35,8 @@ export class AnswerReader {
   #answer: Buffer | null = null
   #filled = 0
   #isFirst = true
+  /** Memory of answers that were read. */
+  readonly #free: Transferable[] = []
 
   constructor(options: AnswerReaderOptions) {
     this.#options = options
@@ -44,6 +51,32 @@ export class AnswerReader {
         else this.#fill(this.#answer, bytes)
         return true
       },
+    }
+  }
+
+  /** Nobody looks at the answer any more whose memory this is: views of it are empty from now on. */
+  reuse(memory: ArrayBuffer): void {
+    const own = memory as Transferable
+    if (own.byteLength < stepBytes || this.#free.length >= freeMax) own.transfer(0)
+    else this.#free.push(own.transfer())
+  }
+
+  #memoryFor(bytes: number): Buffer | null {
+    if (bytes < lengthBytes || bytes > answerBytesMax) return null
+    const isLarge = bytes >= stepBytes / 2
+    const fits = this.#free.findIndex(({ byteLength }) => byteLength >= bytes)
+    if (isLarge && fits >= 0) {
+      return Buffer.from(this.#free.splice(fits, 1)[0]!, 0, bytes)
+    }
+    // All that is kept is too small: answers have grown.
+    if (isLarge) this.#free.shift()?.transfer(0)
+    try {
+      // Never of Buffer's pool, which others use too.
+      const room = isLarge ? Math.ceil(bytes / stepBytes) * stepBytes : bytes
+      return Buffer.allocUnsafeSlow(room).subarray(0, bytes)
+    } catch {
+      // There is no memory for it.
+      return null
     }
   }
 
@@ -64,7 +97,7 @@ export class AnswerReader {
     if (error !== null) return this.#options.refuse(error)
     while (end - at >= lengthBytes) {
       this.#isFirst = false
-      const answer = memoryFor(lengthBytes + landing.readInt32BE(at))
+      const answer = this.#memoryFor(lengthBytes + landing.readInt32BE(at))
       if (answer === null) return this.#options.refuse(new Error('this is no answer of a broker'))
       const there = landing.copy(answer, 0, at, end)
       at += there
@@ -78,13 +111,5 @@ export class AnswerReader {
   }
 }
 
-/** null where no answer is so long, or there is no memory for it. */
-function memoryFor(bytes: number): Buffer | null {
-  if (bytes < lengthBytes || bytes > answerBytesMax) return null
-  try {
-    // Never of Buffer's pool, which others use too.
-    return Buffer.allocUnsafeSlow(bytes)
-  } catch {
-    return null
-  }
-}
+/** ES2024, which Node has had since 21. */
+type Transferable = ArrayBuffer & { transfer(bytes?: number): Transferable }

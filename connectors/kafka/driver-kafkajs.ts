@@ -66,16 +66,24 @@ export class KafkajsTransport implements Pick<Transport, 'connect'> {
       ssl: tls,
       sasl: sasl === null ? null : saslOf(this.#credentials),
       socketFactory: ({ onConnect }: { readonly onConnect: () => void }) =>
-        openSocket({ address, tls, onConnect, onAnswer, ended }),
+        openSocket({ address, tls, onConnect, onread: answers.onread, ended }),
     })
-    // It keeps nothing as a chunk too, and copies a whole answer that comes behind it.
-    const onAnswer = (): void => {
-      if (connection.bytesBuffered === 0) connection.chunks = []
-    }
+    const answers = new AnswerReader({
+      isPlain: tls === null,
+      take: (answer) => {
+        // It keeps nothing as a chunk too, and copies a whole answer that comes behind it.
+        if (connection.bytesBuffered === 0) connection.chunks = []
+        connection.socket?.push(answer)
+      },
+      refuse: (error) => {
+        ended.error ??= error
+        connection.socket?.destroy(error)
+      },
+    })
     // Nothing ever waits in its queue: it is told no limit and no throttling. It would set a timer after each
     // answer to look there, for a time that is long past, which Node warns of on standard error.
     connection.requestQueue.scheduleCheckPendingRequests = () => {}
-    const link = new KafkajsLink(connection, ended)
+    const link = new KafkajsLink(connection, answers, ended)
     try {
       await connection.connect()
       return link
@@ -92,11 +100,12 @@ interface Ended {
 }
 
 class KafkajsLink implements Link {
-  readonly ownsAnswers = true
+  readonly reuse: Link['reuse']
   readonly #connection: KafkajsConnection
   readonly #ended: Ended
 
-  constructor(connection: KafkajsConnection, ended: Ended) {
+  constructor(connection: KafkajsConnection, answers: AnswerReader, ended: Ended) {
+    this.reuse = (memory) => answers.reuse(memory)
     this.#connection = connection
     this.#ended = ended
   }
@@ -149,24 +158,12 @@ interface SocketOptions {
   readonly address: Address
   readonly tls: ConnectionOptions | null
   readonly onConnect: () => void
-  /** Before the library is given a whole answer. */
-  readonly onAnswer: () => void
+  readonly onread: AnswerReader['onread']
   readonly ended: Ended
 }
 
-function openSocket({ address, tls, onConnect, onAnswer, ended }: SocketOptions): Socket {
+function openSocket({ address, tls, onConnect, onread, ended }: SocketOptions): Socket {
   const { host, port } = address
-  const { onread } = new AnswerReader({
-    isPlain: tls === null,
-    take: (answer) => {
-      onAnswer()
-      socket.push(answer)
-    },
-    refuse: (error) => {
-      ended.error ??= error
-      socket.destroy(error)
-    },
-  })
   const servername = tls?.servername ?? (isIP(host) === 0 ? host : undefined)
   const named = servername === undefined ? {} : { servername }
   // Node's types do not know that `onread` is for TLS too.

@@ -60,7 +60,7 @@ interface Ended {
 }
 
 class PlatformaticLink implements Link {
-  readonly ownsAnswers = false
+  readonly reuse = null
   readonly #connection: Connection
   readonly #library: Library
   readonly #ended: Ended

@@ -21,7 +21,7 @@ export async function fetchFrom(
   const error = errorName(answer.error)
   if (error !== null) throw brokerError(error, { what: `fetch of the broker at ${calls.where}` })
   const nameOfId = new Map(topics.map(({ id, name }) => [id, name]))
-  const memory = calls.ownsAnswers ? memoryOf(answer) : null
+  const memory = calls.reuse === null ? null : memoryOf(answer, calls.reuse)
   return answer.topics.flatMap(({ topic, partitions }) => {
     const name = isById ? nameOfId.get(topic) : topic
     if (name === undefined) return []
@@ -35,10 +35,14 @@ export async function fetchFrom(
 }
 
 /** One answer's; null where no partition is in it. */
-function memoryOf({ topics }: FetchAnswer): AnswerMemory | null {
+function memoryOf(
+  { topics }: FetchAnswer,
+  reuse: (memory: ArrayBuffer) => void,
+): AnswerMemory | null {
   const partitions = topics.flatMap((topic) => topic.partitions)
   const [first] = partitions
-  return first === undefined ? null : new AnswerMemory(first.records.buffer, partitions.length)
+  if (first === undefined) return null
+  return new AnswerMemory(first.records.buffer as ArrayBuffer, partitions.length, reuse)
 }
 
 function topicsOf(

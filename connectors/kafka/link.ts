@@ -11,8 +11,8 @@ export interface Link extends AsyncDisposable {
   readonly isOpen: boolean
   /** Before any other request but ApiVersions; at once where nobody logs in, or `connect` did that. */
   login(versions: Versions): Promise<void>
-  /** Whether an answer's memory is nobody else's, and may be given back when it is read. */
-  readonly ownsAnswers: boolean
+  /** Takes the memory of an answer back that was read; null where it is not the answer's own. */
+  readonly reuse: ((memory: ArrayBuffer) => void) | null
   /** The answer behind its correlation id; belongs to the caller. Rejects with what the library throws. */
   send(request: Encoded): Promise<Buffer>
 }

@@ -38,8 +38,8 @@ export class BrokerCalls {
   }
 
   /** As Link's. */
-  get ownsAnswers(): boolean {
-    return this.#link.ownsAnswers
+  get reuse(): Link['reuse'] {
+    return this.#link.reuse
   }
 
   /** −1 = none that both know. */

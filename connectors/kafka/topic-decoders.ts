@@ -37,7 +37,9 @@ export class TopicDecoders {
     const rejected: RejectedRecords[] = []
     const hand = (decoder: RecordDecoder): void => {
       const taken = decoder.take()
-      changes.push(...taken.changes)
+      for (const change of taken.changes) {
+        changes.push('batch' in change ? { ...change, owned: true } : change)
+      }
       rejected.push(...taken.rejected)
     }
     for (const topic of emptied) {

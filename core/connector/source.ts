@@ -94,6 +94,8 @@ export interface RowsChange {
   /** Without the source's name: `public.orders`. Core prefixes it. */
   readonly topic: string
   readonly batch: Batch
+  /** The source keeps nothing of the batch: its memory is given back as soon as its rows are encoded. */
+  readonly owned?: boolean
   /**
    * The third state beside value and null: per column a bitmap (least significant bit first) of rows
    * whose value the source did not send because it did not change, or null. Such slots are null in

@@ -35,6 +35,7 @@ import {
   freeFrame,
   openFrame,
   openFrameSync,
+  type Frame,
 } from './codec-frames.ts'
 import { encodings, headBytes, nullsFlag, rowsMax } from './codec-layout.ts'
 import { bytesOf, packFloat64, packInt32, packInt64, packOffsets } from './codec-numbers.ts'
@@ -49,7 +50,7 @@ const tagOf = Object.fromEntries(encodings.map((encoding, tag) => [encoding, tag
 interface Draft {
   readonly rows: number
   readonly meta: Uint8Array
-  readonly frames: readonly Uint8Array[]
+  readonly frames: readonly Frame[]
 }
 
 /** The block's bytes; the same for the same batch, always. Its length is a multiple of 8. */
@@ -57,14 +58,14 @@ export function encodeBlockSync(batch: Batch): Uint8Array {
   const draft = pack(batch)
   return assemble(
     draft,
-    draft.frames.map((frame) => compressFrameSync(frame)),
+    draft.frames.map(({ bytes }) => compressFrameSync(bytes)),
   )
 }
 
 /** As `encodeBlockSync`, byte for byte, with large parts compressed on libuv's threads. */
 export async function encodeBlock(batch: Batch): Promise<Uint8Array> {
   const draft = pack(batch)
-  return assemble(draft, await Promise.all(draft.frames.map((frame) => compressFrame(frame))))
+  return assemble(draft, await Promise.all(draft.frames.map(({ bytes }) => compressFrame(bytes))))
 }
 
 /**
@@ -177,7 +178,7 @@ function assemble(draft: Draft, stored: readonly Uint8Array[]): Uint8Array {
   let bytes = align8(headBytes + stored.length * 8 + draft.meta.length)
   stored.forEach((frame, index) => {
     head.u32(frame.length)
-    head.u32(draft.frames[index]!.length)
+    head.u32(draft.frames[index]!.bytes.length)
     bytes += align8(frame.length)
   })
   const block = new Uint8Array(bytes)

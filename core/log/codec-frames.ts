@@ -13,13 +13,14 @@
 import { promisify } from 'node:util'
 import {
   constants,
-  zstdCompress,
+  createZstdCompress,
   zstdCompressSync,
   zstdDecompress,
   zstdDecompressSync,
   type ZstdOptions,
 } from 'node:zlib'
 import { SluiceError } from '../errors/error.ts'
+import { freeMemory } from '../record/batch-memory.ts'
 import { corrupt, type Place } from './codec-bytes.ts'
 
 const ownFrameBytes = 256 * 1024
@@ -64,31 +65,49 @@ export class Placer {
   }
 }
 
+/** Bytes of a frame before compression. */
+export interface Frame {
+  readonly bytes: Uint8Array
+  /** Whether they were made for the frame: then they are given back with it. */
+  readonly owned: boolean
+}
+
+interface Section extends Frame {
+  readonly frame: number
+  readonly offset: number
+}
+
 /** Frames as the encoder leaves them, each a list of sections to be laid out. */
 export class FrameBuilder {
   readonly #placer = new Placer()
-  readonly #sections: { bytes: Uint8Array; frame: number; offset: number }[] = []
+  readonly #sections: Section[] = []
 
-  add(bytes: Uint8Array): void {
+  /** `owned`: nobody else has the bytes. */
+  add(bytes: Uint8Array, owned = false): void {
     this.#placer.place(bytes.length)
-    this.#sections.push({ bytes, frame: this.#placer.frame, offset: this.#placer.offset })
+    const { frame, offset } = this.#placer
+    this.#sections.push({ bytes, owned, frame, offset })
   }
 
-  /** The frames' bytes; one that holds a single section is that section, not a copy of it. */
-  finish(): Uint8Array[] {
+  /** One that holds a single section is that section, not a copy of it. */
+  finish(): Frame[] {
     const sizes = this.#placer.frames
-    const frames: Uint8Array[] = sizes.map(() => new Uint8Array(0))
-    for (const { bytes, frame, offset } of this.#sections) {
+    const frames: Frame[] = sizes.map(() => empty)
+    for (const { bytes, owned, frame, offset } of this.#sections) {
       if (bytes.length === sizes[frame]) {
-        frames[frame] = bytes
+        frames[frame] = { bytes, owned }
         continue
       }
-      if (frames[frame]!.length === 0) frames[frame] = new Uint8Array(sizes[frame]!)
-      frames[frame]!.set(bytes, offset)
+      if (frames[frame] === empty) {
+        frames[frame] = { bytes: new Uint8Array(sizes[frame]!), owned: true }
+      }
+      frames[frame]!.bytes.set(bytes, offset)
+      if (owned) freeMemory(bytes)
     }
     return frames
   }
 }
+const empty: Frame = { bytes: new Uint8Array(0), owned: false }
 
 function compressOptions(bytes: number): ZstdOptions {
   return {
@@ -99,7 +118,30 @@ function compressOptions(bytes: number): ZstdOptions {
   }
 }
 
-const compressOnThread = promisify<Uint8Array, ZstdOptions, Uint8Array>(zstdCompress)
+/**
+ * As zlib's own call, which gives what comes of writing and what comes of ending as two pieces and joins them in a
+ * third: they lie beside each other in the memory that it asked for, which would be left to V8.
+ */
+function compressOnThread(frame: Uint8Array, options: ZstdOptions): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const stream = createZstdCompress(options)
+    let packed: Uint8Array = new Uint8Array(0)
+    stream.on('data', (piece: Buffer) => {
+      packed = packed.length === 0 ? piece : joined(packed, piece)
+    })
+    stream.on('error', reject)
+    stream.on('end', () => resolve(packed))
+    stream.end(frame)
+  })
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, length } = first
+  const isBeside = second.buffer === buffer && second.byteOffset === byteOffset + length
+  if (!isBeside) return Buffer.concat([first, second])
+  return new Uint8Array(buffer, byteOffset, length + second.length)
+}
+
 const decompressOnThread = promisify<Uint8Array, ZstdOptions, Uint8Array>(zstdDecompress)
 
 /** The smaller of a frame and its compressed form; the frame itself says that it is stored as it is. */
@@ -117,18 +159,15 @@ export async function compressFrame(frame: Uint8Array): Promise<Uint8Array> {
 }
 
 /**
- * The memory that `packed` was compressed into is free at once; nobody may look at it any more. zlib asks
- * for as much as the frame has and gives a view of the part it filled: left to V8, that garbage outside
+ * The memory that `packed` was compressed into is free at once, and the frame's own; nobody may look at either any
+ * more. zlib asks for as much as the frame has and gives a view of the part it filled: left to V8, that garbage outside
  * the heap was a third of all a stream makes, and each 10 MB of it collect the whole heap once.
  */
-export function freeFrame(packed: Uint8Array, frame: Uint8Array): void {
-  const memory = packed.buffer as Transferable
+export function freeFrame(packed: Uint8Array, { bytes, owned }: Frame): void {
   // Small ones may lie in a pool, with what others have there.
-  if (packed !== frame && memory.byteLength >= threadBytesMin) memory.transfer(0)
+  if (packed !== bytes && packed.buffer.byteLength > Buffer.poolSize) freeMemory(packed)
+  if (owned) freeMemory(bytes)
 }
-
-/** ES2024, which Node has had since 21. */
-type Transferable = ArrayBuffer & { transfer(bytes: number): ArrayBuffer }
 
 /** A frame in a stored block. */
 export interface StoredFrame {

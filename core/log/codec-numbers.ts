@@ -291,10 +291,10 @@ function writeOffset(range: number, length: number, meta: ByteWriter, out: Frame
 /** The first `length` values of the scratch arrays, as a section of that width. */
 function writeNarrow(width: number, length: number, out: FrameBuilder): void {
   const values = scratch.subarray(0, length)
-  if (width === 1) out.add(new Uint8Array(values))
-  else if (width === 2) out.add(bytesOf(new Uint16Array(values)))
-  else if (width >= 4) out.add(bytesOf(values.slice()))
-  if (width === 6) out.add(bytesOf(scratchHigh.slice(0, length)))
+  if (width === 1) out.add(new Uint8Array(values), true)
+  else if (width === 2) out.add(bytesOf(new Uint16Array(values)), true)
+  else if (width >= 4) out.add(bytesOf(values.slice()), true)
+  if (width === 6) out.add(bytesOf(scratchHigh.slice(0, length)), true)
 }
 
 function packRaw(values: ArrayBufferView, meta: ByteWriter, out: FrameBuilder): void {

@@ -2,6 +2,7 @@
  * Entries of a commit -> encoded blocks, and blocks -> a segment object. Encoding knows no offsets
  * and no sequence, so it runs while the commit before is still on its way.
  */
+import { freeBatch } from '../record/batch-memory.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Schema } from '../record/schema.ts'
 import { SluiceError } from '../errors/error.ts'
@@ -54,14 +55,10 @@ async function encodeEntry(entry: LogEntry): Promise<FreshBlock | StagedPiece> {
   }
   const { batch } = entry
   const bytes = await encodeBlock(batch)
-  return {
-    kind: 'fresh',
-    topic,
-    schema: batch.schema,
-    rows: batch.rows,
-    bytes,
-    ...timeRange(batch),
-  }
+  const { schema, rows } = batch
+  const piece: FreshBlock = { kind: 'fresh', topic, schema, rows, bytes, ...timeRange(batch) }
+  if (entry.owned === true) freeBatch(batch)
+  return piece
 }
 
 /** Finite bounds; a row without a sane time does not widen them. 0, 0 when there is none. */

@@ -8,7 +8,13 @@ import type { Schema } from '../record/schema.ts'
 
 /** What goes into a commit for one topic, in its place in the topic's order. */
 export type LogEntry =
-  | { readonly kind: 'rows'; readonly topic: string; readonly batch: Batch }
+  | {
+      readonly kind: 'rows'
+      readonly topic: string
+      readonly batch: Batch
+      /** The batch's memory is nobody else's: it is given back as soon as the rows are encoded. */
+      readonly owned?: boolean
+    }
   /** All rows of the topic before this are gone. Takes one offset, so that it has a place in the order. */
   | { readonly kind: 'truncate'; readonly topic: string }
   /** Rows written to `seg/` before: all blocks of the segment, in their order. */

@@ -264,7 +264,9 @@ class Ingest {
       return { kind: 'truncate', topic }
     }
     const batch = await this.#unchanged.resolve(topic, change, transaction)
-    return { kind: 'rows', topic, batch }
+    // Rows with a key may be remembered beyond the commit, and filled-in ones share what is.
+    const owned = change.owned === true && batch === change.batch && batch.schema.key.length === 0
+    return { kind: 'rows', topic, batch, owned }
   }
 
   #append(entries: readonly LogEntry[]): void {

@@ -11,15 +11,18 @@ import { AnswerReader } from '../../../connectors/kafka/answer-reader.ts'
 function reading(isPlain: boolean): {
   readonly answers: Buffer[]
   readonly refused: string[]
+  readonly reuse: (answer: Buffer) => void
   readonly feed: (bytes: Uint8Array, most: number) => void
 } {
   const answers: Buffer[] = []
   const refused: string[] = []
-  const { onread } = new AnswerReader({
+  const reader = new AnswerReader({
     isPlain,
     take: (answer) => answers.push(answer),
     refuse: ({ message }) => refused.push(message),
   })
+  const { onread } = reader
+  const reuse = (answer: Buffer): void => reader.reuse(answer.buffer as ArrayBuffer)
   // As a socket does: never more than there is room for, and the next place is asked for behind each piece.
   const feed = (bytes: Uint8Array, most: number): void => {
     for (let at = 0; at < bytes.length && refused.length === 0;) {
@@ -31,7 +34,7 @@ function reading(isPlain: boolean): {
       at += piece.length
     }
   }
-  return { answers, refused, feed }
+  return { answers, refused, reuse, feed }
 }
 
 function framed(body: Uint8Array): Buffer {
@@ -74,10 +77,34 @@ it('every answer comes whole and once, in whatever pieces', () => {
       assert.deepEqual(refused, [])
       assert.equal(answers.length, sent.length)
       for (const [i, answer] of answers.entries()) assert.ok(answer.equals(sent[i]!))
-      // Each in memory of its own, which may be given back.
-      for (const answer of answers) assert.equal(answer.buffer.byteLength, answer.length)
+      // Each in memory of its own.
+      assert.equal(new Set(answers.map(({ buffer }) => buffer)).size, answers.length)
     }),
     { numRuns: 150 },
+  )
+})
+
+it('memory that was given back is used again, and nothing of before is seen in it', () => {
+  const lengths = fc.array(fc.integer({ min: 1, max: 1_500_000 }), { minLength: 1, maxLength: 12 })
+  fc.assert(
+    fc.property(lengths, fc.nat(3), (parts, behind) => {
+      const { answers, reuse, feed } = reading(false)
+      for (const [i, length] of parts.entries()) {
+        feed(framed(new Uint8Array(length).fill(i + 1)), 70_000)
+        const answer = answers[i]!
+        assert.equal(answer.length, length + 4)
+        assert.ok(answer.subarray(4).every((byte) => byte === i + 1))
+        const done = answers[i - behind]
+        if (done === undefined) continue
+        reuse(done)
+        assert.equal(done.length, 0)
+      }
+      // Those that are still looked at are as they were.
+      for (const [i, answer] of answers.entries()) {
+        if (i > parts.length - 1 - behind) assert.ok(answer.subarray(4).every((b) => b === i + 1))
+      }
+    }),
+    { numRuns: 40 },
   )
 })
 
@@ -98,10 +125,11 @@ it('refuses what no broker says', () => {
 })
 
 it('memory is given back by the last who used it, and not before', () => {
-  const bytes = Buffer.allocUnsafeSlow(100)
-  const memory = new AnswerMemory(bytes.buffer, 2)
+  const bytes = new ArrayBuffer(100)
+  const back: ArrayBuffer[] = []
+  const memory = new AnswerMemory(bytes, 2, (given) => back.push(given))
   memory.release()
-  assert.equal(bytes.length, 100)
+  assert.deepEqual(back, [])
   memory.release()
-  assert.equal(bytes.length, 0)
+  assert.deepEqual(back, [bytes])
 })
