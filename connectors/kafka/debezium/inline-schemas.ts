@@ -23,6 +23,8 @@ export class InlineSchemas<T> {
   start = 0
   end = 0
   isPresent = false
+  /** Whether any document had a schema. */
+  hasMet = false
 
   constructor(make: (schema: ConnectType) => T) {
     this.#make = make
@@ -78,6 +80,7 @@ export class InlineSchemas<T> {
     const type = connectOfJson(JSON.parse(bytes.toString('utf8')) as unknown)
     if (type === null) return null
     const made = this.#make(type)
+    this.hasMet = true
     if (this.#made.size >= schemasMax) this.#made.clear()
     this.#made.set(text, made)
     return made

@@ -73,7 +73,7 @@ export class JsonEvents implements EventReader {
     this.#bytes = bytes
     this.op = 0
     this.timeUs = NaN
-    this.shape = typeof described === 'string' ? null : (described ?? this.#topic.given)
+    this.shape = typeof described === 'string' ? null : (described ?? this.#givenShape())
     if (schemas.isPresent && bytes[schemas.start] === letterN) return 'tombstone'
     this.#start = skipBlanks(bytes, schemas.start, schemas.end)
     this.#end = schemas.end
@@ -84,6 +84,11 @@ export class JsonEvents implements EventReader {
     if (fault !== null) return fault
     if (!unwrapped) return this.#beginEnvelope(bytes)
     return this.#isBeside() ? 'passed' : 'event'
+  }
+
+  /** The columns of the pipeline file are all only where events say none: they may be a few of many. */
+  #givenShape(): RowShape | null {
+    return this.#schemas.isPresent || this.#schemas.hasMet ? null : this.#topic.given
   }
 
   has(part: Part): boolean {

@@ -263,6 +263,16 @@ describe('events', () => {
     expected.forEach((pattern, i) => assert.match(found[i]!, pattern))
   })
 
+  test('one event without a schema among others that have theirs is set aside', async () => {
+    const [first, second] = of('shop.public.pairs', 'json_schemas')
+    const [bare] = of('shop.public.pairs', 'json')
+    // `schema` says something of one column of three.
+    const decoder = decoderOf('p', { schema: { n: 'int64?' } })
+    const decoded = await decodeAll(decoder, recordsOf([first!, bare!, second!]))
+    assert.match(reasons(decoded)[0]!, /^format\.value p, partition 0, offset 1: it has no schema/)
+    assert.deepEqual(lines(decoded), ['1 snapshot 1 x 1', '1 insert 2 y 2'])
+  })
+
   test('heartbeats are passed over, and a row of one column of that name is not', async () => {
     const decoder = decoderOf('t', { unwrapped: true, schema: { ts_ms: 'int64' }, key: ['ts_ms'] })
     const decoded = await decodeAll(decoder, recordsOf(given([{ value: { ts_ms: 5 } }])))

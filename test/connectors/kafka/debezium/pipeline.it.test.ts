@@ -192,7 +192,7 @@ describe('Debezium to Sluice', { timeout: 240_000 }, () => {
   /** Nothing has come for a while: all that was produced was there before the source began. */
   const settled = async (log: Log): Promise<boolean> => {
     const { rows } = await foldOf(log, 's')
-    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await new Promise((resolve) => setTimeout(resolve, 1000))
     return (await foldOf(log, 's')).rows === rows
   }
 
@@ -279,7 +279,7 @@ describe('Debezium to Sluice', { timeout: 240_000 }, () => {
   })
 
   test('a table that is emptied, and a column that is added', async () => {
-    for (const form of ['json_schemas', 'avro'] as const) {
+    for (const form of ['avro'] as const) {
       const theirs = await migrated('mysql', form, ['shop.shop.items'])
       const table = await tableOf(theirs, `m${topics}.shop.shop.items`, [])
       assert.deepEqual(
