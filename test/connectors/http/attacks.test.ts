@@ -58,11 +58,11 @@ describe('bodies', () => {
     await using hub = await HttpHub.start({ config: orders(small) })
     const head = 'POST /in HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n'
     const piece = Buffer.from(`1000\r\n${'x'.repeat(4096)}\r\n`)
-    const attack = endless(hub.port, head, piece, 1 << 30)
+    // It never stops by itself: that it ends is the other end's doing.
+    const attack = endless(hub.port, head, piece, Infinity)
     await isServed(hub, 1)
-    const { text, sent } = await attack
+    const { text } = await attack
     assert.match(text, /^HTTP\/1\.1 413 /)
-    assert.ok(sent < 1 << 30, 'all of it was taken')
     await isServed(hub, 2)
   })
 
