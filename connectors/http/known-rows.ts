@@ -76,7 +76,7 @@ export class KnownRows {
     if (view === null) return
     for (let row = 0; row < batch.rows; row++) {
       const since = this.#sinceOf(view, row)
-      if (border !== null && (since === null || isGreater(border, since))) continue
+      if (border !== null && since !== null && isGreater(border, since)) continue
       const values = this.#valuesOf(view, row)
       const key = this.#keyOf(view, row, values)
       if (batch.weights[row]! < 0) this.#rows.delete(key)
@@ -122,11 +122,11 @@ export class KnownRows {
     return greatest
   }
 
-  /** Forgets rows that are older than the border; returns when the oldest of the others was written. */
+  /** Forgets rows that are older than the border (those without a value may always come); returns when the oldest of the others was written. */
   forget(border: SinceValue): number | null {
     let oldestMs: number | null = null
     for (const [key, { since, writtenMs }] of this.#rows) {
-      if (since === null || isGreater(border, since)) this.#rows.delete(key)
+      if (since !== null && isGreater(border, since)) this.#rows.delete(key)
       else oldestMs = Math.min(oldestMs ?? writtenMs, writtenMs)
     }
     return oldestMs

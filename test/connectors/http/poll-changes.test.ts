@@ -136,6 +136,7 @@ test('a listing that was broken off is finished, deletes nothing, and is read wh
     records: '$.rows',
     key: ['id'],
     deletes: 'full_listing',
+    deletes_max: 1,
     pagination: { type: 'cursor', next: '$.next', parameter: 'c' },
   })
   const kept = new Kept()
@@ -147,7 +148,9 @@ test('a listing that was broken off is finished, deletes nothing, and is read wh
   rows = [1, 2, 4].map((id) => ({ id }))
   server.asked.length = 0
   await using life = await Life.start(config, { kept })
-  await life.runs('items', 2)
+  await life.runs('items', 1)
+  assert.deepEqual(kept.rows('items'), ['1|null', '2|null', '4|null'])
+  await life.runs('items', 1)
   assert.deepEqual(
     server.asked.map(({ url }) => url),
     ['/items?c=2', '/items', '/items?c=2'],
@@ -213,6 +216,22 @@ test('only what is new is asked for, and rows at the border come once', async ()
     kept.rows('items').map((text) => text.split('|')[0]),
     ['1', '2', '2', '3', '4'],
   )
+})
+
+test('rows without a value of the field that grows come once too', async () => {
+  await using server = await ApiServer.start(() => ({
+    body: [{ id: 1 }, { id: 2, at: '2026-01-01T00:00:00Z' }],
+  }))
+  const config = items(server, {
+    schema: { id: 'int64', at: 'timestamptz?' },
+    since: { field: 'at', parameter: 'from' },
+  })
+  const kept = new Kept()
+  for (let lives = 0; lives < 2; lives++) {
+    await using life = await Life.start(config, { kept })
+    await life.runs('items', 2)
+  }
+  assert.deepEqual(kept.rows('items'), ['1|null', '2|2026-01-01 00:00:00+00'])
 })
 
 test('what becomes visible late is found within the overlap', async () => {
