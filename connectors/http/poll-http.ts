@@ -211,6 +211,10 @@ export class PollHttp implements AsyncDisposable {
     if (code === 'UND_ERR_BODY_TIMEOUT') {
       return this.#error('http.poll.unreachable', `${origin} sent nothing for too long`, thrown)
     }
+    // A header with characters that none may have: asking again would change nothing.
+    if (code === 'UND_ERR_INVALID_ARG') {
+      return this.#error('http.poll.refused', `the request cannot be sent: ${message}`, thrown)
+    }
     const isTls = socketFault(code) === 'tls'
     return this.#error(
       isTls ? 'http.poll.tls' : 'http.poll.unreachable',

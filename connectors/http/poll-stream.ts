@@ -71,7 +71,10 @@ export class PollStreamReader {
     const { eventId } = from
     const headers = {
       'cache-control': 'no-store',
-      ...(eventId !== undefined && { 'last-event-id': eventId }),
+      // In UTF-8 (WHATWG HTML 9.2.4), of which headers take the bytes one by one.
+      ...(eventId !== undefined && {
+        'last-event-id': Buffer.from(eventId).toString('latin1'),
+      }),
     }
     const stream = await client.open(
       { ...pageRequest(this.#setup, from, pages.begin()), headers },

@@ -77,7 +77,8 @@ export class SseReader {
         this.#type = value.toString()
         return
       case 'id':
-        if (!value.includes(0)) this.#id = value.toString()
+        // Those of NUL are passed over by the standard; others like it fit into no header either.
+        if (value.every((byte) => byte >= 0x20 && byte !== 0x7f)) this.#id = value.toString()
         return
       case 'retry':
         if (/^\d{1,9}$/.test(value.toString('latin1'))) this.retryMs = Number(value.toString())

@@ -129,3 +129,17 @@ test('a token that is good for nothing is fetched twice, and no more', async () 
   )
   assert.equal(issued(), 2)
 })
+
+test('a secret that no header can hold stops the source, and is not told', async () => {
+  await using server = await ApiServer.start(() => ({ body: [] }))
+  await using life = await Life.start(
+    items(server, { auth: { scheme: 'bearer', token: 'gehe1m€' } }),
+  )
+  await assert.rejects(
+    life.runs('items'),
+    (error) =>
+      error instanceof SluiceError &&
+      error.code === 'http.poll.refused' &&
+      !/gehe1m/.test(String(error.stack)),
+  )
+})

@@ -54,6 +54,18 @@ test('events are rows; it goes on behind the last one, whoever breaks off', asyn
   assert.equal(server.asked[0]!.headers['last-event-id'], undefined)
 })
 
+test('an id of any text comes back as it was', async () => {
+  await using server = await ApiServer.start((_, response) => {
+    const id = server.asked.length
+    begin(response).end(`retry: 1\nid: ü ${id}\nid: bad\tid\ndata: {"id":${id}}\n\n`)
+    return null
+  })
+  await using life = await Life.start(feed(server), { context: { random: () => 0.001 } })
+  await life.until(() => life.kept.rows('feed').length === 2)
+  const bytes = Buffer.from(String(server.asked[1]!.headers['last-event-id']), 'latin1')
+  assert.equal(bytes.toString(), 'ü 1')
+})
+
 test('lines are rows, the last one also without its end; broken ones are set aside', async () => {
   let connections = 0
   await using server = await ApiServer.start((_, response) => {
