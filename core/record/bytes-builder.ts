@@ -98,12 +98,14 @@ export class BytesBuilder implements ColumnBuilder {
 
   finish(): Column {
     const { length } = this
-    const offsets = this.#offsets.slice(0, length + 1)
-    const data = this.#data.slice(0, this.#end)
+    const offsets = this.#offsets.subarray(0, length + 1)
+    const data = this.#data.subarray(0, this.#end)
     const validity = this.#validity.take(length)
     this.length = 0
     this.#end = 0
-    return dictionaryEncode({ encoding: 'bytes', length, validity, offsets, data })
+    const column = dictionaryEncode({ encoding: 'bytes', length, validity, offsets, data })
+    if (column.encoding === 'dictionary') return column
+    return { ...column, offsets: offsets.slice(), data: data.slice() }
   }
 
   #close(bytes: number): void {

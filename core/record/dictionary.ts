@@ -11,17 +11,24 @@ const probeRows = 64
 /** Longer values are rarely repeated, and hashing them costs more than it saves. */
 const valueBytesMax = 64
 
-/** The column as a dictionary, or the column itself where a dictionary does not pay. */
+// Used again for every column: most turn out to be none for a dictionary after a few rows.
+const slots = new Int32Array(entriesMax * 2)
+let codes = new Int32Array(4096)
+
+/** The column as a dictionary that shares nothing with it, or the column itself where a dictionary does not pay. */
 export function dictionaryEncode(column: BytesColumn): BytesColumn | DictionaryColumn {
   const { length, offsets, data, validity } = column
   if (length < 8) return column
-  const slots = new Int32Array(entriesMax * 2).fill(-1)
-  const codes = new Int32Array(length)
+  slots.fill(-1)
+  if (codes.length < length) codes = new Int32Array(length * 2)
   const firstRows: number[] = []
   for (let row = 0; row < length; row++) {
     const start = offsets[row]!
     const end = offsets[row + 1]!
-    if (validity !== null && (validity[row >> 3]! & (1 << (row & 7))) === 0) continue
+    if (validity !== null && (validity[row >> 3]! & (1 << (row & 7))) === 0) {
+      codes[row] = 0
+      continue
+    }
     if (end - start > valueBytesMax) return column
     let slot = hashBytes(data, start, end) & (slots.length - 1)
     let code = slots[slot]!
@@ -45,7 +52,7 @@ export function dictionaryEncode(column: BytesColumn): BytesColumn | DictionaryC
     encoding: 'dictionary',
     length,
     validity,
-    codes,
+    codes: codes.slice(0, length),
     dictionary: valuesAt(column, firstRows),
   }
 }
