@@ -15,7 +15,8 @@ import { idSchema, Life, numbered, range } from './support.ts'
 const { Partitioners } = kafkajs
 
 export function topicTests(version: KafkaVersion): void {
-  describe(`topics of Kafka ${version}`, () => {
+  // At the same time: most of it is waiting until what stops a source is believed. Topics are their own.
+  describe(`topics of Kafka ${version}`, { concurrency: true }, () => {
     let cluster: KafkaCluster
     before(async () => {
       cluster = await startKafka({ version })
