@@ -15,8 +15,7 @@ import { idSchema, Life, numbered, range } from './support.ts'
 const { Partitioners } = kafkajs
 
 export function topicTests(version: KafkaVersion): void {
-  // At the same time: most of it is waiting until what stops a source is believed. Topics are their own.
-  describe(`topics of Kafka ${version}`, { concurrency: true }, () => {
+  describe(`topics of Kafka ${version}`, () => {
     let cluster: KafkaCluster
     before(async () => {
       cluster = await startKafka({ version })
