@@ -1,6 +1,7 @@
 /** PollSource: the topics of `poll`, each by itself; their steps in the order they come. */
 import type { SourceContext } from '../../core/connector/context.ts'
 import type { Decoded } from '../../core/connector/format/format.ts'
+import { Troubles } from '../../core/connector/troubles.ts'
 import type { Batch } from '../../core/record/batch.ts'
 import { merged } from './merged.ts'
 import type { PollTopicConfig } from './poll-config.ts'
@@ -8,7 +9,6 @@ import { pollSetup } from './poll-setup.ts'
 import { stateFor, type PollStates } from './poll-state.ts'
 import type { PollStep } from './poll-step.ts'
 import { PollTopic } from './poll-topic.ts'
-import { PollTrouble } from './poll-trouble.ts'
 
 type Topics = Readonly<Record<string, PollTopicConfig>>
 
@@ -16,20 +16,21 @@ export class PollSource implements AsyncDisposable {
   readonly #setups
   readonly #ctx: SourceContext
   readonly #topics = new Map<string, PollTopic>()
+  readonly #troubles: Troubles
 
   /** Throws SluiceError of fault `config` where the settings of a topic do not fit together. */
   constructor(topics: Topics, ctx: SourceContext) {
     this.#setups = Object.entries(topics).map(([name, config]) => pollSetup(name, config, ctx))
     this.#ctx = ctx
+    this.#troubles = new Troubles(ctx)
   }
 
   /** Goes on from the states; called once. */
   read(states: PollStates, signal: AbortSignal): AsyncGenerator<PollStep> {
-    const trouble = new PollTrouble(this.#ctx)
     for (const setup of this.#setups) {
       const { name, config } = setup
       const state = stateFor(config, states[name])
-      this.#topics.set(name, new PollTopic(setup, state, this.#ctx, trouble))
+      this.#topics.set(name, new PollTopic(setup, state, this.#ctx, this.#troubles))
     }
     const topics = [...this.#topics.values()]
     return merged(
@@ -44,6 +45,7 @@ export class PollSource implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#troubles[Symbol.dispose]()
     for (const { client } of this.#setups) await client[Symbol.asyncDispose]()
   }
 }

@@ -13,7 +13,7 @@ import { sleepUntil } from './poll-schedule.ts'
 import type { PollSetup } from './poll-setup.ts'
 import type { PollState } from './poll-state.ts'
 import { pageRequest, type PollStep } from './poll-step.ts'
-import type { PollTrouble } from './poll-trouble.ts'
+import type { Troubles } from '../../core/connector/troubles.ts'
 import { SseReader } from './sse.ts'
 
 const reopenBackoff = { baseMs: 1000, maxMs: 60_000 } as const
@@ -23,7 +23,7 @@ const reopenMs = 1000
 export class PollStreamReader {
   readonly #setup: PollSetup
   readonly #rows: PollRows
-  readonly #trouble: PollTrouble
+  readonly #trouble: Troubles
   readonly #ctx: Pick<Context, 'clock' | 'random' | 'metrics'>
   /** Connections in a row that brought nothing. */
   #fruitless = 0
@@ -32,7 +32,7 @@ export class PollStreamReader {
   constructor(
     setup: PollSetup,
     rows: PollRows,
-    trouble: PollTrouble,
+    trouble: Troubles,
     ctx: Pick<Context, 'clock' | 'random' | 'metrics'>,
   ) {
     this.#setup = setup

@@ -18,7 +18,7 @@ import type { PollSetup } from './poll-setup.ts'
 import type { PageState, PollState } from './poll-state.ts'
 import { pageRequest, type PollStep } from './poll-step.ts'
 import { PollStreamReader } from './poll-stream.ts'
-import type { PollTrouble } from './poll-trouble.ts'
+import type { Troubles } from '../../core/connector/troubles.ts'
 
 const pollBackoff = { baseMs: 1000, maxMs: 300_000 } as const
 
@@ -40,13 +40,13 @@ export class PollTopic {
   readonly name: string
   readonly #setup: PollSetup
   readonly #ctx: SourceContext
-  readonly #trouble: PollTrouble
+  readonly #trouble: Troubles
   readonly #rows: PollRows
   #state: PollState
   /** A run that was broken off has ended: only a whole one tells what is gone, and it comes at once. */
   #isDue = false
 
-  constructor(setup: PollSetup, state: PollState, ctx: SourceContext, trouble: PollTrouble) {
+  constructor(setup: PollSetup, state: PollState, ctx: SourceContext, trouble: Troubles) {
     this.name = setup.name
     this.#setup = setup
     this.#state = state
