@@ -8,9 +8,12 @@ import avsc from 'avsc'
 import { kafka } from '../../../connectors/kafka/connector.ts'
 import { startKafka, type KafkaCluster } from '../../services/kafka.ts'
 import { startRegistry, type RegistryServer } from '../../services/registry.ts'
+import { startTcpProxy } from '../../services/tcp-proxy.ts'
 import { configOf, contextOf, idSchema, Life, numbered, range } from './support.ts'
 
 const never = new AbortController().signal
+/** No server has this port. */
+const nobody = 1
 const first = { type: 'record', name: 'Person', fields: [{ name: 'id', type: 'long' }] } as const
 const second = {
   ...first,
@@ -42,14 +45,18 @@ describe('schemas of Kafka topics', () => {
     const register = (schema: object) => registry.register('people-value', JSON.stringify(schema))
     const one = await register(first)
     await cluster.produce('people', [encoded(first, one, { id: 1 })])
+    const { port } = new URL(registry.url)
+    await using proxy = await startTcpProxy(Number(port))
+    const url = registry.url.replace(port, String(proxy.port))
     const topics = {
-      people: { format: 'avro', registry: { url: registry.url, timeout: '1s' } },
+      people: { format: 'avro', registry: { url, timeout: '1s' } },
       plain: idSchema,
     }
     await using reading = await Life.start({ brokers: cluster.brokers(), topics })
     await reading.count(1)
     const two = await register(second)
     await registry.kill()
+    proxy.target = nobody
     await cluster.produce('people', [encoded(second, two, { id: 2, name: 'zwei' })])
     await cluster.produce('people', [encoded(first, one, { id: 3 })], 1)
     await reading.until('it to say so', () => reading.status.state === 'retrying')
@@ -57,8 +64,10 @@ describe('schemas of Kafka topics', () => {
     await cluster.produce('plain', numbered(0, 100))
     await reading.until('the other topic', () => reading.ids('plain').length === 100)
     await registry.restart()
+    // Its data was in memory: the source must not ask before it has the schemas again.
     assert.equal(await register(first), one)
     assert.equal(await register(second), two)
+    proxy.target = Number(port)
     await reading.until('the rest', () => reading.ids('people').length === 4)
     assert.deepEqual(reading.ids('people').toSorted(), range(1, 4))
     const row = reading.rows.find(({ topic, values }) => topic === 'people' && values[0] === '2')
