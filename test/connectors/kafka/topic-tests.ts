@@ -39,7 +39,6 @@ export function topicTests(version: KafkaVersion): void {
       await producer.send({ topic, messages: messages.map((each) => ({ ...each, partition })) })
       await producer.disconnect()
     }
-    const canGrow = version === '0.11' ? { skip: 'clients can add partitions since 1.0' } : {}
     const removeRecords = async (topic: string, before: number): Promise<void> => {
       using folder = tempDir('removed')
       const file = join(folder.path, 'offsets.json')
@@ -52,10 +51,9 @@ export function topicTests(version: KafkaVersion): void {
     }
     const remove = (...topics: string[]) => cluster.admin.deleteTopics({ topics })
 
-    test(
-      'new partitions and topics of a pattern are read from their first record',
-      canGrow,
-      async () => {
+    // Clients can add partitions since 1.0.
+    if (version !== '0.11') {
+      test('new partitions and topics of a pattern are read from their first record', async () => {
         await cluster.createTopic('grow.a')
         await produce('grow.a', numbered(0, 5))
         await using reading = await life({ 'grow.*': { ...idSchema, start: 'latest' } })
@@ -82,8 +80,8 @@ export function topicTests(version: KafkaVersion): void {
         await using again = await life({ 'grow.*': { ...idSchema, start: 'latest' } }, {}, position)
         await again.count(5)
         assert.deepEqual(again.ids(), range(30, 5))
-      },
-    )
+      })
+    }
 
     test('begins at a time, at offsets, at the end, and where a group is', async () => {
       await cluster.createTopic('starts', 2)
