@@ -22,6 +22,7 @@ import {
   type ReadFault,
   type RecordDecoder,
 } from '../../../core/connector/format/format.ts'
+import { Asking } from '../../../core/connector/format/asking.ts'
 import type { Records } from '../../../core/connector/format/records.ts'
 import { Rejects } from '../../../core/connector/format/rejects.ts'
 import type { SchemaRegistry } from '../registry/client.ts'
@@ -34,9 +35,6 @@ import { JsonEvents } from './json-event.ts'
 import { RecordKeys } from './key-reader.ts'
 import { RowChanges, type RecordFault } from './row-changes.ts'
 import type { DebeziumTopic } from './topic.ts'
-
-/** How often the same record may ask for what is missing before this is taken for a bug. */
-const preparesMax = 16
 
 export interface DebeziumOptions {
   readonly topic: DebeziumTopic
@@ -58,13 +56,13 @@ export class DebeziumDecoder implements RecordDecoder {
   readonly #keys: RecordKeys
   readonly #deletes = new Deletes()
   readonly #changes: RowChanges
-  #prepares = 0
-  #failed: SluiceError | null = null
+  readonly #asking: Asking
 
   constructor({ topic, extra, registry, subject }: DebeziumOptions) {
     this.#topic = topic
     this.#changes = new RowChanges(topic, extra, this.#deletes)
     this.#rejects = new Rejects(topic.name)
+    this.#asking = new Asking(topic.name)
     this.#json = new JsonEvents(topic)
     this.#schemas = registry === null ? null : new AvroSchemas(registry, subject)
     this.#avro = this.#schemas === null ? null : new AvroEvents(topic, this.#schemas)
@@ -81,16 +79,15 @@ export class DebeziumDecoder implements RecordDecoder {
 
   decode(records: Records, from: number): number {
     let index = from
-    if (this.#failed !== null && index < records.count) {
-      const { code, message } = this.#failed
+    const failed = index < records.count ? this.#asking.takeFault() : null
+    if (failed !== null) {
+      const { code, message } = failed
       this.#reject(records, index++, code, message)
-      this.#failed = null
-      this.#prepares = 0
     }
     for (; index < records.count; index++) {
       const fault = this.#read(records, index)
       if (fault === notReady) return index
-      this.#prepares = 0
+      this.#asking.done()
       if (fault !== null) this.#rejectFault(records, index, fault)
     }
     return index
@@ -98,20 +95,7 @@ export class DebeziumDecoder implements RecordDecoder {
 
   /** As PlainDecoder.prepare. */
   async prepare(signal: AbortSignal): Promise<void> {
-    if (++this.#prepares > preparesMax) {
-      const message = `${this.#topic.name}: a record asks again and again for what it was given`
-      throw new SluiceError('internal.bug', { message })
-    }
-    try {
-      await this.#schemas?.prepare(signal)
-    } catch (error) {
-      if (!(error instanceof SluiceError) || error.fault !== 'row') {
-        // It was given nothing: who does not answer may be asked for as long as that takes.
-        this.#prepares--
-        throw error
-      }
-      this.#failed = error
-    }
+    await this.#asking.prepare(() => this.#schemas?.prepare(signal))
   }
 
   take(): Decoded {

@@ -16,6 +16,7 @@ import { builderFor, type AnyBuilder } from '../../record/builder.ts'
 import type { Field } from '../../record/schema.ts'
 import type { RowsChange } from '../source.ts'
 import { TopicRows, TopicSchema } from '../topic-rows.ts'
+import { Asking } from './asking.ts'
 import {
   notReady,
   type Decoded,
@@ -43,9 +44,6 @@ export interface PlainDecoderOptions {
   readonly extra: readonly ExtraColumn[]
   readonly tombstones: TombstonePolicy
 }
-
-/** How often the same record may ask for what is missing before this is taken for a bug. */
-const preparesMax = 16
 
 /** Why a record was not read, and under which code where it is not the value's fault. */
 interface RecordFault extends ReadFault {
@@ -78,12 +76,12 @@ export class PlainDecoder implements RecordDecoder {
   #announced = false
   /** What asked for `prepare`, how often in a row, and what came of it. */
   #waiting: ValueFormat | null = null
-  #prepares = 0
-  #failed: SluiceError | null = null
+  readonly #asking: Asking
 
   constructor(options: PlainDecoderOptions) {
     this.#options = options
     this.#rejects = new Rejects(options.topic)
+    this.#asking = new Asking(options.topic)
   }
 
   get rows(): number {
@@ -105,23 +103,22 @@ export class PlainDecoder implements RecordDecoder {
 
   decode(records: Records, from: number): number {
     let index = from
-    if (this.#failed !== null && index < records.count) {
-      const { code, message } = this.#failed
+    const failed = index < records.count ? this.#asking.takeFault() : null
+    if (failed !== null) {
+      const { code, message } = failed
       const where = this.#placeOf(records, index)
       this.#rejects.add(
         records,
         index++,
         new SluiceError(code, { message: `${where}: ${message}` }),
       )
-      this.#failed = null
-      this.#prepares = 0
     }
     const layout = this.#layoutNow()
     for (; index < records.count; index++) {
       const fault =
         layout === null ? this.#withoutFields(records, index) : this.#read(layout, records, index)
       if (fault === notReady) return index
-      this.#prepares = 0
+      this.#asking.done()
       if (fault !== null) this.#rejects.add(records, index, this.#errorOf(fault, records, index))
     }
     return index
@@ -132,20 +129,7 @@ export class PlainDecoder implements RecordDecoder {
    * is rejected with it when `decode` goes on from there.
    */
   async prepare(signal: AbortSignal): Promise<void> {
-    if (++this.#prepares > preparesMax) {
-      const message = `${this.#options.topic}: a record asks again and again for what it was given`
-      throw new SluiceError('internal.bug', { message })
-    }
-    try {
-      await (this.#waiting ?? this.#options.value).prepare(signal)
-    } catch (error) {
-      if (!(error instanceof SluiceError) || error.fault !== 'row') {
-        // It was given nothing: who does not answer may be asked for as long as that takes.
-        this.#prepares--
-        throw error
-      }
-      this.#failed = error
-    }
+    await this.#asking.prepare(() => (this.#waiting ?? this.#options.value).prepare(signal))
   }
 
   take(): Decoded {
@@ -216,7 +200,7 @@ export class PlainDecoder implements RecordDecoder {
       ? [records.keyStarts[index]!, records.keyEnds[index]!]
       : [start, records.valueEnds[index]!]
     if (from < 0) {
-      if (this.#prepares === 0) return notReady
+      if (!this.#asking.hasAsked) return notReady
       const message =
         'the fields of the topic are not known yet, and this record does not tell them'
       return { field: null, message, code: start < 0 ? 'format.tombstone' : 'format.key' }
