@@ -9,10 +9,8 @@
  */
 import type { ChainReader } from '../log/reader.ts'
 import type { Commit } from '../log/types.ts'
-import { makeBatch, Op, type Batch } from '../record/batch.ts'
-import { NumberBuilder } from '../record/builder.ts'
-import { BytesBuilder } from '../record/bytes-builder.ts'
-import { makeSchema } from '../record/schema.ts'
+import type { Batch } from '../record/batch.ts'
+import { RecordTable, required } from '../record/records.ts'
 import { numberAt, textAt } from '../record/value.ts'
 
 /** A letter as a request names it: its number and its row's offset in the topic. */
@@ -61,37 +59,21 @@ export function requestChain(sinkChain: string): string {
   return `${sinkChain}.requests`
 }
 
-const text = { kind: 'text' } as const
-export const requestSchema = makeSchema(
+type NewRequest = Omit<Request, 'number' | 'seq'>
+
+const table = new RecordTable<NewRequest>(
   [
-    { name: 'token', type: text, nullable: false },
-    { name: 'kind', type: text, nullable: false },
-    { name: 'by', type: text, nullable: false },
-    { name: 'at', type: { kind: 'timestamptz' }, nullable: false },
-    { name: 'body', type: { kind: 'json' }, nullable: false },
+    required('token', 'text', ({ token }) => token),
+    required('kind', 'text', ({ body }) => body.kind),
+    required('by', 'text', ({ by }) => by),
+    required('at', 'timestamptz', ({ atUs }) => atUs),
+    required('body', 'json', ({ body }) => JSON.stringify(body)),
   ],
-  [],
-  'append',
+  ({ atUs }) => atUs,
 )
 
-export function requestBatch(request: Omit<Request, 'number' | 'seq'>): Batch {
-  const { token, by, atUs, body } = request
-  const texts = [token, body.kind, by].map((value) => {
-    const builder = new BytesBuilder()
-    builder.appendString(value)
-    return builder.finish()
-  })
-  const at = new NumberBuilder()
-  at.append(atUs)
-  const json = new BytesBuilder()
-  json.appendString(JSON.stringify(body))
-  return makeBatch(
-    requestSchema,
-    [...texts, at.finish(), json.finish()],
-    Int32Array.of(1),
-    Uint8Array.of(Op.insert),
-    Float64Array.of(atUs),
-  )
+export function requestBatch(request: NewRequest): Batch {
+  return table.batch([request])
 }
 
 /** The requests of a commit, in their order; fences have none. */
@@ -107,7 +89,7 @@ export async function requestsIn(
     if (batch === null) continue
     for (let row = 0; row < batch.rows; row++) {
       const value = (field: number): string =>
-        textAt(requestSchema.fields[field]!.type, batch.columns[field]!, row)!
+        textAt(table.schema.fields[field]!.type, batch.columns[field]!, row)!
       requests.push({
         number: block.baseOffset + row,
         seq: commit.seq,
