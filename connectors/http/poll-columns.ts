@@ -5,6 +5,7 @@
  *
  * `received` is the time of the record; the others are texts, NULL where the answer does not have it.
  */
+import { lettersText, parseLettersText } from './letter-columns.ts'
 import type { ExtraColumn } from '../../core/connector/format/format.ts'
 import { NumberBuilder } from '../../core/record/builder.ts'
 import { BytesBuilder } from '../../core/record/bytes-builder.ts'
@@ -33,11 +34,13 @@ export interface AnswerParts {
 
 export class PollColumns {
   readonly extra: readonly ExtraColumn[]
+  readonly #names: readonly string[]
   readonly #wanted: readonly { readonly name: string; readonly column: PollColumn }[]
   /** The records being decoded, for the columns' `append`. */
   current: DecodedRecords | null = null
 
   constructor(columns: Readonly<Record<string, string>>) {
+    this.#names = Object.keys(columns)
     this.#wanted = Object.entries(columns).map(([name, what]) => ({
       name,
       column: parsePollColumn(what)!,
@@ -70,14 +73,11 @@ export class PollColumns {
 
   /** The values as a dead letter keeps them, by column. */
   textOf(extras: Extras): string {
-    return JSON.stringify(
-      Object.fromEntries(this.#wanted.map(({ name }, at) => [name, extras[at]])),
-    )
+    return lettersText(this.#names, extras)
   }
 
   /** What `textOf` wrote; columns that did not exist then are NULL. */
   parse(text: string): Extras {
-    const values = JSON.parse(text) as Readonly<Record<string, string | null>>
-    return this.#wanted.map(({ name }) => values[name] ?? null)
+    return parseLettersText(this.#names, text)
   }
 }

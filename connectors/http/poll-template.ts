@@ -10,6 +10,7 @@
  * (the cursor of the first page) is left out. In a body of JSON they are escaped in quotes, and outside of
  * them are a number, a text with its quotes, or null.
  */
+import { insideText } from '../../core/connector/inside-text.ts'
 import { didYouMean } from '../../core/connector/nearest.ts'
 
 export const templateNames = [
@@ -109,14 +110,4 @@ function fillJson(template: string, values: TemplateValues): string {
 /** Digits are a number, of any length. */
 function jsonOf(value: string | null): string {
   return value !== null && /^-?(?:0|[1-9]\d*)$/.test(value) ? value : JSON.stringify(value)
-}
-
-/** Whether a place after `text` is inside of a JSON text. */
-function insideText(text: string, before: boolean): boolean {
-  let inside = before
-  for (let i = 0; i < text.length; i++) {
-    if (text[i] === '\\' && inside) i++
-    else if (text[i] === '"') inside = !inside
-  }
-  return inside
 }

@@ -6,6 +6,7 @@
  *
  * All but `received`, the time of the record, are texts, NULL where the request does not have it.
  */
+import { lettersText, parseLettersText } from './letter-columns.ts'
 import type { IncomingMessage } from 'node:http'
 import type { ExtraColumn } from '../../core/connector/format/format.ts'
 import type { RouteCall } from '../../core/connector/http-routes.ts'
@@ -51,11 +52,13 @@ interface Wanted {
 
 export class PushColumns {
   readonly extra: readonly ExtraColumn[]
+  readonly #names: readonly string[]
   readonly #wanted: readonly Wanted[]
   /** The records being decoded, for the columns' `append`. */
   current: DecodedRecords | null = null
 
   constructor(columns: Readonly<Record<string, string>>) {
+    this.#names = Object.keys(columns)
     this.#wanted = Object.entries(columns).map(([name, what]) => ({
       name,
       source: parseColumnSource(what)!,
@@ -108,15 +111,12 @@ export class PushColumns {
 
   /** The values as a dead letter keeps them, by column. */
   textOf(extras: Extras): string {
-    return JSON.stringify(
-      Object.fromEntries(this.#wanted.map(({ name }, at) => [name, extras[at]])),
-    )
+    return lettersText(this.#names, extras)
   }
 
   /** What `textOf` wrote; columns that did not exist then are NULL. */
   parse(text: string): Extras {
-    const values = JSON.parse(text) as Readonly<Record<string, string | null>>
-    return this.#wanted.map(({ name }) => values[name] ?? null)
+    return parseLettersText(this.#names, text)
   }
 }
 

@@ -10,6 +10,7 @@
  * Any other brace is text, so that JSON is written as it is. A value that is not there (NULL, or not
  * known of a row that was deleted) sets the event aside: an address with a hole in it is another one.
  */
+import { insideText } from '../../core/connector/inside-text.ts'
 import { didYouMean } from '../../core/connector/nearest.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Batch } from '../../core/record/batch.ts'
@@ -74,16 +75,6 @@ export function parseTemplate(text: string, json: boolean): Parsed {
   add(text.slice(at))
   if (literal !== '') parts.push(literal)
   return { template: { parts, columns: [...columns] }, problem: null }
-}
-
-/** Whether a place after `text` is inside of a JSON text. */
-function insideText(text: string, before: boolean): boolean {
-  let inside = before
-  for (let i = 0; i < text.length; i++) {
-    if (text[i] === '\\' && inside) i++
-    else if (text[i] === '"') inside = !inside
-  }
-  return inside
 }
 
 /** With something in every place, to see whether the whole can be read. */
