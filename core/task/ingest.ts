@@ -22,7 +22,7 @@ import { chainName, deadLetterTopic, sourceTopic } from './names.ts'
 import { ownHistory } from './own-history.ts'
 import { nextRequests, requestCommits, type RequestCommit } from './request-intake.ts'
 import { requestChain } from './requests.ts'
-import { SourceLetters, type SealedLetters } from './source-letters.ts'
+import { decodesAgain, SourceLetters, type SealedLetters } from './source-letters.ts'
 import { entryBytes, Transactions } from './transactions.ts'
 import { Unchanged } from './unchanged.ts'
 import { aborted, isSettled, timeoutOr } from './wait.ts'
@@ -224,14 +224,14 @@ class Ingest {
 
   /** Only a source that rejects records can be asked about them; each look at the chain costs a GET. */
   #requests(signal: AbortSignal): AsyncGenerator<RequestCommit, void> | null {
-    if (this.#source.decodeAgain === undefined) return null
+    if (!decodesAgain(this.#source)) return null
     const chain = requestChain(this.#writer.chain)
     return requestCommits(this.#ctx, chain, this.#letters.nextRequest, signal)
   }
 
   /** A budget that was used up is looked at only when what was asked meanwhile is done. */
   async #takeWaitingRequests(signal: AbortSignal): Promise<void> {
-    if (this.#source.decodeAgain === undefined) return
+    if (!decodesAgain(this.#source)) return
     const chain = requestChain(this.#writer.chain)
     await using reader = ChainReader.open(this.#ctx.log, chain, this.#letters.nextRequest)
     for (;;) {
@@ -245,7 +245,9 @@ class Ingest {
   async #takeRequests(asked: RequestCommit, signal: AbortSignal): Promise<void> {
     const isKeyed = (topic: string): boolean =>
       this.#writer.head.topics.get(topic)?.schemas.at(-1)?.changelog !== 'append'
-    const letters = { source: this.#source, isKeyed }
+    const source = this.#source
+    if (!decodesAgain(source)) return
+    const letters = { source, isKeyed }
     for (const change of await this.#letters.take(asked, letters, signal)) {
       const topic = sourceTopic(this.#ctx.name, change.topic)
       if ('batch' in change) this.#append([{ kind: 'rows', topic, batch: change.batch }])

@@ -6,22 +6,23 @@
  *   notes = { letters: the trail (letter-trail.ts), windows: rows and letters by topic,
  *             requests: how far the requests' chain is read, and the last ones (request-desk.ts) }
  */
-import type { RejectedRecords } from '../connector/format/format.ts'
+import type { Decoded, RejectedRecords } from '../connector/format/format.ts'
 import type { Source, TopicChange } from '../connector/source.ts'
 import type { LetterBudget } from '../connector/letter-budget.ts'
 import type { SluiceError } from '../errors/error.ts'
 import type { ChainWriter } from '../log/writer.ts'
 import type { Commit, LogEntry } from '../log/types.ts'
+import type { Batch } from '../record/batch.ts'
 import type { TaskContext } from './context.ts'
 import { noRows, overBudget, slide, type RateWindow } from './dead-letter-budget.ts'
 import type { LetterRow } from './dead-letters.ts'
 import { batchOfKept } from './dead-letter-entry.ts'
-import { LetterBook } from './letter-book.ts'
+import { LetterBook, type OpenLetter } from './letter-book.ts'
 import type { LetterTrail } from './letter-trail.ts'
 import { deadLetterTopic, sourceTopic } from './names.ts'
 import { RequestDesk, type RequestNotes } from './request-desk.ts'
 import { takeRequest, type RequestCommit } from './request-intake.ts'
-import type { Request } from './requests.ts'
+import type { LettersByTopic, Request } from './requests.ts'
 import { LetterRows } from './retry-rows.ts'
 
 interface SourceNotes {
@@ -30,9 +31,16 @@ interface SourceNotes {
   readonly requests?: RequestNotes
 }
 
+/** A source that rejects records, and can be asked for them once more. */
+export type DecodingSource = Source & Required<Pick<Source, 'decodeAgain'>>
+
+export function decodesAgain(source: Source): source is DecodingSource {
+  return source.decodeAgain !== undefined
+}
+
 /** What a retry needs of the source. */
 export interface SourceOfLetters {
-  readonly source: Source
+  readonly source: DecodingSource
   /** Whether the topic (with the source's name) has rows with a key. */
   readonly isKeyed: (topic: string) => boolean
 }
@@ -134,8 +142,9 @@ export class SourceLetters {
   ): Promise<readonly TopicChange[]> {
     const changes: TopicChange[] = []
     for (const { request } of requests) {
-      if (request.body.kind === 'retry')
-        changes.push(...(await this.#retry(request, source, signal)))
+      const { body } = request
+      if (body.kind === 'retry')
+        changes.push(...(await this.#retry(request, body.letters, source, signal)))
       else this.#takeOther(request)
     }
     this.#desk.passed(next)
@@ -184,47 +193,57 @@ export class SourceLetters {
 
   async #retry(
     request: Request,
+    letters: LettersByTopic,
     { source, isKeyed }: SourceOfLetters,
     signal: AbortSignal,
   ): Promise<readonly TopicChange[]> {
-    if (request.body.kind !== 'retry') return []
     const changes: TopicChange[] = []
-    let [sent, refused, skipped] = [0, 0, 0]
+    const counts = { sent: 0, refused: 0, skipped: 0 }
     let problem: string | null = null
     const log = { log: this.#ctx.log, chain: this.#chain, topic: this.#book.topic }
-    for (const [topic, list] of Object.entries(request.body.letters)) {
-      if (isKeyed(topic) || source.decodeAgain === undefined) {
+    for (const [topic, list] of Object.entries(letters)) {
+      if (isKeyed(topic)) {
         problem = keyedText(topic)
         continue
       }
+      const name = topic.slice(this.#ctx.name.length + 1)
       const rows = new LetterRows(log, { name: topic, chain: this.#chain }, null)
       for (const [letter] of list) {
         const open = this.#book.get(letter)
         const kept = open === null ? null : await rows.of(open, signal)
         if (open === null || kept === null) {
-          skipped++
+          counts.skipped++
           continue
         }
-        const name = topic.slice(this.#ctx.name.length + 1)
         const batch = batchOfKept([kept])
-        const { changes: made, rejected } = await source.decodeAgain(name, batch, signal)
-        const error = rejected[0]?.errors[0]
-        const by = `request ${request.number}`
-        const nowMs = this.#ctx.clock.nowMs()
-        if (error === undefined) {
-          this.#book.close([letter], 'retried', by, nowMs)
-          changes.push(...made)
-          sent++
-        } else {
-          const { code, message } = error
-          this.#book.refusedAgain(open, { code, message, row: { batch, row: 0 } }, by, nowMs)
-          refused++
-        }
+        const made = await source.decodeAgain(name, batch, signal)
+        changes.push(...this.#outcome(open, batch, made, request, counts))
       }
     }
-    const how = problem === null ? 'done' : 'failed'
-    this.#desk.finish(request, { how, sent, refused, skipped, problem })
+    this.#desk.finish(request, { how: problem === null ? 'done' : 'failed', ...counts, problem })
     return changes
+  }
+
+  /** What a letter's record, decoded once more, came to; its rows where it was taken. */
+  #outcome(
+    open: OpenLetter,
+    batch: Batch,
+    { changes, rejected }: Decoded,
+    request: Request,
+    counts: { sent: number; refused: number },
+  ): readonly TopicChange[] {
+    const by = `request ${request.number}`
+    const nowMs = this.#ctx.clock.nowMs()
+    const error = rejected[0]?.errors[0]
+    if (error === undefined) {
+      this.#book.close([open.letter], 'retried', by, nowMs)
+      counts.sent++
+      return changes
+    }
+    const { code, message } = error
+    this.#book.refusedAgain(open, { code, message, row: { batch, row: 0 } }, by, nowMs)
+    counts.refused++
+    return []
   }
 }
 
