@@ -161,10 +161,10 @@ for (const allowed of [true, false]) {
       'the host of `url` does not match `allow_hosts`',
     ]
     if (allowed) {
-      assert.deepEqual(
-        receiver.taken.map(({ event }) => event.offset),
-        [0, 2],
-      )
+      // Two keys, each behind a lookup of its own: either may be there first.
+      const offsets = receiver.taken.map(({ event }) => event.offset)
+      assert.deepEqual(new Set(offsets), new Set([0, 2]))
+      assert.equal(offsets.length, 2)
       assert.equal(receiver.taken[0]!.headers.host, `localhost:${receiver.port}`)
       assert.deepEqual(letters, [elsewhere])
       return
