@@ -9,6 +9,7 @@ import fastify from 'fastify'
 import { http } from '../connectors/http/connector.ts'
 import type { SourceConnector } from '../core/connector/source.ts'
 import { HttpServer } from '../core/hub/http-server.ts'
+import { flushPolicy } from '../core/hub/pipeline-tasks.ts'
 import { openLog } from '../core/log/log.ts'
 import { DirectoryStore } from '../core/store/directory.ts'
 import { runIngest } from '../core/task/ingest.ts'
@@ -152,7 +153,7 @@ async function startOurs(): Promise<{ readonly port: number } & AsyncDisposable>
       max_waiting: '256MiB',
       push: { orders: { path, auth: 'none', schema } },
     }),
-    flush: { bytesMax: 4 << 20, intervalMs: 20, intervalMsMax: 1000 },
+    flush: flushPolicy(log.store.url, null),
     openBytesMax: 32 << 20,
     stateDir: join(folder, 'state'),
   }

@@ -21,6 +21,7 @@ export interface Load {
   readonly rate: number | null
 }
 
+/** Of what is answered after the first moments, in which the load is slowed down by itself. */
 export interface LoadResult {
   readonly requests: number
   readonly perSecond: number
@@ -29,6 +30,9 @@ export interface LoadResult {
   readonly p50Ms: number
   readonly p99Ms: number
 }
+
+/** Until the client's code is compiled. */
+const warmUpMs = 500
 
 /** Runs the load in a child process. */
 export async function loadFrom(load: Load): Promise<LoadResult> {
@@ -49,12 +53,12 @@ async function run(load: Load): Promise<LoadResult> {
   const latenciesMs: number[] = []
   let refused = 0
   let sent = 0
+  // Before the clock starts: requests that are due while hundreds of connections are made would be late.
+  const sockets = await Promise.all(Array.from({ length: load.lanes }, () => connectTo(load)))
   const startMs = performance.now()
-  const endMs = startMs + load.seconds * 1000
-  const lane = async (): Promise<void> => {
-    const socket = connect(load.port, load.host)
-    socket.setNoDelay(true)
-    await once(socket, 'connect')
+  const countFromMs = startMs + warmUpMs
+  const endMs = countFromMs + load.seconds * 1000
+  const lane = async (socket: Socket): Promise<void> => {
     const answers = new Answers(socket)
     for (;;) {
       const number = sent++
@@ -69,12 +73,13 @@ async function run(load: Load): Promise<LoadResult> {
       socket.write(requests[number % requests.length]!)
       const status = await answers.next()
       if (status < 200 || status > 299) refused++
-      latenciesMs.push(performance.now() - dueMs)
+      const nowMs = performance.now()
+      if (nowMs >= countFromMs) latenciesMs.push(nowMs - dueMs)
     }
-    socket.destroy()
   }
-  await Promise.all(Array.from({ length: load.lanes }, lane))
-  const seconds = (performance.now() - startMs) / 1000
+  await Promise.all(sockets.map(lane))
+  const seconds = (performance.now() - countFromMs) / 1000
+  for (const socket of sockets) socket.destroy()
   const sorted = Float64Array.from(latenciesMs).toSorted()
   const at = (share: number): number => sorted[Math.floor(sorted.length * share)] ?? 0
   return {
@@ -84,6 +89,13 @@ async function run(load: Load): Promise<LoadResult> {
     p50Ms: at(0.5),
     p99Ms: at(0.99),
   }
+}
+
+async function connectTo({ port, host }: Load): Promise<Socket> {
+  const socket = connect(port, host)
+  socket.setNoDelay(true)
+  await once(socket, 'connect')
+  return socket
 }
 
 function requestBytes({ host, path, headers }: Load, body: string): Buffer {

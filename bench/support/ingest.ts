@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SourceConnector } from '../../core/connector/source.ts'
+import { flushPolicy } from '../../core/hub/pipeline-tasks.ts'
 import { openLog } from '../../core/log/log.ts'
 import { DirectoryStore } from '../../core/store/directory.ts'
 import type { TaskContext } from '../../core/task/context.ts'
@@ -53,7 +54,7 @@ export async function ingestSeconds({
     const task = {
       connector,
       config,
-      flush: { bytesMax: 4 << 20, intervalMs: 20, intervalMsMax: 1000 },
+      flush: flushPolicy(log.store.url, null),
       openBytesMax: 32 << 20,
       stateDir: join(folder, 'state'),
     }

@@ -49,11 +49,14 @@ const openBytesMax = 32 << 20
 /** A source announces its topics one after the other; a name still unknown after this is an error. */
 const announceMsMax = 10_000
 
-/** 20 ms suits a local disk, 250 ms an object store that is paid per request. */
+/**
+ * 20 ms suits a local disk, 250 ms an object store that is paid per request and is asked less often when it
+ * is slow. To wait for a disk that is slow helps nobody: the commit after is ready when the one before is.
+ */
 export function flushPolicy(storeUrl: string, flushMs: number | null): FlushPolicy {
   const local = !storeUrl.startsWith('s3:')
   const intervalMs = flushMs ?? (local ? 20 : 250)
-  return { bytesMax: 4 << 20, intervalMs, intervalMsMax: Math.max(intervalMs, local ? 1000 : 5000) }
+  return { bytesMax: 4 << 20, intervalMs, intervalMsMax: Math.max(intervalMs, local ? 0 : 5000) }
 }
 
 export function pipelineTasks(pipeline: PipelineParts, settings: RunSettings): HubTask[] {
