@@ -57,7 +57,7 @@ export async function crashRun(options: CrashOptions): Promise<CrashResult> {
 async function killing(
   stage: Stage,
   sluice: SluiceProcess,
-  { kills, seed, say, serverKills }: CrashOptions,
+  { kills, seed, say, serverKills, cuts }: CrashOptions,
 ): Promise<void> {
   const random = seeded(seed)
   for (let kill = 1; kill <= kills; kill++) {
@@ -77,6 +77,11 @@ async function killing(
       await working
       await stage.crashServer()
       say('the server was killed')
+    }
+    if (cuts === true && kill % 4 === 3) {
+      await working
+      await stage.cutConnections(random)
+      say('the connections were cut')
     }
     // A failpoint that is not reached in time is a kill at a random time after all.
     const waited = working.then(() => pause(failpoint === null ? 50 + random.int(2500) : 4000))

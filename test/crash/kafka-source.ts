@@ -1,9 +1,13 @@
 /** Kafka as the source of a crash run. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Message } from 'kafkajs'
 import { parsePosition } from '../../connectors/kafka/position.ts'
 import { position as toPosition } from '../../core/connector/source.ts'
 import { startKafka, type KafkaCluster } from '../services/kafka.ts'
+import { startTcpProxy, type TcpProxy } from '../services/tcp-proxy.ts'
+import { freePort } from '../support/env.ts'
 import { addCodecs } from '../support/kafka-codecs.ts'
+import type { Random } from '../support/random.ts'
 import { add, type Bag } from './judge.ts'
 import { fillTopics, runProducer, topics } from './kafka-workload.ts'
 import type { CrashColumn, CrashSource, CrashTable } from './source.ts'
@@ -21,17 +25,26 @@ const tables: readonly CrashTable[] = [
     live: true,
   },
   { name: 'items', columns: ['a', 'b', 'qty'].map(text), live: true },
-  { name: 'events', columns: ['kind', 'amount'].map(text), live: false },
+  { name: 'events', columns: ['kind', 'amount', 'part', 'place'].map(text), live: false },
 ]
 
 export async function kafkaSource(
   settings: Readonly<Record<string, string>> = {},
+  cuts = false,
 ): Promise<CrashSource> {
   addCodecs()
-  return new KafkaCrashSource(await startKafka({ settings }))
+  if (!cuts) return new KafkaCrashSource(await startKafka({ settings }), null)
+  // Sluice alone goes through the proxy: it has a listener of its own, that the broker tells it the proxy's port of.
+  const proxy = await startTcpProxy(await freePort())
+  const advertised = { sasl: `127.0.0.1:${proxy.port}` }
+  const kafka = await startKafka({ settings, listeners: ['sasl'], advertised })
+  proxy.target = Number(kafka.brokers('sasl')[0]!.split(':')[1])
+  return new KafkaCrashSource(kafka, proxy)
 }
 
 interface TopicRecord {
+  readonly partition: number
+  readonly offset: number
   readonly key: string | null
   readonly value: string | null
 }
@@ -39,9 +52,24 @@ interface TopicRecord {
 class KafkaCrashSource implements CrashSource {
   readonly name = 'kafka'
   readonly schema = 'shop'
-  readonly yaml = `
+  readonly yaml: string
+  readonly url: string
+  readonly tables = tables
+  readonly #kafka: KafkaCluster
+  readonly #proxy: TcpProxy | null
+  /** Read once, when nothing is written any more. */
+  #records: Promise<ReadonlyMap<string, readonly TopicRecord[]>> | null = null
+
+  constructor(kafka: KafkaCluster, proxy: TcpProxy | null) {
+    this.#kafka = kafka
+    this.#proxy = proxy
+    this.url = proxy === null ? kafka.brokers()[0]! : `127.0.0.1:${proxy.port}`
+    const login =
+      proxy === null ? '' : 'sasl: { mechanism: plain, username: admin, password: admin-secret }'
+    this.yaml = `
     type: kafka
     brokers: ["\${env.SOURCE_URL}"]
+    ${login}
     group: crash
     key_format: json
     topics:
@@ -49,16 +77,7 @@ class KafkaCrashSource implements CrashSource {
         schema: { id: int64, owner: text, balance: "decimal(12,2)", opened: int64, note: text? }
         key: [id]
       shop.items: { schema: { a: text, b: int32, qty: int64 }, key: [a, b] }
-      shop.events: { schema: { kind: text, amount: int64 } }`
-  readonly url: string
-  readonly tables = tables
-  readonly #kafka: KafkaCluster
-  /** Read once, when nothing is written any more. */
-  readonly #records = new Map<string, Promise<readonly TopicRecord[]>>()
-
-  constructor(kafka: KafkaCluster) {
-    this.#kafka = kafka
-    this.url = kafka.brokers()[0]!
+      shop.events: { schema: { kind: text, amount: int64 }, columns: { part: partition, place: offset } }`
   }
 
   async createTables(): Promise<void> {
@@ -70,6 +89,31 @@ class KafkaCrashSource implements CrashSource {
 
   async write(seed: number, signal: AbortSignal): Promise<number> {
     return runProducer(this.#kafka.client, seed, signal)
+  }
+
+  async crash(): Promise<void> {
+    await this.#kafka.stop(1, 'SIGKILL')
+    await this.#kafka.start()
+  }
+
+  async cut(random: Random): Promise<void> {
+    const proxy = this.#proxy
+    if (proxy === null) return
+    for (let left = 3 + random.int(5); left > 0; left--) {
+      await sleep(20 + random.int(300))
+      if (random.chance(0.3)) {
+        // They stand still first.
+        proxy.stall()
+        await sleep(random.int(1000))
+      } else if (random.chance(0.5)) {
+        // Within an answer.
+        proxy.passBytes = random.int(200_000)
+        await sleep(random.int(500))
+      }
+      proxy.cut()
+      proxy.passBytes = Infinity
+      proxy.resume()
+    }
   }
 
   async end(): Promise<(position: string | null) => Promise<boolean>> {
@@ -99,14 +143,27 @@ class KafkaCrashSource implements CrashSource {
   async rows({ name, columns }: CrashTable): Promise<Bag> {
     const bag: Bag = new Map()
     const rows = new Map<string, string>()
-    for (const { key, value } of await this.#read(`shop.${name}`)) {
-      const row = value === null ? null : JSON.stringify(textsOf(value, columns))
+    for (const record of await this.#read(`shop.${name}`)) {
+      const { key } = record
+      const row = record.value === null ? null : JSON.stringify(textsOf(record, columns))
       if (key === null) add(bag, row!)
       else if (row === null) rows.delete(key)
       else rows.set(key, row)
     }
     for (const row of rows.values()) add(bag, row)
     return bag
+  }
+
+  disordered({ name }: CrashTable, rows: Bag): number {
+    if (name !== 'events') return 0
+    const ends = new Map<string, number>()
+    let disordered = 0
+    for (const row of rows.keys()) {
+      const [, , partition, offset] = JSON.parse(row) as [string, string, string, string]
+      if (Number(offset) < (ends.get(partition) ?? 0)) disordered++
+      ends.set(partition, Number(offset) + 1)
+    }
+    return disordered
   }
 
   async totals(): Promise<Bag> {
@@ -121,10 +178,16 @@ class KafkaCrashSource implements CrashSource {
     return new Map(texts.map((values) => [JSON.stringify(values), 1]))
   }
 
-  #read(topic: string): Promise<readonly TopicRecord[]> {
-    let records = this.#records.get(topic)
-    if (records === undefined) this.#records.set(topic, (records = this.#consume(topic)))
-    return records
+  async #read(topic: string): Promise<readonly TopicRecord[]> {
+    this.#records ??= this.#readAll()
+    return (await this.#records).get(topic)!
+  }
+
+  /** Together: each waits for more that does not come. */
+  async #readAll(): Promise<ReadonlyMap<string, readonly TopicRecord[]>> {
+    const names = Object.keys(topics)
+    const records = await Promise.all(names.map((topic) => this.#consume(topic)))
+    return new Map(names.map((topic, i) => [topic, records[i]!]))
   }
 
   /** With Kafka's own consumer, committed records alone, in the order of each partition. */
@@ -132,7 +195,7 @@ class KafkaCrashSource implements CrashSource {
     const said = await this.#kafka.run(
       'org.apache.kafka.tools.consumer.ConsoleConsumer',
       '--bootstrap-server',
-      this.url,
+      this.#kafka.brokers()[0]!,
       '--topic',
       topic,
       '--from-beginning',
@@ -143,19 +206,29 @@ class KafkaCrashSource implements CrashSource {
       '--formatter-property',
       'print.key=true',
       '--formatter-property',
+      'print.partition=true',
+      '--formatter-property',
+      'print.offset=true',
+      '--formatter-property',
       'key.separator=\t',
       '--formatter-property',
       'null.literal=-',
     )
     const lines = said.split('\n').filter((line) => line !== '')
     return lines.map((line) => {
-      const [key, value] = line.split('\t') as [string, string]
-      return { key: key === '-' ? null : key, value: value === '-' ? null : value }
+      const [partition, offset, key, value] = line.split('\t') as [string, string, string, string]
+      return {
+        partition: Number(partition.replace('Partition:', '')),
+        offset: Number(offset.replace('Offset:', '')),
+        key: key === '-' ? null : key,
+        value: value === '-' ? null : value,
+      }
     })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#kafka[Symbol.asyncDispose]()
+    await this.#proxy?.[Symbol.asyncDispose]()
   }
 }
 
@@ -166,9 +239,13 @@ function lastOf(topic: string): Message {
 }
 
 /** As core/record/value.ts prints them. JSON.parse would round `opened`: it is a number of 64 bits. */
-function textsOf(value: string, columns: readonly CrashColumn[]): readonly (string | null)[] {
-  const exact = value.replace(/"(opened|balance)":([\d.]+)/g, '"$1":"$2"')
-  const row = JSON.parse(exact) as Readonly<Record<string, string | number | null>>
+function textsOf(
+  { value, partition, offset }: TopicRecord,
+  columns: readonly CrashColumn[],
+): readonly (string | null)[] {
+  const exact = value!.replace(/"(opened|balance)":([\d.]+)/g, '"$1":"$2"')
+  const parsed = JSON.parse(exact) as Readonly<Record<string, string | number | null>>
+  const row: typeof parsed = { ...parsed, part: partition, place: offset }
   return columns.map(({ name }) => {
     const field = row[name]
     return field === null || field === undefined ? null : String(field)

@@ -3,6 +3,7 @@
  * transactions that are committed or aborted and without any, interleaved on the same partitions and
  * compressed in every way.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type Kafka, type Message, type Producer } from 'kafkajs'
 import { seeded, type Random } from '../support/random.ts'
 
@@ -35,13 +36,48 @@ export async function fillTopics(client: Kafka): Promise<void> {
 
 const plain = { createPartitioner: kafkajs.Partitioners.DefaultPartitioner }
 
-/** Runs transactions until the signal is aborted; returns how many records it sent, aborted ones included. */
+/**
+ * Runs transactions until the signal is aborted, through deaths of the broker; returns how many records it
+ * sent, aborted ones included. Leaves no transaction open: what is behind it would not be read.
+ */
 export async function runProducer(
   client: Kafka,
   seed: number,
   signal: AbortSignal,
 ): Promise<number> {
   const random = seeded(seed)
+  let producers = await connect(client, seed)
+  let count = 0
+  let failures = 0
+  try {
+    while (!signal.aborted || failures > 0) {
+      try {
+        // What it left open is aborted when its successor begins.
+        if (failures > 0) await (await producers.transactional.transaction()).abort()
+        failures = 0
+        if (!signal.aborted) count += await writeSome(producers, random)
+      } catch (error) {
+        if (++failures > failuresMax) throw error
+        await disconnect(producers)
+        producers = await connect(client, seed)
+      }
+      await sleep(random.int(30))
+    }
+  } finally {
+    await disconnect(producers)
+  }
+  return count
+}
+
+/** In a row; each takes all of the client's own retries. */
+const failuresMax = 5
+
+interface Producers {
+  readonly transactional: Producer
+  readonly producer: Producer
+}
+
+async function connect(client: Kafka, seed: number): Promise<Producers> {
   const transactional = client.producer({
     ...plain,
     transactionalId: `writer-${seed}`,
@@ -50,25 +86,28 @@ export async function runProducer(
   })
   const producer = client.producer(plain)
   await Promise.all([transactional.connect(), producer.connect()])
-  let count = 0
-  try {
-    while (!signal.aborted) {
-      const rows = changes(random, random.chance(0.03) ? 800 : 1 + random.int(12))
-      for (const messages of rows.values()) count += messages.length
-      if (random.chance(0.3)) await send(producer, random, rows)
-      else {
-        const transaction = await transactional.transaction()
-        await send(transaction, random, rows)
-        // More of the same transaction, after what others wrote meanwhile.
-        if (random.chance(0.5)) await send(transaction, random, changes(random, 3))
-        await (random.chance(0.25) ? transaction.abort() : transaction.commit())
-      }
-      await new Promise((resolve) => setTimeout(resolve, random.int(30)))
-    }
-  } finally {
-    await Promise.all([transactional.disconnect(), producer.disconnect()])
+  return { transactional, producer }
+}
+
+async function disconnect({ transactional, producer }: Producers): Promise<void> {
+  // kafkajs may wait for answers that a dead broker owes.
+  await Promise.race([
+    Promise.allSettled([transactional.disconnect(), producer.disconnect()]),
+    sleep(5000, undefined, { ref: false }),
+  ])
+}
+
+async function writeSome({ transactional, producer }: Producers, random: Random): Promise<number> {
+  const rows = changes(random, random.chance(0.03) ? 800 : 1 + random.int(12))
+  if (random.chance(0.3)) await send(producer, random, rows)
+  else {
+    const transaction = await transactional.transaction()
+    await send(transaction, random, rows)
+    // More of the same transaction, after what others wrote meanwhile.
+    if (random.chance(0.5)) await send(transaction, random, changes(random, 3))
+    await (random.chance(0.25) ? transaction.abort() : transaction.commit())
   }
-  return count
+  return [...rows.values()].reduce((sum, messages) => sum + messages.length, 0)
 }
 
 async function send(producer: Sender, random: Random, rows: Rows): Promise<void> {

@@ -1,7 +1,8 @@
-/** npm run crash -- --kills 20 --seed 7 [--source postgres|mysql|mariadb|kafka] [--store directory|s3] [--server-kills] [--json] */
+/** npm run crash -- --kills 20 --seed 7 [--source postgres|mysql|mariadb|kafka] [--store directory|s3] [--server-kills] [--cuts] [--json] */
 import { parseArgs } from 'node:util'
-import { startS3, type S3Server } from '../services/s3.ts'
+import { startS3 } from '../services/s3.ts'
 import { crashRun, type CrashOptions } from './crash.ts'
+import { s3Log } from './s3-log.ts'
 import type { SourceKind } from './source.ts'
 
 const { values } = parseArgs({
@@ -11,6 +12,7 @@ const { values } = parseArgs({
     source: { type: 'string', default: 'postgres' },
     store: { type: 'string', default: 'directory' },
     'server-kills': { type: 'boolean', default: false },
+    cuts: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
@@ -29,8 +31,12 @@ if (!isKind(source)) {
   console.error(`--source takes postgres, mysql, mariadb or kafka, not "${source}"`)
   process.exit(2)
 }
-if (values['server-kills'] && (source === 'postgres' || source === 'kafka')) {
-  console.error('--server-kills is for mysql and mariadb')
+if (values['server-kills'] && source === 'postgres') {
+  console.error('--server-kills is for mysql, mariadb and kafka')
+  process.exit(2)
+}
+if (values.cuts && source !== 'kafka') {
+  console.error('--cuts is for kafka')
   process.exit(2)
 }
 function isKind(text: string): text is SourceKind {
@@ -39,20 +45,12 @@ function isKind(text: string): text is SourceKind {
 
 const say = (text: string): void => console.error(text)
 
-/** The server's bucket, as the pipeline file names it and as the judge opens it. */
-function s3Log(server: S3Server): NonNullable<CrashOptions['s3']> {
-  const { endpoint, accessKeyId, secretAccessKey } = server.options
-  const url = `s3://${server.bucket}/crash-${seed}`
-  const keys = `access_key_id: ${accessKeyId}, secret_access_key: ${secretAccessKey}`
-  const yaml = `{ url: '${url}', endpoint: '${endpoint}', path_style: true, region: us-east-1, ${keys} }`
-  return { url, yaml, options: { ...server.options } }
-}
-
 async function run(kind: SourceKind): Promise<boolean> {
   await using server = values.store === 's3' ? await startS3() : null
   const serverKills = values['server-kills']
-  const options: CrashOptions = { kills, seed, say, source: kind, serverKills }
-  const result = await crashRun(server === null ? options : { ...options, s3: s3Log(server) })
+  const { cuts } = values
+  const options: CrashOptions = { kills, seed, say, source: kind, serverKills, cuts }
+  const result = await crashRun(server === null ? options : { ...options, s3: s3Log(server, seed) })
   if (values.json) console.log(JSON.stringify(result))
   else
     console.log(

@@ -24,6 +24,8 @@ export interface StageOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Whether the source's server is killed now and then, too; it then keeps what it committed. */
   readonly serverKills?: boolean
+  /** Whether the connections to it are cut now and then. */
+  readonly cuts?: boolean
   /** An S3 server for the log; a local directory when absent. */
   readonly s3?: {
     readonly url: string
@@ -64,9 +66,11 @@ export class Stage implements AsyncDisposable {
     const random = seeded(options.seed + 1)
     await using servers = new AsyncDisposableStack()
     const folder = servers.use(asyncFolder())
-    const durable = options.serverKills === true ? durableSettings : {}
+    const { cuts = false } = options
+    const isMysql = options.source === 'mysql' || options.source === 'mariadb'
+    const durable = options.serverKills === true && isMysql ? durableSettings : {}
     const settings = { ...durable, ...options.settings }
-    const source = servers.use(await startSource(options.source ?? 'postgres', settings))
+    const source = servers.use(await startSource(options.source ?? 'postgres', { settings, cuts }))
     const clickhouse = servers.use(await startClickHouse())
     const receiver = servers.use(await startReceiver({ secret, behaviour: flaky(random) }))
     await source.createTables()
@@ -91,6 +95,11 @@ export class Stage implements AsyncDisposable {
   /** The source's server dies and comes back. */
   async crashServer(): Promise<void> {
     await this.#servers.source.crash?.()
+  }
+
+  /** The connections to it end in the middle of what they carry, a few times. */
+  async cutConnections(random: Random): Promise<void> {
+    await this.#servers.source.cut?.(random)
   }
 
   /** Resolves when a row of the source is in the sink. */

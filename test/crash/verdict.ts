@@ -35,6 +35,9 @@ export async function judge({ log, source, clickhouse, receiver, say }: Parties)
     folded.set(table.name, fold)
     const truth = await source.rows(table)
     check(`log ${table.name}`, truth, fold.rows)
+    const disordered = source.disordered?.(table, fold.rows) ?? 0
+    verdict.disordered += disordered
+    if (disordered > 0) say(`log ${table.name}: ${disordered} out of order`)
     const view = `${table.name}_live`
     if (table.live) check(view, truth, await liveRows(clickhouse, view, table.columns))
   }
