@@ -19,6 +19,7 @@ import kafkajs, {
   type Producer,
 } from 'kafkajs'
 import { freePort, waitFor } from '../support/env.ts'
+import { mendTimer } from '../support/kafkajs-timer.ts'
 import { makeCertificates, type KafkaCertificates } from './kafka-certificates.ts'
 import { propertiesOf, superUser, type KafkaListener, type KafkaUser } from './kafka-config.ts'
 import { installKafka, kafkaRecipes, type KafkaVersion } from './kafka-install.ts'
@@ -52,13 +53,13 @@ export interface KafkaCluster extends AsyncDisposable {
   /** kafkajs over `plain`, for what tests have to set up. */
   readonly client: KafkaClient
   readonly admin: Admin
-  /** Creates a topic and waits until it has leaders. */
+  /** Creates a topic, with three copies where there are as many brokers, and waits until it has leaders. */
   createTopic(
     name: string,
     partitions?: number,
     config?: Readonly<Record<string, string>>,
   ): Promise<void>
-  /** Adds records to one partition, uncompressed. */
+  /** Adds records to one partition, uncompressed; throws where the broker does not tell of that partition yet. */
   produce(topic: string, messages: readonly Message[], partition?: number): Promise<void>
   /** Ends a node, 1 when not said; `SIGKILL` as in a crash. */
   stop(node?: number, signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>
@@ -118,6 +119,7 @@ class Cluster implements KafkaCluster {
   }
 
   get client(): KafkaClient {
+    mendTimer()
     // Its partitioner and its logger warn on standard error otherwise.
     this.#client ??= new kafkajs.Kafka({
       brokers: [...this.brokers()],
@@ -179,7 +181,8 @@ class Cluster implements KafkaCluster {
     config: Readonly<Record<string, string>> = {},
   ): Promise<void> {
     const configEntries = Object.entries(config).map(([key, value]) => ({ name: key, value }))
-    const topic = { topic: name, numPartitions: partitions, replicationFactor: 1, configEntries }
+    const replicationFactor = Math.min(3, this.#nodes.length)
+    const topic = { topic: name, numPartitions: partitions, replicationFactor, configEntries }
     await this.admin.createTopics({ topics: [topic], waitForLeaders: true })
   }
 
@@ -190,7 +193,8 @@ class Cluster implements KafkaCluster {
       await this.#producer.connect()
     }
     const placed = messages.map((message) => ({ ...message, partition }))
-    await this.#producer.send({ topic, messages: placed })
+    const sent = await this.#producer.send({ topic, messages: placed })
+    if (sent.length === 0) throw new Error(`kafkajs knows no partition ${partition} of ${topic}`)
   }
 
   async start(id = 1): Promise<void> {
