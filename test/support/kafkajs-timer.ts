@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 interface RequestQueue {
   readonly pending: readonly unknown[]
   readonly throttledUntil: number
-  scheduleCheckPendingRequests(): void
+  scheduleCheckPendingRequests: (this: RequestQueue) => void
 }
 
 const load = createRequire(import.meta.url)
