@@ -134,7 +134,8 @@ function openSink(
     order: config.order,
     wanted: new Set(config.events),
     json: config.json,
-    lanesATurn: inFlightMax,
+    lanesMax: inFlightMax,
+    bounded: !many && config.batch === undefined,
   }
   return new WebhookSink(parts, options, timers, async () => {
     await timers?.[Symbol.asyncDispose]()

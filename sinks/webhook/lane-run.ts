@@ -73,9 +73,12 @@ export class LaneRun {
   readonly #lane: Lane
   readonly #mayWait: boolean
   readonly #patience: Patience
+  #free: (() => void) | null
 
-  constructor(parts: LaneParts, lane: Lane, round: Round) {
+  /** `free`, where it holds a place, is called once: when it is over, or waits for more than its turn. */
+  constructor(parts: LaneParts, lane: Lane, round: Round, free: (() => void) | null) {
     const { batch, waiting, signal } = round
+    this.#free = free
     this.#parts = parts
     this.#round = round
     this.#lane = lane
@@ -96,6 +99,13 @@ export class LaneRun {
     if (held) this.#behind(0)
     else await this.#events()
     if (key !== null) leave?.(key)
+    this.#giveUpPlace()
+  }
+
+  #giveUpPlace(): void {
+    const free = this.#free
+    this.#free = null
+    free?.()
   }
 
   async #events(): Promise<void> {
@@ -157,6 +167,7 @@ export class LaneRun {
       const { clock } = this.#parts.ctx
       const ms = wait.dueMs - clock.nowMs()
       if (wait.aside && (ms > momentMs || attempt.kind === 'later')) return wait
+      this.#giveUpPlace()
       await clock.sleep(Math.max(0, ms), this.#round.waiting)
     }
   }

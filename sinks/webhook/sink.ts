@@ -11,28 +11,27 @@
  * Several batches of a topic may be under way (Batching.ahead): a key whose event is held up holds up
  * its own later events (lane-order.ts), and no other key's.
  */
-import { setImmediate as turn } from 'node:timers/promises'
 import type { SchemaStep, Sink, SinkBatch, SinkResult } from '../../core/connector/sink.ts'
 import type { Timers } from '../../core/connector/waiting.ts'
 import type { JsonOptions } from '../../core/record/json.ts'
 import type { EventKind } from './config.ts'
 import { deliveryBatch } from './deliveries.ts'
 import { Delivery } from './delivery.ts'
+import type { Message } from './endpoint.ts'
 import { planLanes, type ChangeEvent, type Lane, type Order } from './events.ts'
 import { LaneOrder } from './lane-order.ts'
 import { LaneRun, type LaneParts, type Round } from './lane-run.ts'
+import { LaneRuns, type RunLimits } from './lane-runs.ts'
 import { Messages } from './messages.ts'
 import { truncatePayload } from './payload.ts'
 import type { Target } from './target.ts'
 import { checkColumns } from './template.ts'
 
-export interface WebhookSinkOptions {
+export interface WebhookSinkOptions extends RunLimits {
   readonly target: Target
   readonly order: Order
   readonly wanted: ReadonlySet<EventKind>
   readonly json: JsonOptions
-  /** Lanes that are started in one turn of the event loop. */
-  readonly lanesATurn: number
 }
 
 export class WebhookSink implements Sink {
@@ -85,16 +84,17 @@ export class WebhookSink implements Sink {
     }
     const places = this.#order
     const leave = ordered ? (key: string): void => places.leave(topic, key, id) : null
-    let round: Round | null = null
-    await this.#run(signal, lanes.length, (index, waiting) => {
-      round ??= { batch, delivery, messageOf, waiting, signal, leave }
+    const run = new LaneRuns(signal, this.#options)
+    const { halted } = run
+    const round: Round = { batch, delivery, messageOf, waiting: halted, signal, leave }
+    await run.all(lanes.length, (index, free) => {
       const lane = lanes[index]!
       const { key } = lane
       if (!ordered || key === null || places.isFirst(topic, key, id)) {
-        return this.#runLane(lane, round)
+        return this.#runLane(lane, round, free)
       }
-      const began = round
-      return places.turn(topic, key, id, waiting).then(() => this.#runLane(lane, began))
+      free()
+      return places.turn(topic, key, id, halted).then(() => this.#runLane(lane, round, null))
     })
     this.#over(topic, delivery)
     const waiting = delivery.waiting().toSorted((a, b) => a.row - b.row)
@@ -127,9 +127,11 @@ export class WebhookSink implements Sink {
     const event: ChangeEvent = { kind: 'truncate', row: 0, previous: -1 }
     const message = { id, events: [id], route: fixed, headers: [], body: text }
     const batch = { id: at.id, topic, offset: at.offset }
-    await this.#run(signal, 1, (_, waiting) => {
-      const round = { batch, delivery, messageOf: () => message, waiting, signal, leave: null }
-      return this.#runLane({ key: '', events: [event] }, round)
+    const run = new LaneRuns(signal, this.#options)
+    await run.all(1, (_, free) => {
+      const messageOf = (): Message => message
+      const round = { batch, delivery, messageOf, waiting: run.halted, signal, leave: null }
+      return this.#runLane({ key: '', events: [event] }, round, free)
     })
     this.#over(topic, delivery)
     for (const { message: reason } of delivery.problems()) {
@@ -141,8 +143,8 @@ export class WebhookSink implements Sink {
     await this.#dispose()
   }
 
-  #runLane(lane: Lane, round: Round): Promise<void> {
-    return new LaneRun(this.#parts, lane, round).run()
+  #runLane(lane: Lane, round: Round, free: (() => void) | null): Promise<void> {
+    return new LaneRun(this.#parts, lane, round, free).run()
   }
 
   #deliveryOf(topic: string, id: string, rows: number): Delivery {
@@ -162,30 +164,5 @@ export class WebhookSink implements Sink {
       topic,
       all.filter((other) => other === delivery || !other.isOver),
     )
-  }
-
-  /**
-   * Runs lanes to their ends; the first error halts the others and is thrown when all have ended.
-   * They are started a few at a time: the first requests go out before the last bodies are written,
-   * and the writing does not keep the event loop from everything else.
-   */
-  async #run(
-    signal: AbortSignal,
-    lanes: number,
-    start: (index: number, waiting: AbortSignal) => Promise<void>,
-  ): Promise<void> {
-    signal.throwIfAborted()
-    // Not AbortSignal.any: `signal` lives as long as the task, and would remember every batch.
-    const halt = new AbortController()
-    const stop = (): void => halt.abort(signal.reason)
-    signal.addEventListener('abort', stop, { once: true })
-    const ends: Promise<void>[] = []
-    for (let index = 0; index < lanes && !halt.signal.aborted; index++) {
-      ends.push(start(index, halt.signal).catch((thrown: unknown) => halt.abort(thrown)))
-      if ((index + 1) % this.#options.lanesATurn === 0) await turn()
-    }
-    await Promise.all(ends)
-    signal.removeEventListener('abort', stop)
-    halt.signal.throwIfAborted()
   }
 }

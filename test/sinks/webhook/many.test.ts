@@ -47,8 +47,10 @@ test('10,000 endpoints, one in a hundred bad: the good ones get all while the ba
     retry: { schedule: ['100ms', '200ms', '400ms', '1h'] },
   })
   const good = endpoints - endpoints / 100
-  await waitFor('the good ones', async () => receiver.taken.length >= good, 50_000)
-  assert.equal(new Set(receiver.taken.map(({ path }) => path)).size, good)
+  // Not how many requests there were: on a slow machine one is answered too late, and sent again.
+  const taken = (): number => new Set(receiver.taken.map(({ path }) => path)).size
+  await waitFor('the good ones', async () => taken() >= good, 50_000)
+  assert.equal(taken(), good)
   await waitFor('the cursor', async () => (await notesOf(log))?.topics['s.t']?.done === endpoints)
   const waiting = await lettersOf(log)
   assert.equal(waiting.length, endpoints / 100)
