@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { LaneOrder } from '../../../sinks/webhook/lane-order.ts'
 import { startReceiver } from '../../services/webhook-receiver.ts'
+import { waitFor } from '../../support/env.ts'
 import { batchOf, forever, openSink, secret, sinkBatch, type Change } from './support.ts'
 
 function update(id: number, name: string): Change {
@@ -49,6 +50,36 @@ test('other keys go on across batches while one is held up, and its order holds'
     names().filter((name) => name.startsWith('b')),
     ['b1', 'b2', 'b3'],
   )
+})
+
+test('keys that are held up leave their places to others, however many they are (invariant 8)', async () => {
+  const held = [1, 2, 3, 4]
+  let down = true
+  await using receiver = await startReceiver({
+    secret,
+    behaviour: ({ event }) =>
+      down && held.includes(Number(event.key?.['id'])) ? { status: 500 } : undefined,
+  })
+  await using sink = await openSink(receiver.url, {
+    max_in_flight: 2,
+    retry: { attempts: 100, base: '300ms', max: '300ms' },
+  })
+  const taken = (): number[] => receiver.taken.map(({ event }) => Number(event.data?.['id']))
+  const write = (id: string, offset: number, other: number): Promise<unknown> => {
+    const changes = [...held, other].map((key) => update(key, id))
+    return sink.write(sinkBatch(batchOf(changes), { id, offset }), forever)
+  }
+  // Those of the first batch wait for their next attempt, those of the second for the first batch.
+  const writing = [write('one', 0, 5), write('two', 5, 6)]
+  await waitFor('the others', async () => taken().includes(5) && taken().includes(6))
+  assert.equal(taken().length, 2)
+  down = false
+  await Promise.all(writing)
+  assert.deepEqual(
+    taken().toSorted((a, b) => a - b),
+    [1, 1, 2, 2, 3, 3, 4, 4, 5, 6],
+  )
+  assert.ok(receiver.concurrencyMax <= 2)
 })
 
 test('a batch that failed keeps the places of its keys until it is sent again', async () => {
