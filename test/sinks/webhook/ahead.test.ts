@@ -5,10 +5,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { Clock } from '../../../core/connector/context.ts'
 import { LaneOrder } from '../../../sinks/webhook/lane-order.ts'
 import { startReceiver } from '../../services/webhook-receiver.ts'
 import { waitFor } from '../../support/env.ts'
-import { batchOf, forever, openSink, secret, sinkBatch, type Change } from './support.ts'
+import {
+  batchOf,
+  forever,
+  openSink,
+  secret,
+  sinkBatch,
+  testContext,
+  type Change,
+} from './support.ts'
 
 function update(id: number, name: string): Change {
   return ['+', 'update', id, name]
@@ -60,10 +69,9 @@ test('keys that are held up leave their places to others, however many they are 
     behaviour: ({ event }) =>
       down && held.includes(Number(event.key?.['id'])) ? { status: 500 } : undefined,
   })
-  await using sink = await openSink(receiver.url, {
-    max_in_flight: 2,
-    retry: { attempts: 100, base: '300ms', max: '300ms' },
-  })
+  const mended = Promise.withResolvers<void>()
+  const clock: Clock = { nowMs: () => Date.now(), sleep: () => mended.promise }
+  await using sink = await openSink(receiver.url, { max_in_flight: 2 }, testContext(clock))
   const taken = (): number[] => receiver.taken.map(({ event }) => Number(event.data?.['id']))
   const write = (id: string, offset: number, other: number): Promise<unknown> => {
     const changes = [...held, other].map((key) => update(key, id))
@@ -74,6 +82,7 @@ test('keys that are held up leave their places to others, however many they are 
   await waitFor('the others', async () => taken().includes(5) && taken().includes(6))
   assert.equal(taken().length, 2)
   down = false
+  mended.resolve()
   await Promise.all(writing)
   assert.deepEqual(
     taken().toSorted((a, b) => a - b),
