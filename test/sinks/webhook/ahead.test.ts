@@ -69,8 +69,9 @@ test('keys that are held up leave their places to others, however many they are 
     behaviour: ({ event }) =>
       down && held.includes(Number(event.key?.['id'])) ? { status: 500 } : undefined,
   })
-  const mended = Promise.withResolvers<void>()
-  const clock: Clock = { nowMs: () => Date.now(), sleep: () => mended.promise }
+  let mend = (): void => {}
+  const mended = new Promise<void>((resolve) => (mend = resolve))
+  const clock: Clock = { nowMs: () => Date.now(), sleep: () => mended }
   await using sink = await openSink(receiver.url, { max_in_flight: 2 }, testContext(clock))
   const taken = (): number[] => receiver.taken.map(({ event }) => Number(event.data?.['id']))
   const write = (id: string, offset: number, other: number): Promise<unknown> => {
@@ -82,7 +83,7 @@ test('keys that are held up leave their places to others, however many they are 
   await waitFor('the others', async () => taken().includes(5) && taken().includes(6))
   assert.equal(taken().length, 2)
   down = false
-  mended.resolve()
+  mend()
   await Promise.all(writing)
   assert.deepEqual(
     taken().toSorted((a, b) => a - b),
