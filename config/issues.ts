@@ -5,7 +5,14 @@
  */
 import type { z } from 'zod'
 import type { ConfigDocument, Path } from './document.ts'
-import { isSecretAt, jsonSchemaOf, keysAt, schemasAt, type JsonSchema } from './json-schema.ts'
+import {
+  describedAt,
+  isSecretAt,
+  jsonSchemaOf,
+  keysAt,
+  kindNamed,
+  type JsonSchema,
+} from './json-schema.ts'
 import { didYouMean, nearest } from '../core/connector/nearest.ts'
 
 type Issue = z.core.$ZodIssue
@@ -156,7 +163,8 @@ function addIssue(document: ConfigDocument, base: Path, issue: Issue, json: Json
   const node = document.node(path)
   const value = path.reduce<unknown>(at, document.value)
   if (node === null || value === undefined) {
-    const description = schemasAt(json, local).find((one) => one.description)?.description
+    const parent = path.slice(0, -1).reduce<unknown>(at, document.value)
+    const description = describedAt(json, local, parent)
     document.add('config.missing_key', path, {
       message: `"${String(path.at(-1) ?? '')}" is missing${description === undefined ? '' : `: ${firstSentence(description)}`}`,
       atKey: true,
@@ -178,7 +186,9 @@ function addIssue(document: ConfigDocument, base: Path, issue: Issue, json: Json
         ? secret
           ? 'put it in quotes'
           : `write "${JSON.stringify(value)}"`
-        : null,
+        : issue.expected === 'array' && typeof value === 'string'
+          ? 'put it in [ ]'
+          : null,
     })
     return
   }
@@ -231,6 +241,18 @@ function addUnion(document: ConfigDocument, base: Path, issue: UnionIssue, json:
   const isOther = (one: Issue): boolean => isWrongTypeHere(one) || isNoWord(one, value)
   const inside = issue.errors.filter((branch) => !branch.some(isOther))
   const branch = inside.length === 1 ? inside[0] : undefined
+  // A word that stands for itself, or a mapping: of a wrong word nobody can tell which was meant.
+  const [first] = branch ?? []
+  const isWord = first?.code === 'invalid_value' && first.path.length === 0
+  if (isWord && typeof value === 'string') {
+    const kinds = issue.errors.flat().flatMap((one) => expectedHere(one))
+    const kind = kindNamed(json, local, value)
+    document.add('config.invalid_value', [...base, ...local], {
+      message: `expected ${[...new Set(kinds)].join(' or ')}`,
+      suggestion: kind === null ? didYouMean(value, first.values.map(String)) : `write ${kind}`,
+    })
+    return
+  }
   if (branch !== undefined) {
     for (const inner of branch) {
       const path = [...local, ...plain(inner.path)]

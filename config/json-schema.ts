@@ -65,6 +65,36 @@ export function keysAt(schema: JsonSchema, path: readonly (string | number)[]): 
   return [...new Set(names)]
 }
 
+/** What is said of the key at `path`; `parent`, the value that it is missing in, tells which of several kinds it is. */
+export function describedAt(
+  schema: JsonSchema,
+  path: readonly (string | number)[],
+  parent: unknown,
+): string | undefined {
+  const key = String(path.at(-1))
+  const kinds = schemasAt(schema, path.slice(0, -1)).filter((one) =>
+    Object.entries(one.properties ?? {}).every(
+      ([name, { const: word }]) =>
+        word === undefined || (parent as Readonly<Record<string, unknown>>)[name] === word,
+    ),
+  )
+  const found = kinds.flatMap((one) => alternatives(one.properties?.[key] ?? {}))
+  return found.find((one) => one.description !== undefined)?.description
+}
+
+/** Of several kinds of mappings at `path`, the one that a word names: `{ scheme: github, … }`; null = none. */
+export function kindNamed(
+  schema: JsonSchema,
+  path: readonly (string | number)[],
+  word: string,
+): string | null {
+  for (const { properties = {} } of schemasAt(schema, path)) {
+    const named = Object.entries(properties).find(([, property]) => property.const === word)
+    if (named !== undefined) return `{ ${named[0]}: ${word}, … }`
+  }
+  return null
+}
+
 export function isSecretAt(schema: JsonSchema, path: readonly (string | number)[]): boolean {
   return schemasAt(schema, path).some((one) => one.writeOnly === true)
 }

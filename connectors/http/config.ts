@@ -54,7 +54,8 @@ export const httpConfig = z
       ctx.addIssue({ code: 'custom', path: ['poll', name], message })
     }
     if (Object.keys(push).length + Object.keys(poll).length === 0) {
-      ctx.addIssue({ code: 'custom', path: ['push'], message: 'there is no topic: push or poll' })
+      const message = 'it has no topic: say `push` or `poll`'
+      ctx.addIssue({ code: 'custom', path: [], message })
     }
   })
 

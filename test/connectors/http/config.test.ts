@@ -64,7 +64,7 @@ test('two topics share no path', () => {
   })
   const same = issues({ push: { a: topic('/in/:x'), b: topic('/in/:y') } })
   assert.deepEqual(same, ['push.b.path: a has this path already'])
-  assert.match(issues({ push: {} }).join(), /^push: there is no topic/)
+  assert.match(issues({ push: {} }).join(), /^: it has no topic: say `push` or `poll`/)
 })
 
 test('preflight: a topic that is open to all, secrets and columns that cannot be', async () => {
