@@ -24,7 +24,7 @@ export const http: SourceConnector<HttpConfig> = {
     }
     const push = setups.length === 0 ? null : new PushSource(setups, options, ctx)
     if (push !== null && Object.keys(config.poll).length === 0) return push
-    return new HttpSource(push, new PollSource(config.poll, ctx), ctx)
+    return new HttpSource(push, new PollSource(config.poll, ctx, push !== null), ctx)
   },
   atOrAfter,
   topics: ({ push, poll }) => [

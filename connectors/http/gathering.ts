@@ -26,7 +26,7 @@ export interface Beside {
   readonly timeUs: number
 }
 
-/** Records with what is beside them. */
+/** Records with what is beside them; an offset is a record's place in its request or page. */
 export interface DecodedRecords extends Records {
   readonly extras: readonly Extras[]
 }
@@ -45,7 +45,8 @@ export class Gathering implements DecodedRecords {
   /** Requests have no keys beside their bodies: always −1. */
   keyStarts = new Int32Array(64).fill(-1)
   keyEnds = new Int32Array(64).fill(-1)
-  readonly partition = 0
+  /** The page of a run, from 1; 0: of requests and streams. */
+  partition = 0
   /** One a record; the same for all of a request, mostly. */
   extras: Extras[] = []
 
@@ -98,7 +99,7 @@ export class Gathering implements DecodedRecords {
     if (this.bytes.length > bytesKept) this.bytes = new Uint8Array(bytesFirst)
   }
 
-  /** Records [from, to) as if they were alone: their offsets count from 0. Valid until something is added. */
+  /** Records [from, to) as if they were alone. Valid until something is added. */
   part(from: number, to: number): DecodedRecords {
     const cut = (array: Int32Array): Int32Array => array.subarray(from, to)
     return {
@@ -111,7 +112,7 @@ export class Gathering implements DecodedRecords {
       headerStarts: cut(this.headerStarts),
       headerEnds: cut(this.headerEnds),
       timesUs: this.timesUs.subarray(from, to),
-      offsets: Float64Array.from({ length: to - from }, (_, index) => index),
+      offsets: this.offsets.subarray(from, to),
       partition: this.partition,
       extras: this.extras.slice(from, to),
     }

@@ -170,21 +170,22 @@ function memberValues(bytes: Uint8Array, start: number, end: number, into: Range
 
 /**
  * Adds the records that the path leads to: the elements of arrays, and objects as they are. Where the path
- * ends in `*`, what it names are the records. The last name may be missing, since many an API leaves an
- * empty list out; whatever comes before it has to be there.
+ * ends in `*`, what it names are the records. The last name may be missing where `mayBeMissing`, since many an
+ * API leaves an empty list out; whatever comes before it has to be there.
  */
 export function findRecords(
   finder: JsonFinder,
   bytes: Uint8Array,
   { start, end }: { readonly start: number; readonly end: number },
   into: Ranges,
+  mayBeMissing: boolean,
 ): ReadFault | null {
   const found = new Ranges()
   const fault = finder.find(bytes, start, end, found)
   if (fault !== null) return fault
   const { segments, reached } = finder
   const missing = segments[reached]
-  if (missing?.kind === 'name' && reached < segments.length - 1) {
+  if (missing?.kind === 'name' && (!mayBeMissing || reached < segments.length - 1)) {
     return { field: null, message: `there is no "${missing.name}" where the path wants one` }
   }
   const isWhole = segments.at(-1)?.kind === 'all'

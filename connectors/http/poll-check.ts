@@ -3,6 +3,7 @@ import type { Context } from '../../core/connector/context.ts'
 import { inferSchema } from '../../core/connector/format/infer.ts'
 import type { Problem } from '../../core/connector/problem.ts'
 import type { SchemaProposal, SchemaQuestion } from '../../core/connector/schema-proposal.ts'
+import { Semaphore } from '../../core/connector/semaphore.ts'
 import { codes, type Code } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { LineReader } from './line-reader.ts'
@@ -11,28 +12,53 @@ import type { PollTopicConfig } from './poll-config.ts'
 import { plainSettings } from './poll-config-problems.ts'
 import type { PollAnswer } from './poll-http.ts'
 import { PollPages } from './poll-pages.ts'
-import { pollSetup, recordsOf, sinceOf } from './poll-setup.ts'
+import type { PollRecords } from './poll-records.ts'
+import { pollSetup, recordsOf, sinceOf, type PollSetup } from './poll-setup.ts'
 import type { PollState } from './poll-state.ts'
 import { pageRequest } from './poll-step.ts'
+import { checkType } from './poll-stream.ts'
 import { SseReader } from './sse.ts'
 
 type Topics = Readonly<Record<string, PollTopicConfig>>
 
+/** Topics that are asked at a time: their order in the file is that of what is said of them. */
+const checkedAtOnce = 8
+/** Records of an answer that are looked at. */
+const checkedRecords = 1000
+/** Fewer are hardly a page that is full. */
+const fullPage = 10
+
 /** Everything that is wrong with the topics, each with its cure. */
 export async function pollChecks(topics: Topics, ctx: Context): Promise<readonly Problem[]> {
+  const slots = new Semaphore(checkedAtOnce)
   const signal = new AbortController().signal
-  const found: Problem[] = []
-  for (const [name, config] of Object.entries(topics)) {
-    try {
-      found.push(...(await checkTopic(name, config, ctx, signal)))
-    } catch (error) {
-      if (!(error instanceof SluiceError)) throw error
-      // A server that is away now may be there later: the source waits for it.
-      const severity = error.fault === 'transient' ? 'warning' : 'error'
-      found.push({ code: error.code, severity, message: error.message, remedy: error.remedy })
-    }
+  const found = await Promise.all(
+    Object.entries(topics).map(async ([name, config]) => {
+      await slots.acquire(signal)
+      try {
+        return await problemsOf(name, config, ctx, signal)
+      } finally {
+        slots.release()
+      }
+    }),
+  )
+  return found.flat()
+}
+
+async function problemsOf(
+  name: string,
+  config: PollTopicConfig,
+  ctx: Context,
+  signal: AbortSignal,
+): Promise<readonly Problem[]> {
+  try {
+    return await checkTopic(name, config, ctx, signal)
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error
+    // A server that is away now may be there later: the source waits for it.
+    const severity = error.fault === 'transient' ? 'warning' : 'error'
+    return [{ code: error.code, severity, message: error.message, remedy: error.remedy }]
   }
-  return found
 }
 
 async function checkTopic(
@@ -43,24 +69,51 @@ async function checkTopic(
 ): Promise<readonly Problem[]> {
   const setup = pollSetup(name, config, ctx)
   await using client = setup.client
+  const page = firstPage(name, config, ctx)
   if (config.stream !== undefined) {
     const stop = new AbortController()
-    await client.open(firstPage(name, config, ctx), AbortSignal.any([signal, stop.signal]))
+    const stream = await client.open(page, AbortSignal.any([signal, stop.signal]))
     stop.abort()
+    if (config.stream === 'sse' && stream.status === 200) checkType(name, stream)
     return []
   }
-  const answer = await client.ask(firstPage(name, config, ctx), signal)
+  const answer = await client.ask(page, signal)
   const parts = { headers: answer.headers, event: null, eventId: null }
   const records = setup.records.add(answer.body, parts, ctx.clock.nowMs())
   if (records === 0 && answer.body.length > 0 && config.records !== '$') {
     const message = `poll.${name}: ${config.records} finds no records in the answer`
     return [warning('http.poll.no_records', message)]
   }
-  const { rejected } = setup.records.take()
-  const errors = rejected.flatMap(({ errors }) => errors)
+  return [
+    ...unfitRecords(name, setup.records, Math.min(records, checkedRecords)),
+    ...lastPage(name, config, setup, { answer, page, records }),
+  ]
+}
+
+function unfitRecords(name: string, records: PollRecords, count: number): readonly Problem[] {
+  const errors = records.take(count).rejected.flatMap(({ errors }) => errors)
   if (errors.length === 0) return []
-  const message = `poll.${name}: ${errors.length} of ${records} records do not fit; the first: ${errors[0]!.message}`
+  const message = `poll.${name}: ${errors.length} of ${count} records do not fit; the first: ${errors[0]!.message}`
   return [warning('http.poll.unfit_records', message)]
+}
+
+/** Where the next page stands in the answer is a guess until it was seen there. */
+function lastPage(
+  name: string,
+  { pagination }: PollTopicConfig,
+  { pages }: PollSetup,
+  {
+    answer: { body, headers, url },
+    page: { page },
+    records,
+  }: { answer: PollAnswer; page: PageRequest; records: number },
+): readonly Problem[] {
+  const type = pagination?.type
+  if (type !== 'cursor' && type !== 'next_url' && type !== 'link') return []
+  if (records < fullPage || pages.after(page, { body, headers, url, records }) !== null) return []
+  const where = type === 'link' ? 'the header `Link`' : pagination!.next
+  const message = `poll.${name}: ${where} names no page behind the first, which has ${records} records`
+  return [warning('http.poll.one_page', message)]
 }
 
 function warning(code: Code, message: string): Problem {

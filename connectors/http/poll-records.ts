@@ -10,6 +10,7 @@ import type { Batch } from '../../core/record/batch.ts'
 import { Gathering, noExtras, type Extras } from './gathering.ts'
 import { findRecords, type JsonFinder } from './json-path.ts'
 import type { AnswerParts, PollColumns } from './poll-columns.ts'
+import { linesRemedy, otherKind } from './answer-kind.ts'
 import { gatherRejected } from './rejected-records.ts'
 
 export interface RecordsOptions {
@@ -19,6 +20,8 @@ export interface RecordsOptions {
   readonly csv: CsvSyntax & { readonly header: boolean }
   readonly columns: PollColumns
   readonly decoder: RecordDecoder
+  /** Whether the path may lead nowhere: an empty list that was left out. */
+  readonly mayBeMissing: boolean
 }
 
 const newline = Buffer.from('\n')
@@ -41,11 +44,19 @@ export class PollRecords {
     return this.#gathering.count - this.#taken
   }
 
-  /** Gathers the records of one whole answer; returns how many. Throws `http.poll.answer`. */
-  add(body: Buffer, parts: AnswerParts, receivedMs: number): number {
-    const { format, finder, csv } = this.#options
+  /**
+   * Gathers the records of one whole answer; returns how many. `page`: of the run, from 1; 0 = there are none.
+   * Throws `http.poll.answer`.
+   */
+  add(body: Buffer, parts: AnswerParts, receivedMs: number, page = 0): number {
+    const { format, finder, csv, mayBeMissing } = this.#options
     const found = this.#found
     found.count = 0
+    this.#offset = 0
+    this.#gathering.partition = page
+    const type = parts.headers['content-type'] ?? ''
+    const other = otherKind(format, body, type)
+    if (other !== null) throw this.#unusable(other.message, other.remedy)
     if (format === 'csv') {
       csvRecords(body, { start: 0, end: body.length }, new CsvFields(csv), found)
       return this.#addCsv(body, parts, receivedMs)
@@ -53,11 +64,9 @@ export class PollRecords {
     if (format === 'ndjson') lines(body, 0, body.length, found)
     // 204, or nothing at all, is no record.
     else if (body.length > 0) {
-      const fault = findRecords(finder, body, { start: 0, end: body.length }, found)
-      if (fault !== null) {
-        const message = `poll.${this.#options.topic}: an answer cannot be used: ${fault.message}`
-        throw new SluiceError('http.poll.answer', { message })
-      }
+      const place = { start: 0, end: body.length }
+      const fault = findRecords(finder, body, place, found, mayBeMissing)
+      if (fault !== null) throw this.#unusable(fault.message, linesRemedy(body))
     }
     if (found.count === 0) return 0
     const base = this.#gathering.put(body)
@@ -68,10 +77,23 @@ export class PollRecords {
     return found.count
   }
 
+  #unusable(what: string, remedy: string | null): SluiceError {
+    return new SluiceError('http.poll.answer', {
+      message: `poll.${this.#options.topic}: an answer cannot be used: ${what}`,
+      ...(remedy !== null && { remedy }),
+    })
+  }
+
   /** Gathers one record, of a stream. */
   addOne(value: Uint8Array, parts: AnswerParts, receivedMs: number): void {
     const start = this.#gathering.put(value)
     this.#gather(start, this.#gathering.end, this.#beside(parts), receivedMs)
+  }
+
+  /** Forgets what was gathered: its page is asked for once more. */
+  clear(): void {
+    this.#gathering.clear()
+    this.#taken = 0
   }
 
   /** The values of records of an answer, for a look at them. */
@@ -108,9 +130,13 @@ export class PollRecords {
 
   /** Records that were set aside, once more. */
   decodeAgain(batch: Batch): Decoded {
-    const gathering = new Gathering()
-    gatherRejected(batch, gathering, this.#options.columns)
-    return this.#decode(gathering, 0)
+    const decoded = gatherRejected(batch, this.#options.columns).map((gathering) =>
+      this.#decode(gathering, 0),
+    )
+    return {
+      changes: decoded.flatMap(({ changes }) => changes),
+      rejected: decoded.flatMap(({ rejected }) => rejected),
+    }
   }
 
   /** With a header each record gets a copy of it: one that is set aside has to be read without its answer. */

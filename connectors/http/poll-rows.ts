@@ -88,7 +88,7 @@ export class PollRows {
    */
   newLetters(rejected: readonly RejectedRecords[]): readonly RejectedRecords[] {
     return rejected.flatMap((records): readonly RejectedRecords[] => {
-      const { batch, errors } = records
+      const { batch, errors, indexes } = records
       const values = batch.columns[batch.schema.fields.findIndex(({ name }) => name === 'value')]!
       const rows: number[] = []
       for (let row = 0; row < batch.rows; row++) {
@@ -105,7 +105,14 @@ export class PollRows {
       if (rows.length === batch.rows) return [records]
       if (rows.length === 0) return []
       const kept = selectRows(batch, Int32Array.from(rows))
-      return [{ ...records, batch: kept, errors: rows.map((row) => errors[row]!) }]
+      return [
+        {
+          ...records,
+          batch: kept,
+          errors: rows.map((row) => errors[row]!),
+          indexes: rows.map((row) => indexes[row]!),
+        },
+      ]
     })
   }
 

@@ -12,6 +12,7 @@ import type { PollTopicConfig } from './poll-config.ts'
 import { plainSettings } from './poll-config-problems.ts'
 import { PollPages } from './poll-pages.ts'
 import { PollRecords } from './poll-records.ts'
+import { recordOfAnswer, recordOfStream } from './record-place.ts'
 import { PollSince } from './poll-since.ts'
 
 export interface PollSetup {
@@ -73,7 +74,15 @@ export function recordsOf(name: string, config: PollTopicConfig): PollRecords {
       header: csv.header ?? false,
     },
     columns,
-    decoder: plainDecoder(name, plainSettings(config), columns.extra),
+    // Who deletes what a listing lacks has to see the list, even if it is empty: an answer of another
+    // shape, such as an error that says 200, would be the end of the listing.
+    mayBeMissing: config.deletes === 'none',
+    decoder: plainDecoder(
+      name,
+      plainSettings(config),
+      columns.extra,
+      config.stream === undefined ? recordOfAnswer : recordOfStream,
+    ),
   })
 }
 

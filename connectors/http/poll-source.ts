@@ -5,6 +5,7 @@ import { Troubles } from '../../core/connector/troubles.ts'
 import type { Batch } from '../../core/record/batch.ts'
 import { merged } from './merged.ts'
 import type { PollTopicConfig } from './poll-config.ts'
+import { PollPatience } from './poll-patience.ts'
 import { pollSetup } from './poll-setup.ts'
 import { stateFor, type PollStates } from './poll-state.ts'
 import type { PollStep } from './poll-step.ts'
@@ -18,8 +19,14 @@ export class PollSource implements AsyncDisposable {
   readonly #topics = new Map<string, PollTopic>()
   readonly #troubles: Troubles
 
-  /** Throws SluiceError of fault `config` where the settings of a topic do not fit together. */
-  constructor(topics: Topics, ctx: SourceContext) {
+  readonly #isAlone: boolean
+
+  /**
+   * `besides`: the source does something else too. Throws SluiceError of fault `config` where the settings
+   * of a topic do not fit together.
+   */
+  constructor(topics: Topics, ctx: SourceContext, besides: boolean) {
+    this.#isAlone = !besides && Object.keys(topics).length === 1
     this.#setups = Object.entries(topics).map(([name, config]) => pollSetup(name, config, ctx))
     this.#ctx = ctx
     this.#troubles = new Troubles(ctx)
@@ -30,7 +37,9 @@ export class PollSource implements AsyncDisposable {
     for (const setup of this.#setups) {
       const { name, config } = setup
       const state = stateFor(config, states[name])
-      this.#topics.set(name, new PollTopic(setup, state, this.#ctx, this.#troubles))
+      const options = { topic: name, troubles: this.#troubles, isAlone: this.#isAlone }
+      const patience = new PollPatience(options, this.#ctx)
+      this.#topics.set(name, new PollTopic(setup, state, this.#ctx, patience))
     }
     const topics = [...this.#topics.values()]
     return merged(

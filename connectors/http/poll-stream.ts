@@ -13,7 +13,7 @@ import { sleepUntil } from './poll-schedule.ts'
 import type { PollSetup } from './poll-setup.ts'
 import type { PollState } from './poll-state.ts'
 import { pageRequest, type PollStep } from './poll-step.ts'
-import type { Troubles } from '../../core/connector/troubles.ts'
+import type { PollPatience } from './poll-patience.ts'
 import { SseReader } from './sse.ts'
 
 const reopenBackoff = { baseMs: 1000, maxMs: 60_000 } as const
@@ -23,7 +23,7 @@ const reopenMs = 1000
 export class PollStreamReader {
   readonly #setup: PollSetup
   readonly #rows: PollRows
-  readonly #trouble: Troubles
+  readonly #patience: PollPatience
   readonly #ctx: Pick<Context, 'clock' | 'random' | 'metrics'>
   /** Connections in a row that brought nothing. */
   #fruitless = 0
@@ -32,18 +32,17 @@ export class PollStreamReader {
   constructor(
     setup: PollSetup,
     rows: PollRows,
-    trouble: Troubles,
+    patience: PollPatience,
     ctx: Pick<Context, 'clock' | 'random' | 'metrics'>,
   ) {
     this.#setup = setup
     this.#rows = rows
-    this.#trouble = trouble
+    this.#patience = patience
     this.#ctx = ctx
   }
 
   async *run(from: PollState, signal: AbortSignal): AsyncGenerator<PollStep> {
     const { clock, random } = this.#ctx
-    const { name } = this.#setup
     let state = from
     for (;;) {
       signal.throwIfAborted()
@@ -55,9 +54,7 @@ export class PollStreamReader {
           yield step
         }
       } catch (error) {
-        if (!(error instanceof SluiceError) || error.fault !== 'transient') throw error
-        this.#trouble.set(name, error)
-        waitMs = error.retryAfterMs ?? 0
+        waitMs = this.#patience.waitMs(error, this.#fruitless + 1, reopenBackoff)
       }
       this.#fruitless++
       waitMs = Math.max(waitMs, this.#retryMs, backoffMs(this.#fruitless, reopenBackoff, random))
@@ -88,8 +85,14 @@ export class PollStreamReader {
     this.#rows.begin()
     let state = from
     for await (const piece of stream.body) {
-      this.#trouble.clear(name)
-      reader.push(piece, this.#ctx.clock.nowMs())
+      this.#patience.well()
+      try {
+        reader.push(piece, this.#ctx.clock.nowMs())
+      } catch (error) {
+        // What stood before the fault was read, and may not come again.
+        if (records.count > 0) yield this.#step(state, reader.lastId)
+        throw error
+      }
       this.#retryMs = reader.retryMs ?? this.#retryMs
       if (records.count === 0 && reader.lastId === (state.eventId ?? null)) continue
       this.#fruitless = 0
@@ -178,7 +181,8 @@ class Lines implements PieceReader {
   }
 }
 
-function checkType(name: string, { headers }: PollStream): void {
+/** Throws `http.poll.answer` where the answer is no stream of events. */
+export function checkType(name: string, { headers }: PollStream): void {
   const type = headers['content-type'] ?? ''
   if (/^\s*text\/event-stream\s*(?:;|$)/i.test(type)) return
   const message = `poll.${name}: the answer is no stream of events, but ${type.slice(0, 80) || 'without a type'}`

@@ -4,7 +4,6 @@
  * long as it takes; what the operator has to mend stops the source.
  */
 import { hash } from 'node:crypto'
-import { backoffMs } from '../../core/connector/backoff.ts'
 import type { SourceContext } from '../../core/connector/context.ts'
 import type { Decoded, RejectedRecords } from '../../core/connector/format/format.ts'
 import type { TopicChange } from '../../core/connector/source.ts'
@@ -12,13 +11,13 @@ import { SluiceError } from '../../core/errors/error.ts'
 import type { Batch } from '../../core/record/batch.ts'
 import { StatusError } from './poll-client.ts'
 import type { PollAnswer } from './poll-http.ts'
+import type { PollPatience } from './poll-patience.ts'
 import { PollRows } from './poll-rows.ts'
 import { nextRunMs, sleepUntil } from './poll-schedule.ts'
 import type { PollSetup } from './poll-setup.ts'
 import type { PageState, PollState } from './poll-state.ts'
 import { pageRequest, type PollStep } from './poll-step.ts'
 import { PollStreamReader } from './poll-stream.ts'
-import type { Troubles } from '../../core/connector/troubles.ts'
 
 const pollBackoff = { baseMs: 1000, maxMs: 300_000 } as const
 
@@ -36,22 +35,27 @@ interface Page {
   readonly asked: string
 }
 
+/** With the page behind it; null = it was the last. */
+interface PlacedPage extends Page {
+  readonly next: PageState | null
+}
+
 export class PollTopic {
   readonly name: string
   readonly #setup: PollSetup
   readonly #ctx: SourceContext
-  readonly #trouble: Troubles
+  readonly #patience: PollPatience
   readonly #rows: PollRows
   #state: PollState
   /** A run that was broken off has ended: only a whole one tells what is gone, and it comes at once. */
   #isDue = false
 
-  constructor(setup: PollSetup, state: PollState, ctx: SourceContext, trouble: Troubles) {
+  constructor(setup: PollSetup, state: PollState, ctx: SourceContext, patience: PollPatience) {
     this.name = setup.name
     this.#setup = setup
     this.#state = state
     this.#ctx = ctx
-    this.#trouble = trouble
+    this.#patience = patience
     this.#rows = new PollRows(setup, ctx)
   }
 
@@ -66,7 +70,7 @@ export class PollTopic {
     yield { topic: this.name, changes: this.#setup.announced, rejected: [], state: null }
     await this.#rows.remember(this.#ctx.history, this.#state, signal)
     if (this.#setup.config.stream !== undefined) {
-      const reader = new PollStreamReader(this.#setup, this.#rows, this.#trouble, this.#ctx)
+      const reader = new PollStreamReader(this.#setup, this.#rows, this.#patience, this.#ctx)
       yield* reader.run(this.#state, signal)
       return
     }
@@ -106,11 +110,10 @@ export class PollTopic {
         yield this.#step([], [], this.#rows.ended(this.#state))
         return
       }
-      const { answer, asked } = got
+      const { answer, asked, next } = got
       records += got.records
       const { changes, rejected, state, misfits } = await this.#decode(signal)
       unread += misfits
-      const next = this.#after(page, got)
       if (next === null) {
         const deletes = this.#rows.deletes({ isWhole, records, unread })
         const ended = this.#rows.ended(validated(state, page.taken === 0 ? answer : null, asked))
@@ -171,22 +174,21 @@ export class PollTopic {
     page: PageState,
     isResumed: boolean,
     signal: AbortSignal,
-  ): Promise<Page | 'unchanged' | 'gone'> {
-    const { clock, random } = this.#ctx
+  ): Promise<PlacedPage | 'unchanged' | 'gone'> {
     for (let attempt = 1; ; attempt++) {
       signal.throwIfAborted()
       try {
         const got = await this.#ask(page, signal)
-        this.#trouble.clear(this.name)
-        return got
+        // Before its rows are known: what fails here is asked for once more.
+        const placed = got === 'unchanged' ? got : { ...got, next: this.#after(page, got) }
+        this.#patience.well()
+        return placed
       } catch (error) {
+        this.#setup.records.clear()
         if (isResumed && error instanceof StatusError && goneStatuses.has(error.status)) {
           return 'gone'
         }
-        if (!(error instanceof SluiceError) || error.fault !== 'transient') throw error
-        this.#trouble.set(this.name, error)
-        const waitMs = Math.max(backoffMs(attempt, pollBackoff, random), error.retryAfterMs ?? 0)
-        await sleepUntil(clock, clock.nowMs() + waitMs, signal)
+        await this.#patience.wait(error, attempt, pollBackoff, signal)
       }
     }
   }
@@ -204,9 +206,14 @@ export class PollTopic {
       signal,
     )
     if (answer.status === 304) return 'unchanged'
-    const { headers } = answer
+    const { headers, status, body } = answer
+    if (status !== 204 && body.length === 0 && this.#setup.config.deletes !== 'none') {
+      const message = `poll.${this.name}: an answer cannot be used: it is empty, and would be a listing of nothing`
+      throw new SluiceError('http.poll.answer', { message })
+    }
     const parts = { headers, event: null, eventId: null }
-    const count = records.add(answer.body, parts, this.#ctx.clock.nowMs())
+    const number = this.#setup.config.pagination === undefined ? 0 : page.taken + 1
+    const count = records.add(answer.body, parts, this.#ctx.clock.nowMs(), number)
     return { answer, records: count, asked: asked.slice(0, 16) }
   }
 

@@ -7,6 +7,7 @@ import { SluiceError } from '../../core/errors/error.ts'
 import { authenticator } from './auth.ts'
 import { Idempotency } from './idempotency.ts'
 import { KeySource, parseKeyFrom } from './key-source.ts'
+import { rowOfRequest } from './record-place.ts'
 import { PushColumns } from './push-columns.ts'
 import type { PushTopicConfig } from './push-config.ts'
 import { BodyReader } from './push-records.ts'
@@ -37,7 +38,7 @@ export function setupOf(name: string, config: PushTopicConfig): PushSetup {
     },
     topic: {
       name,
-      decoder: plainDecoder(name, config, columns.extra),
+      decoder: plainDecoder(name, config, columns.extra, rowOfRequest),
       bodies: new BodyReader({
         format: config.format,
         cloudEvents: config.cloudevents,

@@ -11,7 +11,6 @@ import type { Decoded, RecordDecoder, RejectedRecords } from '../../core/connect
 import type { TopicChange } from '../../core/connector/source.ts'
 import type { Batch } from '../../core/record/batch.ts'
 import { SluiceError } from '../../core/errors/error.ts'
-import { numberAt } from '../../core/record/value.ts'
 import type { Delivery } from './delivery.ts'
 import { Gathering, noExtras, type Beside, type DecodedRecords } from './gathering.ts'
 import { keysTopic, type Idempotency } from './idempotency.ts'
@@ -62,7 +61,6 @@ export class PushTopic {
   readonly #gathering = new Gathering()
   #queue: Delivery[] = []
   #queueFrom = 0
-  #offset = 0
 
   constructor(parts: PushTopicParts) {
     this.parts = parts
@@ -103,16 +101,19 @@ export class PushTopic {
     this.#queue = this.#queueFrom === this.#queue.length ? [] : this.#queue.slice(this.#queueFrom)
     this.#queueFrom = 0
     const drained = this.#decode(parts)
-    this.#offset += this.#gathering.count
     this.#gathering.clear()
     return drained
   }
 
   /** Records that were set aside, once more. */
   decodeAgain(batch: Batch): Decoded {
-    const gathering = new Gathering()
-    gatherRejected(batch, gathering, this.parts.columns)
-    return this.#decodeAll(gathering)
+    const decoded = gatherRejected(batch, this.parts.columns).map((records) =>
+      this.#decodeAll(records),
+    )
+    return {
+      changes: decoded.flatMap(({ changes }) => changes),
+      rejected: decoded.flatMap(({ rejected }) => rejected),
+    }
   }
 
   /** Its records into the gathering; null when it was refused. */
@@ -153,7 +154,7 @@ export class PushTopic {
       }
       if (gathering.end > endMax) return tooMuch
       if (shared === null || columns.areOfRecord) shared = this.#beside(delivery, key, attributes)
-      gathering.append(start, end, shared, this.#offset + gathering.count)
+      gathering.append(start, end, shared, index)
       return null
     })
   }
@@ -213,9 +214,8 @@ export class PushTopic {
   ): ReadonlyMap<Part, number> {
     const counts = new Map<Part, number>()
     let at = 0
-    for (const { batch } of rejected) {
-      for (let row = 0; row < batch.rows; row++) {
-        const record = Number(numberAt(batch.columns[1]!, row)) - this.#offset
+    for (const { indexes } of rejected) {
+      for (const record of indexes) {
         while (parts[at]!.endRecord <= record) at++
         counts.set(parts[at]!, (counts.get(parts[at]!) ?? 0) + 1)
       }
@@ -227,8 +227,8 @@ export class PushTopic {
   #whyRefused({ firstRecord, endRecord }: Part): Refusal {
     const { rejected } = this.#decodeAll(this.#gathering.part(firstRecord, endRecord))
     return refusalOf(
-      rejected.flatMap(({ batch, errors }) =>
-        errors.map((error, row) => ({ index: Number(numberAt(batch.columns[1]!, row)), error })),
+      rejected.flatMap(({ errors, indexes }) =>
+        errors.map((error, row) => ({ index: indexes[row]!, error })),
       ),
     )
   }

@@ -2,7 +2,7 @@
 import type { Batch } from '../../core/record/batch.ts'
 import { isNull } from '../../core/record/column.ts'
 import { bytesAt, numberAt } from '../../core/record/value.ts'
-import { noExtras, type Extras, type Gathering } from './gathering.ts'
+import { Gathering, noExtras, type Extras } from './gathering.ts'
 
 const decoder = new TextDecoder()
 
@@ -11,14 +11,23 @@ interface LetterColumns {
   parse(text: string): Extras
 }
 
-/** `gathering` is empty. What the headers of a letter say are its columns beside the body. */
-export function gatherRejected(batch: Batch, gathering: Gathering, columns: LetterColumns): void {
+/** One gathering for each page that they came from. What the headers of a letter say are its columns beside the body. */
+export function gatherRejected(batch: Batch, columns: LetterColumns): readonly Gathering[] {
   const place = (name: string): number =>
     batch.schema.fields.findIndex((field) => field.name === name)
   const values = batch.columns[place('value')]!
   const headers = batch.columns[place('headers')]!
+  const partitions = batch.columns[place('partition')]!
   const offsets = batch.columns[place('offset')]!
+  const found: Gathering[] = []
   for (let row = 0; row < batch.rows; row++) {
+    const partition = Number(numberAt(partitions, row))
+    let gathering = found.at(-1)
+    if (gathering?.partition !== partition) {
+      gathering = new Gathering()
+      gathering.partition = partition
+      found.push(gathering)
+    }
     const hasValue = !isNull(values, row)
     const start = hasValue ? gathering.put(bytesAt(values, row)) : -1
     const end = hasValue ? gathering.end : -1
@@ -30,4 +39,5 @@ export function gatherRejected(batch: Batch, gathering: Gathering, columns: Lett
     const offset = Number(numberAt(offsets, row))
     gathering.add(start, end, header, { extras, timeUs: batch.timesUs[row]!, offset })
   }
+  return found
 }

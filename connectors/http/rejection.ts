@@ -1,5 +1,6 @@
 /** Why a request is refused for its rows: which of them, which field, and what it should have been. */
 import type { SluiceError } from '../../core/errors/error.ts'
+import { withoutPlace } from './record-place.ts'
 import type { Refusal } from './push-body.ts'
 
 /** More than these would tell nothing new. */
@@ -27,9 +28,4 @@ export function refusalOf(rows: readonly BadRow[]): Refusal {
     detail: `${many}row ${first?.index ?? 0}: ${errors[0]?.detail ?? ''}`,
     more: { errors, bad_rows: rows.length },
   }
-}
-
-/** `topic, partition 0, offset 3: amount: …` without what the sender cannot know. */
-function withoutPlace(message: string): string {
-  return message.replace(/^[^:]*, partition \d+, offset \d+: /, '')
 }

@@ -10,7 +10,7 @@ import { CsvFormat } from './csv-format.ts'
 import { epochUnits, type EpochUnits } from './epoch.ts'
 import type { ExtraColumn, ValueFormat } from './format.ts'
 import { JsonFormat } from './json-format.ts'
-import { PlainDecoder, type TombstonePolicy } from './record-decoder.ts'
+import { PlainDecoder, type PlaceOf, type TombstonePolicy } from './record-decoder.ts'
 import { parseColumnType } from './schema-text.ts'
 import { BytesFormat, TextFormat } from './text-format.ts'
 
@@ -243,6 +243,7 @@ export function plainDecoder(
   topic: string,
   settings: PlainSettings,
   extra: readonly ExtraColumn[],
+  placeOf?: PlaceOf,
 ): PlainDecoder {
   return new PlainDecoder({
     topic,
@@ -251,5 +252,6 @@ export function plainDecoder(
     keyColumns: settings.key ?? [],
     extra,
     tombstones: settings.tombstones ?? 'delete',
+    ...(placeOf !== undefined && { placeOf }),
   })
 }

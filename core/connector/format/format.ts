@@ -55,6 +55,8 @@ export interface RejectedRecords {
   readonly topic: string
   readonly batch: Batch
   readonly errors: readonly SluiceError[]
+  /** Of each, its place in the Records that it was decoded from. */
+  readonly indexes: readonly number[]
 }
 
 export interface Decoded {

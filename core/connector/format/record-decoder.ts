@@ -43,7 +43,15 @@ export interface PlainDecoderOptions {
   readonly keyColumns: readonly string[]
   readonly extra: readonly ExtraColumn[]
   readonly tombstones: TombstonePolicy
+  /** Where a record that is set aside stands, for messages; default: its partition and offset. */
+  readonly placeOf?: PlaceOf
 }
+
+/** A phrase such as `page 2, record 17`. */
+export type PlaceOf = (records: Records, index: number) => string
+
+const partitionAndOffset: PlaceOf = (records, index) =>
+  `partition ${records.partition}, offset ${records.offsets[index]!}`
 
 /** Why a record was not read, and under which code where it is not the value's fault. */
 interface RecordFault extends ReadFault {
@@ -235,8 +243,8 @@ export class PlainDecoder implements RecordDecoder {
   }
 
   #placeOf(records: Records, index: number): string {
-    const offset = records.offsets[index]!
-    return `${this.#options.topic}, partition ${records.partition}, offset ${offset}`
+    const { topic, placeOf = partitionAndOffset } = this.#options
+    return `${topic}, ${placeOf(records, index)}`
   }
 
   #errorOf(fault: RecordFault, records: Records, index: number): SluiceError {

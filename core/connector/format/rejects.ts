@@ -26,6 +26,7 @@ export const rawSchema = makeSchema(
 
 export class Rejects {
   #errors: SluiceError[] = []
+  #indexes: number[] = []
   readonly #topic: string
   readonly #partition = new Int32Builder()
   readonly #offset = new NumberBuilder()
@@ -53,6 +54,7 @@ export class Rejects {
   add(records: Records, index: number, error: SluiceError): void {
     const { bytes } = records
     this.#errors.push(error)
+    this.#indexes.push(index)
     this.#partition.append(records.partition)
     this.#offset.append(records.offsets[index]!)
     this.#time.append(records.timesUs[index]!)
@@ -65,7 +67,9 @@ export class Rejects {
   take(): RejectedRecords[] {
     const errors = this.#errors
     if (errors.length === 0) return []
+    const indexes = this.#indexes
     this.#errors = []
+    this.#indexes = []
     const time = this.#time.finish()
     const columns = [
       this.#partition.finish(),
@@ -80,7 +84,7 @@ export class Rejects {
     const timesUs =
       time.encoding === 'float64' ? time.values.slice() : new Float64Array(errors.length)
     const batch = makeBatch(rawSchema, columns, weights, ops, timesUs)
-    return [{ topic: this.#topic, batch, errors }]
+    return [{ topic: this.#topic, batch, errors, indexes }]
   }
 }
 

@@ -11,7 +11,8 @@ export const httpPollCodes = {
     fault: 'transient',
     cause:
       'The server that is polled said that it cannot answer now, or that it was asked too often.',
-    remedy: 'It is asked again after the time it said; `rate` keeps Sluice from asking too often.',
+    remedy:
+      'It is asked again by itself, not before the time that it said. If it says 429, `rate` or a longer `every` keeps Sluice from asking too often; if it stays at 5xx, those who run it have to look.',
   },
   'http.poll.tls': {
     fault: 'config',
@@ -44,7 +45,8 @@ export const httpPollCodes = {
   'http.poll.redirect': {
     fault: 'config',
     cause: 'The server that is polled sends to another place that is not followed.',
-    remedy: 'Put the new address into `url`, or its host into `allow_hosts`.',
+    remedy:
+      'Put the new address into `url`, or its host into `allow_hosts`. If it leads to a login, correct `auth`.',
   },
   'http.poll.foreign_host': {
     fault: 'config',
@@ -98,6 +100,12 @@ export const httpPollCodes = {
     fault: 'config',
     cause: 'The path to the records finds nothing in the answer.',
     remedy: 'Correct `records`, unless there are no records yet.',
+  },
+  'http.poll.one_page': {
+    fault: 'config',
+    cause: 'The first answer leads to no other page. Whether that was all of it nobody can tell.',
+    remedy:
+      'If there are more records than these, look at an answer: correct `next` under `pagination` to the path where it names the next page.',
   },
   'http.poll.unfit_records': {
     fault: 'config',

@@ -104,13 +104,13 @@ test('every cut of a document is a fault, and none throws', () => {
   }
 })
 
-const recordsOf = (path: string, text: string): string[] | string => {
+const recordsOf = (path: string, text: string, mayBeMissing = true): string[] | string => {
   const parsed = parseJsonPath(path)
   assert.ok('segments' in parsed, JSON.stringify(parsed))
   const bytes = Buffer.from(text)
   const found = new Ranges()
   const range = { start: 0, end: bytes.length }
-  const fault = findRecords(new JsonFinder(parsed.segments), bytes, range, found)
+  const fault = findRecords(new JsonFinder(parsed.segments), bytes, range, found, mayBeMissing)
   if (fault !== null) return fault.message
   return Array.from({ length: found.count }, (_, i) =>
     bytes.toString('utf8', found.starts[i], found.ends[i]),
@@ -134,6 +134,18 @@ test('records: elements of arrays, objects as they are, a missing list is empty'
     ['$.d[-1]', '{"d":[{"a":1},{"a":2}]}', ['{"a":2}']],
   ] as const) {
     assert.deepEqual(recordsOf(path, text), expected, `${path} of ${text}`)
+  }
+})
+
+test('records: where a list may not be missing, another answer is none, and an empty list is one', () => {
+  for (const [path, text, expected] of [
+    ['$.d', '{"d":[]}', []],
+    ['$.d', '{"d":null}', []],
+    ['$.d', '{"error":"come again"}', 'there is no "d" where the path wants one'],
+    ['$.g[*].m', '{"g":[]}', []],
+    ['$.g[*].m', '{"g":[{}]}', 'there is no "m" where the path wants one'],
+  ] as const) {
+    assert.deepEqual(recordsOf(path, text, false), expected, `${path} of ${text}`)
   }
 })
 

@@ -168,7 +168,7 @@ test('what was set aside is read again, and is what is known then', async () => 
   {
     await using life = await Life.start(config('int32'), { kept })
     await life.runs('items')
-    assert.match(kept.rejected[0]!.messages[0]!, /^items, partition 0, offset 0: n: /)
+    assert.match(kept.rejected[0]!.messages[0]!, /^items, record 0 of an answer: n: /)
     assert.doesNotMatch(kept.rejected[0]!.messages[0]!, /five/)
   }
   note = 'six'

@@ -47,7 +47,14 @@ function decode(texts: readonly string[], { base, keyed, topic = 'numbers' }: Te
   const error = new SluiceError('task.letter_without_row', { message: 'n: not a number' })
   return {
     changes: [{ topic, batch: { ...batch, schema } }],
-    rejected: [{ topic, batch: raw.batch(bad), errors: bad.map(() => error) }],
+    rejected: [
+      {
+        topic,
+        batch: raw.batch(bad),
+        errors: bad.map(() => error),
+        indexes: bad.map((text) => texts.indexOf(text)),
+      },
+    ],
   }
 }
 
