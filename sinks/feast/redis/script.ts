@@ -1,11 +1,12 @@
 /**
  * The Lua that writes features: read what is there, decide, write, as one step that nothing comes
- * between. It is made for each view, with the names of its fields in it, since arguments are what a call
- * costs most. One call takes several entities; in a cluster all of one slot.
+ * between. It is made for each view, with the names of its fields in it. One call takes several
+ * entities; in a cluster all of one slot.
  *
- *   KEYS = Redis keys, one an entity
- *   ARGV = per entity:  time · mark [ · expires ] · value*        a row
- *                       time · mark [ · expires ]                 a deletion
+ *   KEYS    = Redis keys, one an entity
+ *   ARGV[1] = per entity:  time · mark [ · expires ] · size:u32le · value*
+ *   each of time, mark, expires, value = length:u32le bytes
+ *   size    = bytes of all values with their lengths; a deletion has none
  *   time    = `_ts:{view}`, a protobuf Timestamp
  *   mark    = offset                                 a row
  *           | offset ' ' deleted                     a row behind a deletion at that offset
@@ -13,13 +14,22 @@
  *   expires = ms since 1970; only where the view has a TTL
  *   value*  = one for each feature, in their order
  *
+ * All in one argument, since a server reads, keeps and hands over each by itself, which costs more than to
+ * take it out of a longer one with `struct` (part of the Lua of every Redis and Valkey).
+ *
  * What is there of an entity is `_ts:{view}`, the features, and one field of our own with the mark. An
  * unmodified Feast asks for the fields it knows by name and never sees it. Its name is the hash of
  * `{view}:_sluice`, as short as those of features: the name is kept again for every entity.
+ *
+ * By event time nearly every row is decided by `_ts` alone: reading two fields costs twice as much as one.
+ * So `_ts` itself says where the mark has to be read too, because it tells of a deletion: `10 00`, nanos of 0,
+ * stand in front of the Timestamp then. Every reader of protobuf takes that for the same time, since the last
+ * of two values of a field counts, and no writer writes a 0 (protobuf encoding, "Last One Wins").
  */
 import { featureField } from '../layout/murmur3.ts'
 import type { RenamedFeature } from '../target.ts'
 import type { FeatureView } from '../view.ts'
+import { timeFunctions } from './script-time.ts'
 
 /**
  * How single fields can be made to expire: HSETEX (Redis 8.0, Valkey 9.0), HPEXPIREAT (Redis 7.4), or not
@@ -32,53 +42,72 @@ export function markField(stored: string): Uint8Array {
   return featureField(stored, '_sluice')
 }
 
+/** In front of the time of what lies behind a deletion: nanos, 0. */
+export const behindDeletion = Uint8Array.of(0x10, 0)
+
 /** Lua 5.1 gives a function 250 registers: more values than this go in further calls of the same script. */
 const pairsMax = 60
 
 export function writeScript(view: FeatureView, expiry: FieldExpiry): string {
   const names = namesOf(view)
+  const byTime = view.order === 'time'
+  const expires = view.ttlMs === null ? ['', ''] : ['E,', text]
   return `${head(names)}
+local B,at=A[1],1
 ${timeFunctions}
 ${putFunction(view, names, expiry)}
 ${emptyFunction(view, names, expiry)}
 ${judgeFunction(view, expiry)}
+${byTime ? decideFunction : ''}
 local written=0
-local at=0
 for k=1,#KEYS do
   local key=KEYS[k]
-  local T,O=A[at+1],A[at+2]
-  local n=num(O)
-${view.order === 'time' ? plainByTime : plainByLog}
-    at=at+${stride(view)}
-  else
-    written=written+judge(key,T,O,at,t,m)
-    at=at+(byte(O,1)==45 and ${stride(view) - view.features.length} or ${stride(view)})
-  end
+  local T,O,E,size
+  T,O,${expires[0]}size,at=take('<${text}${text}${expires[1]}I4',B,at)
+${byTime ? eachByTime : eachByLog}
+  at=at+size
 end
 return written`
 }
 
-/**
- * Whether the row that comes may take the place of the one that is there, neither with a deletion.
- * One that Feast itself wrote has no mark, and only a time.
- */
-const plainByTime = `
-  local there=call('HMGET',key,TS,MARK)
-  local t,m=there[1],there[2]
-  local was=m and num(m)
-  if n and (was or not m) then
-    if not t or notOlder(t,T,was,n) then put(key,T,O,at,t) written=written+1 end`
+/** What `struct.unpack` calls a text behind its length. */
+const text = 'I4c0'
+
+/** Whether the row that comes may take the place of the one that is there: its time says it, or `decide`. */
+const eachByTime = `
+  local t=call('HGET',key,TS)
+  local older,same=false,true
+  if t and byte(t)==8 and not find(O,' ',1,true) then older,same=before(t,T) end
+  if same then written=written+decide(key,T,O,E,at,t)
+  elseif not older then put(key,T,O,E,at,t) written=written+1 end`
 
 /**
- * The mark alone decides over nearly all rows, and one field costs half of what two cost: that there is a
- * time, `t` only says then.
+ * With the mark: for an entity that is not there, one whose row is of the same time, and where a deletion comes
+ * in. A row that Feast itself wrote has no mark, and only a time.
  */
-const plainByLog = `
+const decideFunction = `local function decide(key,T,O,E,at,t)
   local m=call('HGET',key,MARK)
-  local was=m and num(m)
+  if t and sub(t,1,2)==BEHIND then t=sub(t,3) end
+  local n,was=num(O),m and num(m)
+  if not n or m and not was then return judge(key,T,O,E,at,t,m) end
+  if t and not notOlder(t,T,was,n) then return 0 end
+  put(key,T,O,E,at,t)
+  return 1
+end`
+
+/** The mark alone decides over nearly all rows: that there is a time, \`t\` only says then. */
+const eachByLog = `
+  local m=call('HGET',key,MARK)
+  local n,was=num(O),m and num(m)
   local t=n and was or call('HGET',key,TS)
   if n and (was or not m) then
-    if was and n>=was or not was and (not t or notOlder(t,T)) then put(key,T,O,at,t) written=written+1 end`
+    if was and n>=was or not was and (not t or notOlder(t,T)) then
+      put(key,T,O,E,at,t)
+      written=written+1
+    end
+  else
+    written=written+judge(key,T,O,E,at,t,m)
+  end`
 
 /** Takes the view's row away where it lies before ARGV[1], an offset, and tombstones before it. */
 export function truncateScript(view: FeatureView): string {
@@ -166,119 +195,79 @@ function literal(bytes: Uint8Array): string {
   return `"${Array.from(bytes, (byte) => `\\${String(byte).padStart(3, '0')}`).join('')}"`
 }
 
-/** Arguments of a row. */
-function stride({ features, ttlMs }: FeatureView): number {
-  return (ttlMs === null ? 2 : 3) + features.length
-}
-
 function head({ time, mark }: Names): string {
-  return `local call,byte,num,match=redis.call,string.byte,tonumber,string.match
+  return `local call,take,num=redis.call,struct.unpack,tonumber
+local byte,sub,find,match=string.byte,string.sub,string.find,string.match
 local A=ARGV
-local TS,MARK=${time},${mark}`
+local TS,MARK,BEHIND=${time},${mark},${literal(behindDeletion)}`
 }
-
-/**
- * Compares Timestamps (layout/timestamp.ts). Nearly all have five bytes of seconds (1978 to 3058), of which
- * all but the last have their high bit set, so that they compare as their bytes do, the last one first.
- * Behind the same seconds a longer text has more nanoseconds. A loop reads what is left; ten bytes are a
- * negative number, whose complement a double holds exactly and whose 64 bits it does not.
- */
-const timeFunctions = `
-local function slowly(t)
-  local s,n,i=0,0,1
-  while i<=#t do
-    local tag,v,c,f,count=byte(t,i),0,0,1,0
-    repeat
-      i=i+1
-      count=count+1
-      local b=byte(t,i)
-      if not b then error('a time that is no Timestamp') end
-      local low=b%128
-      v=v+low*f
-      if count<10 then c=c+(127-low)*f end
-      f=f*128
-    until b<128
-    i=i+1
-    if count==10 then v=-c-1 end
-    if tag==8 then s=v elseif tag==16 then n=v end
-  end
-  return s,n
-end
-local function before(t,T)
-  if t==T then return false,true end
-  local a,b,c,d,e,f=byte(t,1,6)
-  local i,j,k,l,m,o=byte(T,1,6)
-  if f and o and a==8 and i==8 and f<128 and o<128 and b>127 and j>127
-    and c>127 and k>127 and d>127 and l>127 and e>127 and m>127 then
-    if f~=o then return o<f,false end
-    if e~=m then return m<e,false end
-    if d~=l then return l<d,false end
-    if c~=k then return k<c,false end
-    if b~=j then return j<b,false end
-    if #t~=#T then return #T<#t,false end
-  end
-  local s,n=slowly(t)
-  local S,N=slowly(T)
-  return S<s or (S==s and N<n), S==s and N==n
-end
-local function notOlder(t,T,was,n)
-  local older,same=before(t,T)
-  if older then return false end
-  return not same or not was or n>=was
-end`
 
 function putFunction(view: FeatureView, { features }: Names, expiry: FieldExpiry): string {
-  const first = view.ttlMs === null ? 3 : 4
-  const pairs = ['TS,T', 'MARK,O', ...features.map((name, i) => `${name},A[at+${first + i}]`)]
-  return `local function put(key,T,O,at,t)
-${writePairs(view, pairs, expiry, 'A[at+3]')}
+  const values = features.map((name, i) => ({ name, value: `v${i}`, taken: true }))
+  const first = [given('TS', 'T'), given('MARK', 'O')]
+  return `local function put(key,T,O,E,at,t)
+${writePairs(view, [...first, ...values], expiry)}
 end`
 }
 
-/** Writes pairs into \`key\`, which expire at \`expires\` where the view has a TTL; \`t\`: its time before, if any. */
-function writePairs(
-  view: FeatureView,
-  pairs: readonly string[],
-  expiry: FieldExpiry,
-  expires: string,
-): string {
-  const parts: string[][] = []
+interface Pair {
+  readonly name: string
+  readonly value: string
+  /** Whether the value is the next of the row's. */
+  readonly taken: boolean
+}
+
+function given(name: string, value: string): Pair {
+  return { name, value, taken: false }
+}
+
+/** Writes pairs into \`key\`, which expire at \`E\` where the view has a TTL; \`t\`: its time before, if any. */
+function writePairs(view: FeatureView, pairs: readonly Pair[], expiry: FieldExpiry): string {
+  const parts: Pair[][] = []
   for (let i = 0; i < pairs.length; i += pairsMax) parts.push(pairs.slice(i, i + pairsMax))
-  const hset = parts.map((part) => `  call('HSET',key,${part.join(',')})`).join('\n')
+  const write = (verb: (part: readonly Pair[]) => string): string =>
+    parts.map((part) => `  do ${takeValues(part)}${verb(part)} end`).join('\n')
+  const hset = write((part) => `call('HSET',key,${flat(part)})`)
   if (view.ttlMs === null) {
     // A key that holds only what expires has an expiry itself, which would take this row along.
     return expiry === 'none' ? `${hset}\n  if not t then call('PERSIST',key) end` : hset
   }
   switch (expiry) {
     case 'hsetex':
-      return parts
-        .map(
-          (part) =>
-            `  call('HSETEX',key,'PXAT',${expires},'FIELDS',${part.length},${part.join(',')})`,
-        )
-        .join('\n')
+      return write((part) => `call('HSETEX',key,'PXAT',E,'FIELDS',${part.length},${flat(part)})`)
     case 'hpexpireat':
-      return parts
-        .map((part) => {
-          const names = part.map((pair) => pair.slice(0, pair.indexOf(','))).join(',')
-          return `  call('HSET',key,${part.join(',')})
-  call('HPEXPIREAT',key,${expires},'FIELDS',${part.length},${names})`
-        })
-        .join('\n')
+      return write((part) => {
+        const fields = part.map(({ name }) => name).join(',')
+        return `call('HSET',key,${flat(part)})
+  call('HPEXPIREAT',key,E,'FIELDS',${part.length},${fields})`
+      })
     case 'none':
       return `  local left=call('PTTL',key)
 ${hset}
-  if left==-2 then call('PEXPIREAT',key,${expires}) elseif left>=0 then call('PEXPIREAT',key,${expires},'GT') end`
+  if left==-2 then call('PEXPIREAT',key,E) elseif left>=0 then call('PEXPIREAT',key,E,'GT') end`
   }
+}
+
+function flat(part: readonly Pair[]): string {
+  return part.map(({ name, value }) => `${name},${value}`).join(',')
+}
+
+/** The next of a row's values, as locals; `at` is behind them then. */
+function takeValues(part: readonly Pair[]): string {
+  const values = part.filter(({ taken }) => taken).map(({ value }) => value)
+  if (values.length === 0) return ''
+  return `local ${values.join(',')},behind=take('<${text.repeat(values.length)}',B,at) at=behind
+  `
 }
 
 /** What a deletion does: the features go and a tombstone stays, or they become null. */
 function emptyFunction(view: FeatureView, names: Names, expiry: FieldExpiry): string {
   if (view.onDelete === 'null') {
-    const pairs = ['TS,T', 'MARK,O', ...names.features.map((name) => `${name},''`)]
-    return `local function empty(key,T,O,at,t)
+    const nulls = names.features.map((name) => given(name, `''`))
+    const pairs = [given('TS', timeBehind(view)), given('MARK', 'O'), ...nulls]
+    return `local function empty(key,T,O,E,t)
   if t and before(t,T) then T=t end
-${writePairs(view, pairs, expiry, 'A[at+3]')}
+${writePairs(view, pairs, expiry)}
 end`
   }
   const tombstone = {
@@ -288,11 +277,16 @@ end`
     none: `call('HSET',key,MARK,O)
   if call('HLEN',key)==1 then call('PEXPIREAT',key,forgotten) end`,
   }[expiry]
-  return `local function empty(key,T,O)
+  return `local function empty(key,T,O,E,t)
   local forgotten=match(O,'(%d+)$')
   ${removal(names, 'key')}
   ${tombstone}
 end`
+}
+
+/** The time of a row behind a deletion, and of a deletion: by the log, the mark is read at once. */
+function timeBehind({ order }: FeatureView): string {
+  return order === 'time' ? 'BEHIND..T' : 'T'
 }
 
 /** Removes the features and the time, and not the mark. */
@@ -313,11 +307,8 @@ function judgeFunction(view: FeatureView, expiry: FieldExpiry): string {
   // In the order of the log a row that is there lies behind every deletion, and its offset says it all.
   const behind = view.order === 'time' ? `a..' '..(d>sd and dText or sdText)` : 'a'
   const newer = view.order === 'time' ? 'notOlder(t,T,so,n)' : 'n>=so'
-  const keep =
-    view.order === 'time'
-      ? `if d>sd then ${setMark(view, expiry, `soText..' '..dText`)} return 1 end`
-      : ''
-  return `local function judge(key,T,O,at,t,m)
+  const keep = view.order === 'time' ? `if d>sd then ${setMark(view, expiry)} return 1 end` : ''
+  return `local function judge(key,T,O,E,at,t,m)
   local a,dText=match(O,'^(%S+) ?(%d*)')
   local n,d=num(a),num(dText) or -1
   local soText,sdText
@@ -334,7 +325,7 @@ function judgeFunction(view: FeatureView, expiry: FieldExpiry): string {
   local live=t and so and so>D
   local new=n and n>D
   if new and (not live or ${newer}) then
-    put(key,T,${behind},at,t)
+    put(key,${timeBehind(view)},${behind},E,at,t)
     return 1
   end
   if live then
@@ -342,16 +333,17 @@ function judgeFunction(view: FeatureView, expiry: FieldExpiry): string {
     return 0
   end
   if n or sd>=d then return 0 end
-  empty(key,T,O,at,t)
+  empty(key,T,O,E,t)
   return 1
 end`
 }
 
-/** Replaces the mark alone; its expiry stays that of the row. */
-function setMark(view: FeatureView, expiry: FieldExpiry, mark: string): string {
-  if (view.ttlMs === null || expiry === 'none') return `call('HSET',key,MARK,${mark})`
-  if (expiry === 'hsetex') return `call('HSETEX',key,'KEEPTTL','FIELDS',1,MARK,${mark})`
+/** Notes in the row that is there that a deletion lies before it; it expires as before. */
+function setMark(view: FeatureView, expiry: FieldExpiry): string {
+  const fields = "TS,BEHIND..t,MARK,soText..' '..dText"
+  if (view.ttlMs === null || expiry === 'none') return `call('HSET',key,${fields})`
+  if (expiry === 'hsetex') return `call('HSETEX',key,'KEEPTTL','FIELDS',2,${fields})`
   return `local e=call('HPEXPIRETIME',key,'FIELDS',1,MARK)[1]
-      call('HSET',key,MARK,${mark})
-      if e>0 then call('HPEXPIREAT',key,e,'FIELDS',1,MARK) end`
+      call('HSET',key,${fields})
+      if e>0 then call('HPEXPIREAT',key,e,'FIELDS',2,TS,MARK) end`
 }

@@ -7,12 +7,12 @@ import assert from 'node:assert/strict'
 import { after, before, test, type TestContext } from 'node:test'
 import { Redis } from 'ioredis'
 import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
-import { markField } from '../../../../sinks/feast/redis/script.ts'
+import { behindDeletion, markField } from '../../../../sinks/feast/redis/script.ts'
 import { installFeast, type Feast, type FeastRepository } from '../../../services/feast.ts'
 import { startRedis, type RedisServer } from '../../../services/redis.ts'
 import { missingService } from '../../../support/env.ts'
 import { cases, int } from './value-cases.ts'
-import { evolve, openFeast, schemaOf, signal, sinkBatch } from './support.ts'
+import { evolve, hashOf, openFeast, schemaOf, signal, sinkBatch } from './support.ts'
 
 const features = cases.map(({ column, feast }) => ({ name: column, type: feast }))
 const types = Object.fromEntries(
@@ -210,4 +210,34 @@ test('Feast reads every value as it was, and writes the same bytes (invariant 9)
     for (const mark of marks) delete fields[mark]
   }
   assert.deepEqual(ours, expected)
+})
+
+test('Feast reads a row behind a deletion, and keeps its time against an older one (invariants 5, 9)', async (t) => {
+  if (!present(t)) return
+  const topic = 'src.again'
+  const schema = schemaOf({ id: 'int64', at: 'timestamptz', n: 'int64' }, ['id'])
+  await using sink = await openFeast(server.url, { again: { topic, event_timestamp: 'at' } })
+  await evolve(sink, topic, schema)
+  const row = (id: bigint, n: bigint, at: number) => ({ values: { id, at, n } })
+  const history = [
+    row(1n, 1n, timeUs[0]!),
+    { weight: -1, op: 'delete' as const, values: { id: 1n } },
+    row(1n, 2n, timeUs[1]!),
+    row(2n, 3n, timeUs[1]!),
+  ]
+  for (const [offset, one] of history.entries()) {
+    await sink.write(sinkBatch(topic, schema, [one], { offset }), signal)
+  }
+  const time = Buffer.from('_ts:again').toString('hex')
+  const [behind, plain] = [await hashOf(redis, 1), await hashOf(redis, 2)]
+  assert.equal(behind[time], Buffer.from(behindDeletion).toString('hex') + plain[time])
+  const id = [{ name: 'id', type: 'INT64' }]
+  const again = { name: 'again', entities: id, features: [{ name: 'n', type: 'Int64' }] }
+  const older = { view: 'again', time: rowTimes[0]!, entities: { id: 1 }, values: { n: int('9') } }
+  const [found] = await feast.run({
+    repository: { ...repository('shop'), views: [again] },
+    write: [older],
+    read: [{ features: ['again:n'], entities: [{ id: 1 }, { id: 2 }] }],
+  })
+  assert.deepEqual(found, [{ 'again:n': { int: '2' } }, { 'again:n': { int: '3' } }])
 })
