@@ -21,6 +21,7 @@
  * A frame whose stored and raw sizes are equal is not compressed. The checksum of a block is kept by
  * whoever names it (codec-footer.ts), so that a block can neither be damaged nor be swapped.
  */
+import { freeMemory } from '../record/batch-memory.ts'
 import type { Batch } from '../record/batch.ts'
 import { bitmapBytes } from '../record/bitmap.ts'
 import type { Column, Encoding } from '../record/column.ts'
@@ -32,7 +33,6 @@ import {
   compressFrame,
   compressFrameSync,
   FrameBuilder,
-  freeFrame,
   openFrame,
   openFrameSync,
   type Frame,
@@ -58,14 +58,16 @@ export function encodeBlockSync(batch: Batch): Uint8Array {
   const draft = pack(batch)
   return assemble(
     draft,
-    draft.frames.map(({ bytes }) => compressFrameSync(bytes)),
+    draft.frames.map(({ bytes }) => bytes.length),
+    draft.frames.map((frame) => compressFrameSync(frame)),
   )
 }
 
 /** As `encodeBlockSync`, byte for byte, with large parts compressed on libuv's threads. */
 export async function encodeBlock(batch: Batch): Promise<Uint8Array> {
   const draft = pack(batch)
-  return assemble(draft, await Promise.all(draft.frames.map(({ bytes }) => compressFrame(bytes))))
+  const rawBytes = draft.frames.map(({ bytes }) => bytes.length)
+  return assemble(draft, rawBytes, await Promise.all(draft.frames.map(compressFrame)))
 }
 
 /**
@@ -169,26 +171,27 @@ function packBytes(values: Uint8Array, meta: ByteWriter, out: FrameBuilder): voi
   }
 }
 
-function assemble(draft: Draft, stored: readonly Uint8Array[]): Uint8Array {
+/** `rawBytes`: of each frame before it was compressed. */
+function assemble(draft: Draft, rawBytes: readonly number[], stored: readonly Frame[]): Uint8Array {
   const head = new ByteWriter()
   head.u32(draft.rows)
   head.u32(draft.meta.length)
   head.u32(stored.length)
   head.u32(0)
   let bytes = align8(headBytes + stored.length * 8 + draft.meta.length)
-  stored.forEach((frame, index) => {
-    head.u32(frame.length)
-    head.u32(draft.frames[index]!.bytes.length)
-    bytes += align8(frame.length)
+  stored.forEach(({ bytes: { length } }, index) => {
+    head.u32(length)
+    head.u32(rawBytes[index]!)
+    bytes += align8(length)
   })
   const block = new Uint8Array(bytes)
   block.set(head.finish())
   block.set(draft.meta, head.length)
   let at = align8(head.length + draft.meta.length)
   for (const frame of stored) {
-    block.set(frame, at)
-    at += align8(frame.length)
+    block.set(frame.bytes, at)
+    at += align8(frame.bytes.length)
+    if (frame.owned) freeMemory(frame.bytes)
   }
-  stored.forEach((frame, index) => freeFrame(frame, draft.frames[index]!))
   return block
 }

@@ -119,8 +119,9 @@ function compressOptions(bytes: number): ZstdOptions {
 }
 
 /**
- * As zlib's own call, which gives what comes of writing and what comes of ending as two pieces and joins them in a
- * third: they lie beside each other in the memory that it asked for, which would be left to V8.
+ * In memory of the size that it takes. As zlib's own call, which gives what comes of writing and what comes of ending as
+ * two pieces and joins them in a third: they lie beside each other in the memory that it asked for. That is as much as
+ * the frame has, and would be left to V8: memory outside of its heap that comes and goes makes it collect the heap.
  */
 function compressOnThread(frame: Uint8Array, options: ZstdOptions): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
@@ -130,7 +131,11 @@ function compressOnThread(frame: Uint8Array, options: ZstdOptions): Promise<Uint
       packed = packed.length === 0 ? piece : joined(packed, piece)
     })
     stream.on('error', reject)
-    stream.on('end', () => resolve(packed))
+    stream.on('end', () => {
+      const exact = new Uint8Array(packed)
+      freeMemory(packed)
+      resolve(exact)
+    })
     stream.end(frame)
   })
 }
@@ -144,29 +149,25 @@ function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
 
 const decompressOnThread = promisify<Uint8Array, ZstdOptions, Uint8Array>(zstdDecompress)
 
-/** The smaller of a frame and its compressed form; the frame itself says that it is stored as it is. */
-export function compressFrameSync(frame: Uint8Array): Uint8Array {
-  if (frame.length < compressBytesMin) return frame
-  const packed = zstdCompressSync(frame, compressOptions(frame.length))
-  return packed.length < frame.length ? packed : frame
+/** The smaller of a frame and its compressed form; of the same length, it is stored as it is. An owned frame is given up. */
+export function compressFrameSync(frame: Frame): Frame {
+  const { bytes } = frame
+  if (bytes.length < compressBytesMin) return frame
+  return smaller(frame, zstdCompressSync(bytes, compressOptions(bytes.length)))
 }
 
 /** As `compressFrameSync`, byte for byte; large frames go to libuv's threads. */
-export async function compressFrame(frame: Uint8Array): Promise<Uint8Array> {
-  if (frame.length < threadBytesMin) return compressFrameSync(frame)
-  const packed = await compressOnThread(frame, compressOptions(frame.length))
-  return packed.length < frame.length ? packed : frame
+export async function compressFrame(frame: Frame): Promise<Frame> {
+  const { bytes } = frame
+  if (bytes.length < threadBytesMin) return compressFrameSync(frame)
+  return smaller(frame, await compressOnThread(bytes, compressOptions(bytes.length)))
 }
 
-/**
- * The memory that `packed` was compressed into is free at once, and the frame's own; nobody may look at either any
- * more. zlib asks for as much as the frame has and gives a view of the part it filled: left to V8, that garbage outside
- * the heap was a third of all a stream makes, and each 10 MB of it collect the whole heap once.
- */
-export function freeFrame(packed: Uint8Array, { bytes, owned }: Frame): void {
-  // Small ones may lie in a pool, with what others have there.
-  if (packed !== bytes && packed.buffer.byteLength > Buffer.poolSize) freeMemory(packed)
-  if (owned) freeMemory(bytes)
+function smaller(frame: Frame, packed: Uint8Array): Frame {
+  if (packed.length >= frame.bytes.length) return frame
+  if (frame.owned) freeMemory(frame.bytes)
+  // A small one may lie in a pool, with what others have there.
+  return { bytes: packed, owned: packed.buffer.byteLength > Buffer.poolSize }
 }
 
 /** A frame in a stored block. */

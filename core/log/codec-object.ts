@@ -32,7 +32,7 @@ export function sealObject(
   footer: object,
 ): { readonly bytes: Uint8Array; readonly hash: string } {
   const json = new TextEncoder().encode(JSON.stringify(footer))
-  const stored = json.length < compressBytesMin ? json : compressFrameSync(json)
+  const stored = json.length < compressBytesMin ? json : compressed(json)
   let bodyBytes = 0
   for (const part of body) bodyBytes += part.length
   const bytes = new Uint8Array(bodyBytes + stored.length + tailBytes)
@@ -50,6 +50,10 @@ export function sealObject(
   view.setUint32(end + 12, crc32c(bytes.subarray(at, end + 12)), true)
   bytes.set(magic, end + 16)
   return { bytes, hash: hashOf(bytes.subarray(at)) }
+}
+
+function compressed(json: Uint8Array): Uint8Array {
+  return compressFrameSync({ bytes: json, owned: false }).bytes
 }
 
 /** A part of an object that holds at least its end. */

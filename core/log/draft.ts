@@ -5,14 +5,8 @@
 import type { Schema } from '../record/schema.ts'
 import type { ChainState } from './chain-state.ts'
 import type { CommitFooter, SegmentRef, StatePart, StoredBlock } from './codec-commit.ts'
-import {
-  placeBlocks,
-  placeState,
-  type FreshBlock,
-  type FreshState,
-  type StagedPiece,
-} from './stage.ts'
-import type { StagedBlock, StagedSegment } from './types.ts'
+import { placeBlocks, placeState, type FreshState, type StagedPiece } from './stage.ts'
+import type { FreshBlock, StagedBlock, StagedSegment } from './types.ts'
 
 /** Blocks and state of more than this go to a segment, so that a commit object stays quick to read. */
 const bodyBytesMax = 4 * 1024 * 1024

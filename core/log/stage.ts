@@ -2,7 +2,7 @@
  * Entries of a commit -> encoded blocks, and blocks -> a segment object. Encoding knows no offsets
  * and no sequence, so it runs while the commit before is still on its way.
  */
-import { freeBatch } from '../record/batch-memory.ts'
+import { freeBatch, freeMemory } from '../record/batch-memory.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Schema } from '../record/schema.ts'
 import { SluiceError } from '../errors/error.ts'
@@ -15,20 +15,9 @@ import {
 } from './codec-commit.ts'
 import { align8, compressFrame } from './codec-frames.ts'
 import { checksum, ObjectKind, sealObject } from './codec-object.ts'
-import type { LogEntry, StagedBlock, StagedSegment } from './types.ts'
+import type { EncodedRows, FreshBlock, LogEntry, StagedBlock, StagedSegment } from './types.ts'
 
 const topicLengthMax = 1000
-
-/** A block that is encoded but has no place yet; no bytes for a truncate. */
-export interface FreshBlock {
-  readonly kind: 'fresh'
-  readonly topic: string
-  readonly schema: Schema | null
-  readonly rows: number
-  readonly bytes: Uint8Array
-  readonly timeMinUs: number
-  readonly timeMaxUs: number
-}
 
 export interface StagedPiece {
   readonly kind: 'staged'
@@ -36,13 +25,21 @@ export interface StagedPiece {
 }
 
 export async function encodeEntries(
-  entries: readonly LogEntry[],
+  entries: readonly (LogEntry | EncodedRows)[],
 ): Promise<(FreshBlock | StagedPiece)[]> {
   return Promise.all(entries.map((entry) => encodeEntry(entry)))
 }
 
-async function encodeEntry(entry: LogEntry): Promise<FreshBlock | StagedPiece> {
+async function encodeEntry(entry: LogEntry | EncodedRows): Promise<FreshBlock | StagedPiece> {
   if (entry.kind === 'staged') return entry
+  if (entry.kind === 'encoded') return entry.block
+  return encodeRows(entry)
+}
+
+/** Up to the compression of large parts on other threads at once, before it gives a promise. */
+export async function encodeRows(
+  entry: Extract<LogEntry, { readonly topic: string }>,
+): Promise<FreshBlock> {
   const { topic } = entry
   if (topic === '' || topic.length > topicLengthMax) {
     throw new SluiceError('log.name_invalid', {
@@ -71,6 +68,11 @@ function timeRange({ timesUs }: Batch): { timeMinUs: number; timeMaxUs: number }
     if (time > max && time !== Infinity) max = time
   }
   return min <= max ? { timeMinUs: min, timeMaxUs: max } : { timeMinUs: 0, timeMaxUs: 0 }
+}
+
+/** Gives the memory of blocks back that lie in an object now. */
+export function freeBlocks(pieces: readonly (FreshBlock | StagedPiece)[]): void {
+  for (const piece of pieces) if (piece.kind === 'fresh') freeMemory(piece.bytes)
 }
 
 /** Blocks laid one behind the other from `start` on, in the object with that segment index. */
@@ -112,7 +114,7 @@ export async function encodeState(state: {
   readonly kind: 'full' | 'delta'
   readonly bytes: Uint8Array
 }): Promise<FreshState> {
-  const stored = await compressFrame(state.bytes)
+  const { bytes: stored } = await compressFrame({ bytes: state.bytes, owned: false })
   const bytes = new Uint8Array(align8(stored.length))
   bytes.set(stored)
   return { kind: state.kind, bytes, storedBytes: stored.length, rawBytes: state.bytes.length }

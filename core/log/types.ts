@@ -20,6 +20,25 @@ export type LogEntry =
   /** Rows written to `seg/` before: all blocks of the segment, in their order. */
   | { readonly kind: 'staged'; readonly segment: StagedSegment }
 
+/** Rows that are encoded before their commit; see `ChainWriter.encode`. */
+export interface EncodedRows {
+  readonly kind: 'encoded'
+  readonly block: Promise<FreshBlock>
+}
+
+/** A block that is encoded but has no place yet. */
+export interface FreshBlock {
+  readonly kind: 'fresh'
+  readonly topic: string
+  /** null for a truncate. */
+  readonly schema: Schema | null
+  readonly rows: number
+  /** None for a truncate. */
+  readonly bytes: Uint8Array
+  readonly timeMinUs: number
+  readonly timeMaxUs: number
+}
+
 /** An encoded segment in the store that no commit names yet; forgetting it is how it is aborted. */
 export interface StagedSegment {
   readonly key: string
@@ -43,7 +62,7 @@ export type Cursors = Readonly<Record<string, number>>
 
 export interface CommitDraft {
   /** In order within a topic. */
-  readonly entries: readonly LogEntry[]
+  readonly entries: readonly (LogEntry | EncodedRows)[]
   /** Ingest: the source's position after these rows; absent = as before. */
   readonly position?: string
   /** Transform and deliver: the next commit to read per input chain; absent = as before. */

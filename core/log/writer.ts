@@ -21,14 +21,23 @@ import { loadChain, loadHint } from './load.ts'
 import { newId, type Log } from './log.ts'
 import {
   encodeEntries,
+  encodeRows,
   encodeState,
+  freeBlocks,
   sealSegment,
-  type FreshBlock,
   type FreshState,
   type StagedPiece,
 } from './stage.ts'
 import { loadState } from './state.ts'
-import type { ChainHead, Commit, CommitDraft, LogEntry, StagedSegment } from './types.ts'
+import type {
+  ChainHead,
+  Commit,
+  CommitDraft,
+  EncodedRows,
+  FreshBlock,
+  LogEntry,
+  StagedSegment,
+} from './types.ts'
 
 const snapshotCommits = 256
 const snapshotMs = 60_000
@@ -119,6 +128,17 @@ export class ChainWriter implements AsyncDisposable {
   }
 
   /**
+   * Begins to encode rows that wait for their commit, so that the work is done by then, beside the commit before.
+   * Whatever is wrong with them is told by the commit.
+   */
+  encode(entry: LogEntry): LogEntry | EncodedRows {
+    if (entry.kind !== 'rows') return entry
+    const block = encodeRows(entry)
+    block.catch(() => {})
+    return { kind: 'encoded', block }
+  }
+
+  /**
    * Writes rows to a segment of their own, which stays invisible until a commit names it as a
    * `staged` entry; forgetting it aborts it. May run beside `commit`.
    */
@@ -128,7 +148,9 @@ export class ChainWriter implements AsyncDisposable {
     if (fresh.length < pieces.length) {
       throw new SluiceError('internal.bug', { message: 'a staged segment cannot be staged again' })
     }
-    return this.#putSegment(fresh, null, signal)
+    const segment = await this.#putSegment(fresh, null, signal)
+    freeBlocks(fresh)
+    return segment
   }
 
   /**
@@ -178,6 +200,7 @@ export class ChainWriter implements AsyncDisposable {
     await this.#checkFloor(signal)
     const body = await this.#place(pieces, state, signal)
     const sealed = seal(log, this.#state, { writer: this.#writer, epoch: this.epoch, draft, body })
+    freeBlocks(pieces)
     try {
       failpoint('log.commit.before_create')
       const other = await createCommit(log, this.chain, sealed, signal)

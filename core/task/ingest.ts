@@ -2,8 +2,8 @@
  * Ingest: source → log. Pulls source batches, gathers whole transactions, commits them with the
  * source's position in one object, and only then tells the source (invariants 1, 2, 3).
  *
- * One commit is in flight at a time; the next one fills meanwhile. Pulling stops while as much again
- * is waiting behind the commit in flight: that is the back-pressure towards the source.
+ * One commit is in flight at a time; the next one fills meanwhile, and its rows are encoded as they come. Pulling
+ * stops while as much again is waiting behind the commit in flight: that is the back-pressure towards the source.
  */
 import type { SourceContext } from '../connector/context.ts'
 import type { RejectedRecords } from '../connector/format/format.ts'
@@ -12,7 +12,7 @@ import { position as toPosition, type Position, type Source } from '../connector
 import type { SourceBatch, SourceConnector, TopicChange } from '../connector/source.ts'
 import { isAbort, SluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
-import type { Commit, LogEntry } from '../log/types.ts'
+import type { Commit, CommitDraft, EncodedRows, LogEntry } from '../log/types.ts'
 import { ChainReader } from '../log/reader.ts'
 import { ChainWriter } from '../log/writer.ts'
 import type { FlushPolicy, TaskContext } from './context.ts'
@@ -63,7 +63,7 @@ export async function runIngest(
 
 /** What goes into one commit. */
 interface Step {
-  readonly entries: readonly LogEntry[]
+  readonly entries: CommitDraft['entries']
   readonly position: Position | null
   readonly letters: SealedLetters | null
 }
@@ -86,7 +86,7 @@ class Ingest {
   readonly #transactions: Transactions
   readonly #shutdown = new AbortController()
   /** Whole transactions, waiting for the next commit. */
-  #ready: LogEntry[] = []
+  #ready: (LogEntry | EncodedRows)[] = []
   #readyBytes = 0
   #readyRows = 0
   /** Commit time at the source of the oldest row waiting; Infinity = none is. */
@@ -274,7 +274,6 @@ class Ingest {
   #append(entries: readonly LogEntry[]): void {
     for (const entry of entries) {
       if (this.#isKnown(entry)) continue
-      this.#ready.push(entry)
       if (entry.kind === 'rows' && entry.batch.rows > 0) {
         this.#letters.took(entry.topic, entry.batch.rows)
         this.#readyRows += entry.batch.rows
@@ -283,6 +282,7 @@ class Ingest {
       if (entry.kind === 'staged')
         for (const block of entry.segment.blocks) this.#readyRows += block.rows
       if (entry.kind !== 'staged') this.#readyBytes += entryBytes(entry)
+      this.#ready.push(this.#writer.encode(entry))
     }
   }
 
