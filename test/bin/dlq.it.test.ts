@@ -129,7 +129,7 @@ async function open({ file }: Stage): Promise<readonly Letter[]> {
   const found: Letter[] = []
   for (const task of tasks) {
     const topic = letterTopicOf(log, 'shop', task)
-    for await (const letter of listLetters(topic, task, false, AbortSignal.timeout(5000)))
+    for await (const letter of listLetters(topic, task, false, AbortSignal.timeout(60_000)))
       found.push(JSON.parse(letterJson(letter)) as Letter)
   }
   return found

@@ -56,7 +56,7 @@ test('beside the log, `features` needs what its own sink needs', async () => {
   const file = join(folder.path, 'p.yaml')
   writeFileSync(file, yaml)
   await using store = new DirectoryStore(join(folder.path, 'log'))
-  await openLog(store, { signal: AbortSignal.timeout(20_000) })
+  await openLog(store, { signal: AbortSignal.timeout(60_000) })
   const env = { LOG_FOLDER: join(folder.path, 'log') }
   for (const words of [[], ['--sink', 'k']]) {
     const { code, stderr } = await sluice(['features', 'verify', file, ...words], { env })

@@ -70,7 +70,7 @@ export function sinkConformance(
   name: string,
   start: () => Promise<SinkHarness & AsyncDisposable>,
 ): void {
-  describe(`sink conformance: ${name}`, { timeout: 120_000 }, () => {
+  describe(`sink conformance: ${name}`, { timeout: 240_000 }, () => {
     const run = (what: string, body: (harness: SinkHarness) => Promise<void>): void => {
       test(what, async (t) => {
         try {

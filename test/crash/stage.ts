@@ -163,7 +163,7 @@ export class Stage implements AsyncDisposable {
   }
 
   async #delivered(): Promise<boolean> {
-    const signal = AbortSignal.timeout(30_000)
+    const signal = AbortSignal.timeout(60_000)
     const log = await this.#openLog()
     const { name, tables } = this.#servers.source
     const views = tables.filter(({ live }) => live).length + 1
@@ -190,13 +190,13 @@ export class Stage implements AsyncDisposable {
   }
 
   async #head(): ReturnType<typeof readHead> {
-    return readHead(await this.#openLog(), this.#chain, AbortSignal.timeout(10_000))
+    return readHead(await this.#openLog(), this.#chain, AbortSignal.timeout(60_000))
   }
 
   async #openLog(): Promise<Log> {
     const url = this.#options.s3?.url ?? `file://${this.#servers.folder}/log`
     const store = openStore(url, this.#options.s3?.options ?? {})
-    this.#log ??= openLog(store, { signal: AbortSignal.timeout(30_000) })
+    this.#log ??= openLog(store, { signal: AbortSignal.timeout(60_000) })
     return this.#log
   }
 

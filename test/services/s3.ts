@@ -7,7 +7,6 @@
  *   openStore(`s3://${server.bucket}/log`, server.options)
  */
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import {
   chmodSync,
   cpSync,
@@ -19,13 +18,12 @@ import {
   rmSync,
   statSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
-import { tempDir, waitFor } from '../support/env.ts'
+import { isFree, tempDir, waitFor } from '../support/env.ts'
 import { ServerProcess } from './server-process.ts'
 
 const run = promisify(execFile)
@@ -233,22 +231,10 @@ async function fromGo(folder: string, target: string): Promise<void> {
 /** A port such that it, the next three, and those 10,000 above are all free. */
 async function freePorts(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
-    const port = 20_000 + 4 * Math.floor(Math.random() * 2500)
+    const port = 12_000 + 4 * Math.floor(Math.random() * 2500)
     const wanted = [0, 1, 2, 3].flatMap((i) => [port + i, port + i + 10_000])
     const free = await Promise.all(wanted.map((one) => isFree(one)))
     if (free.every(Boolean)) return port
   }
   throw new Error('no free ports')
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer()
-  const listening = once(server, 'listening').then(
-    () => true,
-    () => false,
-  )
-  server.listen(port, '127.0.0.1')
-  const free = await listening
-  if (free) await new Promise((resolve) => server.close(resolve))
-  return free
 }

@@ -40,6 +40,6 @@ server.close()
 
 test('a process exits after connections were cut while they ended', async () => {
   const args = ['--input-type=module', '-e', script]
-  const { stderr } = await promisify(execFile)(process.execPath, args, { timeout: 20_000 })
+  const { stderr } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 })
   assert.equal(stderr, '')
 })

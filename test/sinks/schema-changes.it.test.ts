@@ -100,7 +100,7 @@ async function look(run: Run, one: SchemaCase, state: TopicState, topic: string)
   if (target.columns !== null) {
     for (const column of has) assert.ok(columns.includes(column), `${where}: has ${column}`)
   }
-  const head = await readHead(log, `p.sink.${name}`, AbortSignal.timeout(5000))
+  const head = await readHead(log, `p.sink.${name}`, AbortSignal.timeout(60_000))
   if (letters > 0) assert.ok(head!.topics.has(`${name}.dead_letters`), where)
 }
 

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-const endsWithinMs = 60_000
+const endsWithinMs = 120_000
 
 export interface ChildOptions {
   /** `name=n`: the process is killed when it passes the place for the n-th time. */

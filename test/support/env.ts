@@ -3,20 +3,43 @@
  * reach, waiting for a condition, and the rule for a service that is missing.
  */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
 
-/** A port on loopback that was free a moment ago. */
+/** Below what kernels give to connections and to `listen(0)`: Linux from 32768 on, others from 49152. */
+const ports = { first: 10_000, end: 32_000 }
+const given = new Set<number>()
+
+/**
+ * A port on loopback that was free a moment ago, and is given once. One that the kernel gives away by itself
+ * could be taken before the server is there, or while it is killed; and a client that calls a port of its own
+ * range in vain may be given that one as its own, and so speak with itself.
+ */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 1000; tries++) {
+    const port = ports.first + Math.floor(Math.random() * (ports.end - ports.first))
+    if (given.has(port) || !(await isFree(port))) continue
+    given.add(port)
+    return port
+  }
+  throw new Error('no free port')
+}
+
+/** Whether a server can listen there on loopback. */
+export async function isFree(port: number): Promise<boolean> {
   const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  const listening = once(server, 'listening').then(
+    () => true,
+    () => false,
+  )
+  server.listen(port, '127.0.0.1')
+  const free = await listening
+  if (free) await new Promise((resolve) => server.close(resolve))
+  return free
 }
 
 /** A new folder, readable by everyone (Postgres runs as another user), removed at exit of the scope. */
@@ -26,15 +49,21 @@ export function tempDir(name: string): { readonly path: string } & Disposable {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
 }
 
-/** Polls until `probe` gives something other than undefined and false; its last error is the cause when time runs out. */
+/** A round of polling that takes longer counts as so long: the machine was busy, or stopped. */
+const stepMsMax = 1000
+
+/**
+ * Polls until `probe` gives something other than undefined and false; its last error is the cause when time
+ * runs out. Time in which the machine stood still is no time in which it could have come true.
+ */
 export async function waitFor<T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
-  const end = Date.now() + timeoutMs
   let cause: unknown
-  while (Date.now() < end) {
+  for (let waitedMs = 0; waitedMs < timeoutMs;) {
+    const startMs = performance.now()
     try {
       const value = await probe()
       if (value !== undefined && value !== false) return value
@@ -42,6 +71,7 @@ export async function waitFor<T>(
       cause = error
     }
     await sleep(25)
+    waitedMs += Math.min(performance.now() - startMs, stepMsMax)
   }
   throw new Error(`waited ${timeoutMs} ms for ${what}`, { cause })
 }

@@ -8,7 +8,7 @@ import { Fold } from './fold.ts'
 /** What the log says from the first commit of the source's chain on. */
 export async function foldOf(log: Log, source: string): Promise<Fold> {
   const fold = new Fold()
-  const signal = AbortSignal.timeout(30_000)
+  const signal = AbortSignal.timeout(60_000)
   await using reader = ChainReader.open(log, chainName('p', 'ingest', source), 1)
   for (;;) {
     const commit = await reader.tryNext(signal)

@@ -14,7 +14,7 @@ let logs = 0
 
 /** A new log in memory, or one in a folder. */
 export async function testLog(url = `memory://test-${process.pid}-${++logs}`): Promise<Log> {
-  return openLog(openStore(url), { signal: AbortSignal.timeout(30_000) })
+  return openLog(openStore(url), { signal: AbortSignal.timeout(60_000) })
 }
 
 export function taskContext(log: Log, name: string, writer = 'test'): TestContext {

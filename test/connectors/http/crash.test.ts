@@ -174,7 +174,7 @@ test('kill -9 eight times under load, once at each durable step', async (t) => {
   assert.equal(code, 0, last.said())
 
   await using store = openStore(`file://${dir.path}/log`)
-  const log = await openLog(store, { signal: AbortSignal.timeout(10_000) })
+  const log = await openLog(store, { signal: AbortSignal.timeout(60_000) })
   t.diagnostic(
     `${senders.taken.one.length} requests, ${senders.taken.many.length} records, ${senders.repeated} repeated`,
   )

@@ -110,7 +110,7 @@ test('a schema is read off an answer, of any format', async () => {
       },
     })
     const question = { topic, recordsMax }
-    return http.inferSchema!(config, question, quietContext(), AbortSignal.timeout(10_000))
+    return http.inferSchema!(config, question, quietContext(), AbortSignal.timeout(60_000))
   }
   const { schema, records, path } = await infer('json')
   assert.deepEqual(
@@ -177,7 +177,7 @@ test('what was set aside is read again, and is what is known then', async () => 
   const again = await life.source.decodeAgain!(
     'items',
     kept.rejected[0]!.batch,
-    AbortSignal.timeout(1000),
+    AbortSignal.timeout(60_000),
   )
   assert.equal(again.rejected.length, 0)
   assert.equal(

@@ -84,7 +84,7 @@ export class HttpHub implements AsyncDisposable {
   }
 
   static async start(options: HubOptions): Promise<HttpHub> {
-    const signal = AbortSignal.timeout(30_000)
+    const signal = AbortSignal.timeout(60_000)
     const store = openStore(`memory://http-${process.pid}-${Math.random()}`)
     const wrapped = options.store?.(store) ?? store
     const log = options.log ?? (await openLog(wrapped, { signal }))
@@ -149,7 +149,7 @@ export class HttpHub implements AsyncDisposable {
 }
 
 export async function rowsOf(log: Log, topic: string): Promise<(string | null)[][]> {
-  const signal = AbortSignal.timeout(30_000)
+  const signal = AbortSignal.timeout(60_000)
   const chain = chainName('p', 'ingest', 'web')
   const head = await readHead(log, chain, signal)
   const rows: (string | null)[][] = []

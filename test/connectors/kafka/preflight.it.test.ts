@@ -13,7 +13,7 @@ const { signal } = new AbortController()
 const hour = 3_600_000
 
 for (const version of ['4.3', '2.8'] as const) {
-  describe(`Kafka ${version}`, { timeout: 120_000 }, () => {
+  describe(`Kafka ${version}`, { timeout: 240_000 }, () => {
     let kafka: KafkaCluster
     before(async () => {
       kafka = await startKafka({

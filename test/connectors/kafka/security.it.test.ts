@@ -19,7 +19,7 @@ const users = [{ name: 'alice', password: 'wonderland' }]
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
 
 for (const version of ['4.3', '2.8'] as const) {
-  describe(`Kafka ${version}`, { timeout: 120_000 }, () => {
+  describe(`Kafka ${version}`, { timeout: 240_000 }, () => {
     let kafka: KafkaCluster
     let ca = ''
     before(async () => {

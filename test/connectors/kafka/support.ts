@@ -104,7 +104,7 @@ export class Life implements AsyncDisposable {
     return rows.filter(({ weight }) => weight > 0).map(({ values }) => values[0] ?? '')
   }
 
-  async until(what: string, isSo: () => boolean, timeoutMs = 30_000): Promise<void> {
+  async until(what: string, isSo: () => boolean, timeoutMs = 60_000): Promise<void> {
     await waitFor(
       what,
       () => {
@@ -116,14 +116,14 @@ export class Life implements AsyncDisposable {
   }
 
   /** Resolves when so many rows came. */
-  async count(rows: number, timeoutMs = 30_000): Promise<void> {
+  async count(rows: number, timeoutMs = 60_000): Promise<void> {
     await this.until(`${rows} rows`, () => this.rows.length >= rows, timeoutMs).catch((cause) => {
       throw new Error(`only ${this.rows.length} of ${rows} rows came`, { cause })
     })
   }
 
   /** Resolves with what ended it. */
-  async ended(timeoutMs = 30_000): Promise<SluiceError> {
+  async ended(timeoutMs = 60_000): Promise<SluiceError> {
     await waitFor('the source to end', () => this.error !== null, timeoutMs)
     return this.error!
   }

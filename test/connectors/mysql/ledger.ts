@@ -80,7 +80,7 @@ export class Ledger implements AsyncDisposable {
   }
 
   /** Resolves when a row that is written now is committed here. */
-  async caughtUp(server: MysqlServer, timeoutMs = 30_000): Promise<void> {
+  async caughtUp(server: MysqlServer, timeoutMs = 60_000): Promise<void> {
     const id = String(-1_000_000 - Math.floor(Math.random() * 1e9))
     await server.query(`INSERT INTO ${ledgerTable} VALUES (${id}, 'last')`)
     const seen = (): boolean => this.rows.has(id) || this.stopped !== null

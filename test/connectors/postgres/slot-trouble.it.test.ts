@@ -21,7 +21,7 @@ const hasty: Clock = {
 }
 
 for (const version of await postgresMajors(18, 14)) {
-  describe(`PostgreSQL ${version}: trouble with slots`, { timeout: 55_000 }, () => {
+  describe(`PostgreSQL ${version}: trouble with slots`, { timeout: 240_000 }, () => {
     let server: PostgresServer
     before(async () => {
       server = await startPostgres({ version, settings: { checkpoint_timeout: '1h' } })

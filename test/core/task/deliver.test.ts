@@ -199,7 +199,7 @@ test('a plan whose rows are not those of the log is never sent (invariant 6)', a
     await writer.commit({ entries: [], notes: { topics: { 's.t': changed } } }, signal)
   }
   const script = sinkScript()
-  const run = deliverTo(script, taskContext(log, 'k'), AbortSignal.timeout(10_000))
+  const run = deliverTo(script, taskContext(log, 'k'), AbortSignal.timeout(60_000))
   await assert.rejects(run, failsWith('task.plan_changed'))
   assert.deepEqual(script.attempts, [])
 })
@@ -213,6 +213,6 @@ test('a bug in a sink ends the task and every topic of it', async () => {
       throw new SluiceError('internal.bug', { message: 'a bug' })
     },
   })
-  const run = deliverTo(script, taskContext(log, 'k'), AbortSignal.timeout(10_000))
+  const run = deliverTo(script, taskContext(log, 'k'), AbortSignal.timeout(60_000))
   await assert.rejects(run, failsWith('internal.bug'))
 })

@@ -67,7 +67,7 @@ test('the position in the log is the one of the rows beside it (invariant 2)', a
   writeFileSync(path, '[[1,"a"]]\n[[2,"b"]]\n[[3,"c"]]\n')
   const log = await testLog()
   await startAndStop(log, path, dir.path, 3)
-  const head = await readHead(log, 'p.source.toy', AbortSignal.timeout(5000))
+  const head = await readHead(log, 'p.source.toy', AbortSignal.timeout(60_000))
   assert.equal(head?.position, '3')
   assert.equal(head?.topics.get('toy.lines')?.nextOffset, 3)
 })
@@ -81,7 +81,7 @@ test('an idle pipeline writes nothing', async () => {
   const tasks = [ingest(log, path, dir.path, stop.signal), deliver(log, dir.path, stop.signal)]
   await waitFor('the row', () => delivered(dir.path).length === 1)
   const seqs = async (): Promise<(number | undefined)[]> => {
-    const signal = AbortSignal.timeout(5000)
+    const signal = AbortSignal.timeout(60_000)
     const heads = ['p.source.toy', 'p.sink.files'].map((chain) => readHead(log, chain, signal))
     return (await Promise.all(heads)).map((head) => head?.seq)
   }

@@ -114,7 +114,7 @@ async function check(
     }
     await source.run(`${source.lenient}INSERT INTO t (id) VALUES (2)`)
     await row(2, null)
-    const head = await readHead(known, chainName('p', 'ingest', 's'), AbortSignal.timeout(5000))
+    const head = await readHead(known, chainName('p', 'ingest', 's'), AbortSignal.timeout(60_000))
     const { fields } = head!.topics.get(source.topic)!.schemas.at(-1)!
     assert.equal(fields.length, added.length + 2)
     await source.run('UPDATE t SET touched = 1 WHERE id = 1')
@@ -128,7 +128,7 @@ async function check(
 }
 
 for (const version of await postgresMajors(18, 14)) {
-  describe(`PostgreSQL ${version}`, { timeout: 50_000 }, () => {
+  describe(`PostgreSQL ${version}`, { timeout: 240_000 }, () => {
     for (const kind of ['table', 'partitioned table']) {
       test(`the schema says what rows of a ${kind} have that are older than a column`, async () => {
         await using server = await startPostgres({ version })
@@ -152,7 +152,7 @@ for (const version of await postgresMajors(18, 14)) {
 }
 
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
-  describe(starter.name, { timeout: 50_000 }, () => {
+  describe(starter.name, { timeout: 240_000 }, () => {
     for (const metadata of ['FULL', 'MINIMAL']) {
       test(`the schema says what rows have that are older than a column, with ${metadata} metadata`, async () => {
         await using server = await starter.start({ settings: { 'binlog-row-metadata': metadata } })

@@ -46,7 +46,7 @@ test('a dead letter shows the columns that the query does not use', async () => 
     flush: { bytesMax: 1 << 20, intervalMs: 2, intervalMsMax: 20 },
   }
   const isRead = async (): Promise<boolean> => {
-    const head = await readHead(log, 'p.transform.q', AbortSignal.timeout(5000))
+    const head = await readHead(log, 'p.transform.q', AbortSignal.timeout(60_000))
     return (head?.cursors['p.source.s'] ?? 0) > 1
   }
   await whileRunning(

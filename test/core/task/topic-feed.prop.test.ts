@@ -142,7 +142,7 @@ test('deliveries add up to the topic, and a restart finds each again (invariants
           end = deliveryEnd(delivery)
           if (delivery.kind === 'rows') assert(delivery.batch.rows <= limits.rowsMax)
           await using feed = new TopicFeed(log, chain, topic, place, systemClock)
-          const again = await feed.takeUntil(end, AbortSignal.timeout(5000))
+          const again = await feed.takeUntil(end, AbortSignal.timeout(60_000))
           assert(again !== null && again.kind === delivery.kind && again.from === delivery.from)
           assert.deepEqual(linesOf(batchOf(again)), linesOf(batchOf(delivery)))
           assert.equal(deliveryHash(again), deliveryHash(delivery))
@@ -171,7 +171,7 @@ test('a plan that the log does not hold as one delivery is not made up (invarian
     rows(numberRows([3])),
   )
   await using feed = new TopicFeed(log, chain, topic, { offset: 0, seq: 1 }, systemClock)
-  assert.equal(await feed.takeUntil(4, AbortSignal.timeout(5000)), null)
+  assert.equal(await feed.takeUntil(4, AbortSignal.timeout(60_000)), null)
 })
 
 test('a delivery that was cut before an old row is found again beside another old row (invariant 6)', async () => {
@@ -181,7 +181,7 @@ test('a delivery that was cut before an old row is found again beside another ol
   const log = await written(
     rows(makeBatch(batch.schema, batch.columns, weights, ops, batch.timesUs)),
   )
-  const signal = AbortSignal.timeout(5000)
+  const signal = AbortSignal.timeout(60_000)
   const limits = { rowsMax: 3, bytesMax: 1 << 20 }
   await using feed = new TopicFeed(log, chain, topic, { offset: 0, seq: 1 }, systemClock)
   await feed.poll(limits, signal)
@@ -201,7 +201,7 @@ test('the old row of an update and its new one stay together, unless one row is 
     const taken: number[][] = []
     for (;;) {
       const limits = { rowsMax, bytesMax: 1 << 20 }
-      await feed.poll(limits, AbortSignal.timeout(5000))
+      await feed.poll(limits, AbortSignal.timeout(60_000))
       const delivery = feed.take(limits)
       if (delivery === null) return taken
       taken.push(numbersOf(batchOf(delivery)!))
@@ -219,7 +219,7 @@ test('waiting ends when a delivery is full, and otherwise when it is due', async
   const log = await written(rows(numberRows([1])), rows(numberRows([2])))
   await using feed = new TopicFeed(log, chain, topic, { offset: 0, seq: 1 }, systemClock)
   const limits = { rowsMax: 2, bytesMax: 1 << 20 }
-  const signal = AbortSignal.timeout(5000)
+  const signal = AbortSignal.timeout(60_000)
   await feed.wait(Date.now() + 60_000, limits, signal)
   assert.equal(deliveryEnd(feed.take(limits)!), 2)
   const more = written(rows(numberRows([1])))

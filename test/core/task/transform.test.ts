@@ -66,7 +66,7 @@ async function write(log: Log, changes: readonly TopicChange[]): Promise<void> {
 async function transform(log: Log, sql: string): Promise<void> {
   const inputs = [{ topic: 's.t', chain: 'p.source.s' }]
   const task = { query: await parseQuery(sql), sql, inputs, flush }
-  const headOf = (chain: string) => readHead(log, chain, AbortSignal.timeout(5000))
+  const headOf = (chain: string) => readHead(log, chain, AbortSignal.timeout(60_000))
   const end = (await headOf('p.source.s'))!.seq
   const before = (await headOf('p.transform.q'))?.seq ?? 0
   const isRead = async (): Promise<boolean> => {
@@ -118,9 +118,9 @@ test('a restarted transform goes on from its state', async () => {
   const log = await testLog()
   await write(log, [rows('upsert', [1, 1], [2, 2])])
   await transform(log, sum)
-  const before = await readHead(log, 'p.transform.q', AbortSignal.timeout(5000))
+  const before = await readHead(log, 'p.transform.q', AbortSignal.timeout(60_000))
   await transform(log, sum)
-  const after = await readHead(log, 'p.transform.q', AbortSignal.timeout(5000))
+  const after = await readHead(log, 'p.transform.q', AbortSignal.timeout(60_000))
   assert.equal(after!.seq, before!.seq + 1, 'one fence and nothing else')
   assert.deepEqual(await result(log), ['["0","1","2"]', '["1","1","1"]'])
 })

@@ -99,7 +99,7 @@ async function distant(url: string, before: (signal: AbortSignal) => Promise<voi
         return store.get(key, signal, range)
       },
     },
-    { signal: AbortSignal.timeout(30_000) },
+    { signal: AbortSignal.timeout(60_000) },
   )
   return { ...log, cache: new ObjectCache(0) }
 }
@@ -153,7 +153,7 @@ const body = (letter: string): string => `repeat('${letter}', 3000)`
 async function survives(source: Source): Promise<void> {
   using folder = tempDir('history')
   const url = `file://${folder.path}/log`
-  const near = await openLog(openStore(url), { signal: AbortSignal.timeout(30_000) })
+  const near = await openLog(openStore(url), { signal: AbortSignal.timeout(60_000) })
   const table = async (): Promise<void> => {
     const rows = await source.rows()
     await waitFor('the log to be the table', async () => {
@@ -207,7 +207,7 @@ async function survives(source: Source): Promise<void> {
 
 const sources = [['postgres', postgresSource], ...(await mysqlSources())] as const
 for (const [name, start] of sources) {
-  describe(name, { timeout: 58_000 }, () => {
+  describe(name, { timeout: 240_000 }, () => {
     test('the connection survives the reading of a long history, and the status says how far it is', async () => {
       await using source = await start()
       await survives(source)
@@ -215,11 +215,11 @@ for (const [name, start] of sources) {
   })
 }
 
-test('a stop does not wait for the end of a history', { timeout: 50_000 }, async () => {
+test('a stop does not wait for the end of a history', { timeout: 240_000 }, async () => {
   await using source = await postgresSource()
   using folder = tempDir('history')
   const url = `file://${folder.path}/log`
-  const near = await openLog(openStore(url), { signal: AbortSignal.timeout(30_000) })
+  const near = await openLog(openStore(url), { signal: AbortSignal.timeout(60_000) })
   {
     await using _first = ingest(source, near, folder.path)
     await source.run(`INSERT INTO accounts VALUES (0, 0, ${body('a')})`)

@@ -311,7 +311,7 @@ async function play(log: Log, script: Script, folder: string): Promise<void> {
       () => 'failed',
     )
     const there = waitFor('the last step', async () => {
-      const head = await readHead(log, 'p.source.s', AbortSignal.timeout(5000))
+      const head = await readHead(log, 'p.source.s', AbortSignal.timeout(60_000))
       return head?.position === want
     })
     const first = await Promise.race([ended, there])

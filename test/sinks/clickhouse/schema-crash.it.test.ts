@@ -60,7 +60,7 @@ for (const [index, [failpoint, pass]] of steps.entries()) {
       columns.map(({ name, type }) => `${String(name)} ${String(type)}`),
       ['n Nullable(Int32)', 'remark Nullable(String)'],
     )
-    const head = await readHead(log, 'p.sink.k', AbortSignal.timeout(5000))
+    const head = await readHead(log, 'p.sink.k', AbortSignal.timeout(60_000))
     assert.equal(head!.topics.get('k.schema_changes')?.nextOffset, 3, 'decided once each')
     assert.equal(head!.topics.get('k.dead_letters')?.nextOffset, 1)
   })

@@ -33,7 +33,7 @@ async function goesOff(place: TimersPlace): Promise<void> {
   assert.equal(await due, 7)
 }
 
-test('Redis over TLS is verified against `timers_ca`', { timeout: 60_000 }, async (t) => {
+test('Redis over TLS is verified against `timers_ca`', { timeout: 240_000 }, async (t) => {
   using folder = tempDir('timers-tls')
   const authority = makeAuthority('test authority')
   const { cert, key } = makeCertificate(['127.0.0.1', 'localhost'], authority)
@@ -57,7 +57,7 @@ test('Redis over TLS is verified against `timers_ca`', { timeout: 60_000 }, asyn
   await goesOff({ url: new Secret(url), ca: authority.cert })
 })
 
-test('PostgreSQL over TLS is verified against `timers_ca`', { timeout: 60_000 }, async (t) => {
+test('PostgreSQL over TLS is verified against `timers_ca`', { timeout: 240_000 }, async (t) => {
   await using server = await startOrSkip(t, 'postgres', () => startPostgres())
   if (server === null) return
   const authority = makeAuthority('test authority')

@@ -46,7 +46,7 @@ async function readOne(read: () => Promise<Chunk>): Promise<number> {
 
 test(
   'the stream of an idle server has ended when the reading stops',
-  { timeout: 5000 },
+  { timeout: 60_000 },
   async () => {
     assert.equal(await readOne(async () => ({ batches: [], isPassed: () => true })), 1)
   },
@@ -54,7 +54,7 @@ test(
 
 test(
   'a table that cannot be read is said while the server is idle',
-  { timeout: 5000 },
+  { timeout: 60_000 },
   async () => {
     const refused = new Error('permission denied')
     await assert.rejects(
