@@ -6,6 +6,7 @@
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { keepAliveMs } from '../support/env.ts'
 
 export interface LossyProxy extends AsyncDisposable {
   readonly url: string
@@ -47,6 +48,7 @@ export async function startLossyProxy(target: string): Promise<LossyProxy> {
     incoming.pipe(outgoing)
   }
   const server = createServer(forward)
+  server.keepAliveTimeout = keepAliveMs
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   proxy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

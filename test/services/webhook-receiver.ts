@@ -21,6 +21,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Webhook } from 'standardwebhooks'
+import { keepAliveMs } from '../support/env.ts'
 
 /** The body of an event. */
 export interface WebhookEvent {
@@ -95,8 +96,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
     void state.handle(request, response)
   }
   const server = options.tls ? createTlsServer(tlsOf(options.tls), handle) : createServer(handle)
-  // Longer than any test: a connection that the server closes first would be a failure of its own.
-  server.keepAliveTimeout = 60_000
+  server.keepAliveTimeout = keepAliveMs
   server.on('connection', () => state.connections++)
   server.listen(options.port ?? 0, '127.0.0.1')
   await once(server, 'listening')

@@ -10,6 +10,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
 
+/** For servers in the process of a test: a connection that they close first would be a failure of its own. */
+export const keepAliveMs = 600_000
+
 /** Below what kernels give to connections and to `listen(0)`: Linux from 32768 on, others from 49152. */
 const ports = { first: 10_000, end: 32_000 }
 const given = new Set<number>()

@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { keepAliveMs } from '../../support/env.ts'
 
 export interface Asked {
   readonly method: string
@@ -47,6 +48,7 @@ export class ApiServer implements AsyncDisposable {
     { tls = null, port = 0 }: { tls?: { cert: string; key: string } | null; port?: number } = {},
   ): Promise<ApiServer> {
     const server = new ApiServer(handler, tls)
+    server.#server.keepAliveTimeout = keepAliveMs
     await new Promise<void>((resolve) => server.#server.listen(port, '127.0.0.1', resolve))
     return server
   }

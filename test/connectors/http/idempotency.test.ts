@@ -1,6 +1,8 @@
 /** What is sent again makes no second row: within the window, in flight, and after the source was away (invariants 1, 2). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemClock } from '../../../core/connector/context.ts'
+import { waitFor } from '../../support/env.ts'
 import { HttpHub, orders, sorted, StalledStore, type Answer } from './support.ts'
 
 const byHeader = { idempotency: { from: 'header.idempotency-key' } }
@@ -26,6 +28,7 @@ test('while the first is in flight, the second waits for its commit', async () =
   const gate = new StalledStore()
   await using hub = await HttpHub.start({ config: orders(byHeader), store: gate.wrap })
   gate.stall()
+  const { begun } = gate
   let answered = 0
   const send = async (body: string): Promise<Answer> => {
     const answer = await hub.send(body, key('a'))
@@ -33,7 +36,7 @@ test('while the first is in flight, the second waits for its commit', async () =
     return answer
   }
   const sent = [send('{"id":1}')]
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await waitFor('the commit of the first', () => gate.begun > begun)
   sent.push(send('{"id":1}'), send('{"id":1}'))
   await new Promise((resolve) => setTimeout(resolve, 200))
   assert.equal(answered, 0, 'a 2xx was said before the commit')
@@ -90,15 +93,17 @@ test('a request that is replayed word for word', async () => {
 })
 
 test('keys are read back from the log at the start, those of the window and no others', async () => {
-  const config = orders({ idempotency: { from: 'header.idempotency-key', window: '2s' } })
-  const first = await HttpHub.start({ config })
+  const config = orders({ idempotency: { from: 'header.idempotency-key', window: '1h' } })
+  let laterMs = 0
+  const clock = { ...systemClock, nowMs: () => Date.now() + laterMs }
+  const first = await HttpHub.start({ config, clock })
   const { log } = first
   await first.send('{"id":1}', key('old'))
-  await new Promise((resolve) => setTimeout(resolve, 2100))
+  laterMs += 3_600_000
   await first.send('[{"id":2},{"id":3}]', key('new'))
   await first[Symbol.asyncDispose]()
 
-  await using hub = await HttpHub.start({ config, log })
+  await using hub = await HttpHub.start({ config, log, clock })
   assert.deepEqual((await hub.send('{"id":2}', key('new'))).json, { accepted: 0, duplicates: 1 })
   assert.deepEqual((await hub.send('{"id":4}', key('old'))).json, { accepted: 1 })
   assert.deepEqual(
@@ -111,8 +116,9 @@ test('what waits when the source ends is committed and answered, or told to come
   const gate = new StalledStore()
   const hub = await HttpHub.start({ config: orders(byHeader), store: gate.wrap })
   gate.stall()
+  const { begun } = gate
   const staged = hub.send('{"id":1}', key('a'))
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await waitFor('the commit of the first', () => gate.begun > begun)
   const late = hub.send('{"id":2}', key('b'))
   await new Promise((resolve) => setTimeout(resolve, 50))
   const stopped = hub[Symbol.asyncDispose]()

@@ -13,6 +13,7 @@ import { runIngest } from '../../../core/task/ingest.ts'
 import { chainName } from '../../../core/task/names.ts'
 import { tempDir } from '../../support/env.ts'
 import { keptContext, type KeptContext } from '../../support/context.ts'
+import { systemClock, type Clock } from '../../../core/connector/context.ts'
 import type { TaskContext } from '../../../core/task/context.ts'
 import type { ObjectStore } from '../../../core/store/store.ts'
 
@@ -49,6 +50,7 @@ export interface HubOptions {
   readonly log?: Log
   /** Around the store of a new log. */
   readonly store?: (store: ObjectStore) => ObjectStore
+  readonly clock?: Clock
 }
 
 /** A source that runs as `sluice run` would run it, until it is disposed of. */
@@ -63,7 +65,8 @@ export class HttpHub implements AsyncDisposable {
   private constructor(log: Log, options: HubOptions) {
     this.log = log
     this.#folder = tempDir('http')
-    this.context = keptContext({ pipeline: 'p', name: 'web' })
+    const { clock = systemClock } = options
+    this.context = keptContext({ pipeline: 'p', name: 'web', clock })
     this.server = new HttpServer({ ...serverSettings, ...options.server }, this.context.logger)
     const ctx: TaskContext = {
       ...this.context,
@@ -186,6 +189,8 @@ export function orders(
 
 /** A store whose commits wait while it is stalled. */
 export class StalledStore {
+  /** Commits that began. */
+  begun = 0
   #gate: Promise<void> = Promise.resolve()
   #open = (): void => {}
 
@@ -204,6 +209,7 @@ export class StalledStore {
         if (typeof value !== 'function') return value
         if (name !== 'create') return value.bind(target) as unknown
         return async (...words: unknown[]) => {
+          this.begun++
           await this.#gate
           return (value as (...words: unknown[]) => unknown).apply(target, words)
         }

@@ -13,6 +13,7 @@ import { SluiceError } from '../../../core/errors/error.ts'
 import { openDriver } from '../../../connectors/kafka/drivers.ts'
 import { saslConfig, tlsConfig } from '../../../connectors/kafka/security-config.ts'
 import { startKafka, type KafkaCluster, type KafkaListener } from '../../services/kafka.ts'
+import { keepAliveMs } from '../../support/env.ts'
 
 const { signal } = new AbortController()
 const users = [{ name: 'alice', password: 'wonderland' }]
@@ -155,6 +156,7 @@ async function startEndpoint(
       )
     })
   })
+  server.keepAliveTimeout = keepAliveMs
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`,

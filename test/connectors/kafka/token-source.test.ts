@@ -6,6 +6,7 @@ import { it } from 'node:test'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { saslConfig, type TokenConfig } from '../../../connectors/kafka/security-config.ts'
 import { TokenSource } from '../../../connectors/kafka/token-source.ts'
+import { keepAliveMs } from '../../support/env.ts'
 
 interface Answer {
   readonly status: number
@@ -20,6 +21,7 @@ async function startEndpoint(
     const { status, body } = answer(++asked)
     response.writeHead(status).end(body)
   })
+  server.keepAliveTimeout = keepAliveMs
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,

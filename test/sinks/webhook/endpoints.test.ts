@@ -97,7 +97,7 @@ test('of many endpoints one that fails for `disable_after` gets nothing more, un
 
 test('what waits for its turn at a good endpoint is not said to wait for a failing one', async () => {
   const log = await testLog()
-  await using receiver = await startReceiver({ secret, behaviour: () => ({ delayMs: 60_000 }) })
+  await using receiver = await startReceiver({ secret, behaviour: () => ({ delayMs: 600_000 }) })
   const config = { concurrency: 1, max_in_flight: 4, timeout: '2m' }
   await using _hooks = deliverHooks(log, `${receiver.url}/{name}`, config)
   await writeTopics(

@@ -19,7 +19,7 @@ function badAnswer(tenant: number): Answer | undefined {
   if (tenant % 100 !== 0) return undefined
   const kinds: readonly Answer[] = [
     { status: 500 },
-    { delayMs: 60_000 },
+    { delayMs: 600_000 },
     { status: 503 },
     { drop: 'unseen' },
   ]
@@ -49,10 +49,14 @@ test('10,000 endpoints, one in a hundred bad: the good ones get all while the ba
   const good = endpoints - endpoints / 100
   // Not how many requests there were: on a slow machine one is answered too late, and sent again.
   const taken = (): number => new Set(receiver.taken.map(({ path }) => path)).size
-  await waitFor('the good ones', async () => taken() >= good, 50_000)
+  await waitFor('the good ones', () => taken() >= good)
   assert.equal(taken(), good)
   await waitFor('the cursor', async () => (await notesOf(log))?.topics['s.t']?.done === endpoints)
-  const waiting = await lettersOf(log)
+  // On a slow machine a good one may have been too late to answer, and be asked again.
+  const waiting = await waitFor('the bad ones alone', async () => {
+    const letters = await lettersOf(log)
+    return letters.length <= endpoints / 100 && letters
+  })
   assert.equal(waiting.length, endpoints / 100)
   assert.deepEqual([...new Set(waiting.map(({ state }) => state))], ['waiting'])
   assert.ok(receiver.concurrencyMax <= 64 + 100, `${receiver.concurrencyMax} at a time`)
@@ -79,7 +83,7 @@ test('a bad endpoint that is mended gets what waited, in the order of each key (
   await waitFor('the good ones', async () => receiver.taken.length === 15)
   await waitFor('the cursor', async () => (await notesOf(log))?.topics['s.t']?.done === 30)
   bad = false
-  await waitFor('the others', async () => (await lettersOf(log)).length === 0, 20_000)
+  await waitFor('the others', async () => (await lettersOf(log)).length === 0)
   const offsets = new Map<unknown, number[]>()
   for (const { event } of receiver.taken) {
     const key = event.key?.['id']
@@ -144,12 +148,13 @@ test('a rate of its own for each endpoint', async () => {
     log,
     tenantRows(ids, (id) => `t${id % 2}`),
   )
-  await waitFor('all', async () => receiver.taken.length === 60, 20_000)
+  await waitFor('all', async () => receiver.taken.length === 60)
   for (const seen of times.values()) {
-    // A burst of one second's, then ten a second: no second has more than both.
+    // A burst of one second's, then ten a second: no second has more than both, and what was on its way
+    // while the machine stood still.
     for (const from of seen) {
       const within = seen.filter((at) => at >= from && at < from + 1000).length
-      assert.ok(within <= 20, `${within} requests within a second`)
+      assert.ok(within <= 20 + 4, `${within} requests within a second`)
     }
   }
 })

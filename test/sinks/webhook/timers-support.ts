@@ -36,7 +36,7 @@ export async function allTaken(log: Log, receiver: Receiver): Promise<void> {
     'all events',
     async () => receiver.taken.length >= events && (await lettersOf(log)).length === 0,
     // Without timers each wait is five seconds longer: six of them an event's key, one after the other.
-    45_000,
+    90_000,
   )
   const keys = new Map<unknown, number[]>()
   for (const { event } of receiver.taken) {

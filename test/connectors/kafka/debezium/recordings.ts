@@ -7,6 +7,7 @@ import { gunzipSync } from 'node:zlib'
 import type { Records } from '../../../../core/connector/format/records.ts'
 import { registryConfig } from '../../../../connectors/kafka/registry/config.ts'
 import { SchemaRegistry } from '../../../../connectors/kafka/registry/client.ts'
+import { keepAliveMs } from '../../../support/env.ts'
 
 export type Form =
   'json' | 'json_schemas' | 'avro' | 'unwrapped' | 'unwrapped_schemas' | 'unwrapped_avro'
@@ -136,6 +137,7 @@ export class RecordedRegistry implements AsyncDisposable {
         ),
       )
     })
+    server.keepAliveTimeout = keepAliveMs
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
     const url = `http://127.0.0.1:${port}`
