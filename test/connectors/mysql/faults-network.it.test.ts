@@ -8,15 +8,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { mysqlServers } from '../../services/mysql-servers.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
 import { waitFor } from '../../support/env.ts'
+import { steadily } from '../../support/steadily.ts'
 import { Ledger, ledgerTable, prepareLedger, write } from './ledger.ts'
 
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-11.8')) {
   describe(`the network to ${starter.name}`, () => {
-    it('connections that are cut, slow, or silent, and a reader that does not pull', async () => {
+    const goesThrough = async (): Promise<void> => {
       await using server = await starter.start({ settings: { 'net-write-timeout': '2' } })
       await prepareLedger(server)
       await using proxy = await startTcpProxy(server.port)
-      await using ledger = new Ledger(server.url.replace(String(server.port), String(proxy.port)))
+      const url = server.url.replace(String(server.port), String(proxy.port))
+      await using ledger = new Ledger(url, { heartbeat: '1s' })
       await ledger.start(server)
       for (let round = 0; round < 3; round++) {
         proxy.latencyMs = round * 2
@@ -44,7 +46,9 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
       )
       proxy.resume()
       await ledger.check(server)
-    })
+    }
+    it('connections that are cut, slow, or silent, and a reader that does not pull', () =>
+      steadily(250, goesThrough))
 
     it('a row of 40 MB, compressed and encrypted', async () => {
       await using server = await starter.start({ settings: { 'max-allowed-packet': '128M' } })

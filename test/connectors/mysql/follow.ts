@@ -27,7 +27,7 @@ export class Follower implements AsyncDisposable {
   readonly #context = keptContext({ name: 'follower', random: Math.random })
 
   constructor(config: Readonly<Record<string, unknown>>) {
-    this.config = { heartbeat: '1s', ...config }
+    this.config = { heartbeat: '5s', ...config }
   }
 
   get lines(): KeptContext['lines'] {

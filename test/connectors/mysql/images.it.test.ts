@@ -79,7 +79,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
           const log = await testLog(`file://${folder.path}/log`)
           const ctx = taskContext(log, 'my')
           const stop = new AbortController()
-          const config = { url: server.url, tables: ['shop.*'], heartbeat: '1s' }
+          const config = { url: server.url, tables: ['shop.*'], heartbeat: '5s' }
           const running = runIngest(
             {
               connector: mysql as SourceConnector<unknown>,

@@ -131,7 +131,7 @@ export class Ledger implements AsyncDisposable {
       url: this.url,
       tables: [ledgerTable],
       snapshot: 'never',
-      heartbeat: '1s',
+      heartbeat: '30s',
       ...this.#config,
     })
     await using source = await mysql.open(config, this.#context())

@@ -161,7 +161,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
         )
         const source: Source = {
           connector: mysql as SourceConnector<unknown>,
-          config: mysql.config.parse({ url: server.url, tables: ['shop.t'], heartbeat: '1s' }),
+          config: mysql.config.parse({ url: server.url, tables: ['shop.t'], heartbeat: '5s' }),
           topic: 's.shop.t',
           run: async (sql) => server.query(`USE shop; ${sql}`),
           lenient: "SET sql_mode = ''; ",

@@ -43,8 +43,8 @@ const storeMs = 200
 const chain = 'p.source.s'
 const forever = new AbortController().signal
 
-async function postgresSource(): Promise<Source> {
-  const server = await startPostgres({ settings: { wal_sender_timeout: `${patienceS}s` } })
+async function postgresSource(patience = patienceS): Promise<Source> {
+  const server = await startPostgres({ settings: { wal_sender_timeout: `${patience}s` } })
   await server.query('CREATE TABLE accounts (id int PRIMARY KEY, n int, body text)')
   await server.query('ALTER TABLE accounts ALTER body SET STORAGE EXTERNAL')
   return {
@@ -208,7 +208,7 @@ async function survives(source: Source): Promise<void> {
   assert.deepEqual(second.ctx.troubles, [])
 }
 
-const sources = [['postgres', postgresSource], ...(await mysqlSources())] as const
+const sources = [['postgres', () => postgresSource()], ...(await mysqlSources())] as const
 for (const [name, start] of sources) {
   describe(name, { timeout: 240_000 }, () => {
     test('the connection survives the reading of a long history, and the status says how far it is', async () => {
@@ -221,7 +221,7 @@ for (const [name, start] of sources) {
 }
 
 test('a stop does not wait for the end of a history', { timeout: 240_000 }, async () => {
-  await using source = await postgresSource()
+  await using source = await postgresSource(60)
   using folder = tempDir('history')
   const url = `file://${folder.path}/log`
   const near = await openLog(openStore(url), { signal: AbortSignal.timeout(60_000) })
