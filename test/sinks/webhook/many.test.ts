@@ -71,7 +71,7 @@ test('a bad endpoint that is mended gets what waited, in the order of each key (
     behaviour: (request) => (bad && numberOf(request) === 1 ? { status: 500 } : undefined),
   })
   await using _hooks = deliverHooks(log, `${receiver.url}/{name}`, {
-    retry: { schedule: Array.from({ length: 60 }, () => '300ms') },
+    retry: { schedule: Array.from({ length: 60 }, () => '1s') },
     delivery_log: 'all',
   })
   // Three events of each of ten keys, five of them of the bad endpoint.
