@@ -3,13 +3,18 @@ import type { Redis } from 'ioredis'
 import type { RedisLink } from '../../../core/connector/redis.ts'
 import { entityKeyPrefix } from '../layout/entity-key.ts'
 import type { FeatureView } from '../view.ts'
+import { slotOf } from './slot.ts'
 
 /** Keys looked at in one step of the server's SCAN. */
 const keysAStep = 1000
+/** Keys of a call: one call for each costs the server ten times as much, and this process more. */
+const keysACall = 64
+const nothing = new Uint8Array()
 /** Characters of a pattern that stand for others: `*?[]\`. */
 const special = new Set([0x2a, 0x3f, 0x5b, 0x5d, 0x5c])
 
 export interface KeyScript {
+  /** Does the same with each of its KEYS. */
   readonly text: string
   readonly args: readonly string[]
 }
@@ -58,10 +63,28 @@ export async function scanStep(
   { master, cursor, pattern, script }: ScanStep,
   signal: AbortSignal,
 ): Promise<string> {
-  const words = [cursor, 'MATCH', pattern, 'COUNT', keysAStep]
+  // What holds something else is none of ours, and would fail the keys beside it.
+  const words = [cursor, 'MATCH', pattern, 'COUNT', keysAStep, 'TYPE', 'hash']
   const found = master.callBuffer('SCAN', words) as Promise<[Buffer, Buffer[]]>
   const [next, keys] = await link.settled(found, signal)
-  const answers = keys.map((key) => master.eval(script.text, 1, key, ...script.args))
+  const answers = callsOf(keys, link.isCluster).map((some) => {
+    return master.eval(script.text, some.length, ...some, ...script.args)
+  })
   await link.settled(Promise.all(answers), signal)
   return next.toString()
+}
+
+/** In a cluster the keys of a call are of one slot. */
+function callsOf(keys: readonly Buffer[], isCluster: boolean): readonly (readonly Buffer[])[] {
+  const groups = new Map<number, Buffer[]>()
+  for (const key of keys) {
+    const slot = isCluster ? slotOf({ bytes: key, from: 0, end: key.length }, nothing) : 0
+    const group = groups.get(slot)
+    if (group === undefined) groups.set(slot, [key])
+    else group.push(key)
+  }
+  return [...groups.values()].flatMap((group) => {
+    const count = Math.ceil(group.length / keysACall)
+    return Array.from({ length: count }, (_, i) => group.slice(i * keysACall, (i + 1) * keysACall))
+  })
 }

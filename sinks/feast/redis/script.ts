@@ -109,25 +109,35 @@ const eachByLog = `
     written=written+judge(key,T,O,E,at,t,m)
   end`
 
+/** The scripts that follow do the same with each of their keys. */
+function withEachKey(body: string): string {
+  return `local function one(key)
+${body}
+end
+for k=1,#KEYS do one(KEYS[k]) end
+return #KEYS`
+}
+
 /** Takes the view's row away where it lies before ARGV[1], an offset, and tombstones before it. */
 export function truncateScript(view: FeatureView): string {
   const names = namesOf(view)
   return `${head(names)}
-local m=call('HGET',KEYS[1],MARK)
-if not m then return 0 end
+local floor=num(A[1])
+${withEachKey(`local m=call('HGET',key,MARK)
+if not m then return end
 local n,d=match(m,'^(%S+) ?(%d*)')
 local newest=num(n) or num(d)
-if newest>=num(A[1]) then return 0 end
+if newest>=floor then return end
 ${removal(names)}
-call('HDEL',KEYS[1],MARK)
-return 1`
+call('HDEL',key,MARK)`)}`
 }
 
 /** Removes the values of features that the view has no more. */
 export function forgetScript({ stored }: FeatureView, features: readonly string[]): string {
-  return features
-    .map((name) => `redis.call('HDEL',KEYS[1],${literal(featureField(stored, name))})`)
-    .join('\n')
+  const removed = features.map((name) => {
+    return `redis.call('HDEL',key,${literal(featureField(stored, name))})`
+  })
+  return withEachKey(removed.join('\n'))
 }
 
 /** Moves the value of a feature to its new name, unless there is one already; it expires as before. */
@@ -137,15 +147,14 @@ export function renameScript(
   expiry: FieldExpiry,
 ): string {
   const expires = ttlMs !== null && expiry !== 'none'
-  return `local call,key=redis.call,KEYS[1]
+  return `local call=redis.call
 local OLD,NEW=${literal(featureField(stored, from))},${literal(featureField(stored, to))}
-local v=call('HGET',key,OLD)
-if not v then return 0 end
+${withEachKey(`local v=call('HGET',key,OLD)
+if not v then return end
 ${expires ? `local e=call('HPEXPIRETIME',key,'FIELDS',1,OLD)[1]` : ''}
 local moved=call('HSETNX',key,NEW,v)
 ${expires ? `if moved==1 and e>0 then call('HPEXPIREAT',key,e,'FIELDS',1,NEW) end` : ''}
-call('HDEL',key,OLD)
-return moved`
+call('HDEL',key,OLD)`)}`
 }
 
 /** For servers whose fields do not expire: takes away what expired before ARGV[1], ms since 1970. */
@@ -154,26 +163,24 @@ export function sweepScript(view: FeatureView): string {
   const ttl =
     view.ttlMs === null
       ? ''
-      : `local t=call('HGET',KEYS[1],TS)
+      : `local t=call('HGET',key,TS)
 if t then
   local s,n=slowly(t)
   if s*1000+n/1000000+${view.ttlMs}<=now then
     ${removal(names)}
-    call('HDEL',KEYS[1],MARK)
-    return 1
+    call('HDEL',key,MARK)
   end
 end`
   return `${head(names)}
 ${timeFunctions}
 local now=num(A[1])
-local m=call('HGET',KEYS[1],MARK)
+${withEachKey(`local m=call('HGET',key,MARK)
 local forgotten=m and match(m,'^%- %d+ (%d+)$')
-if forgotten and not call('HGET',KEYS[1],TS) and num(forgotten)<=now then
-  call('HDEL',KEYS[1],MARK)
-  return 1
+if forgotten and not call('HGET',key,TS) and num(forgotten)<=now then
+  call('HDEL',key,MARK)
+  return
 end
-${ttl}
-return 0`
+${ttl}`)}`
 }
 
 interface Names {
@@ -279,7 +286,7 @@ end`
   }[expiry]
   return `local function empty(key,T,O,E,t)
   local forgotten=match(O,'(%d+)$')
-  ${removal(names, 'key')}
+  ${removal(names)}
   ${tombstone}
 end`
 }
@@ -290,11 +297,11 @@ function timeBehind({ order }: FeatureView): string {
 }
 
 /** Removes the features and the time, and not the mark. */
-function removal({ features }: Names, key = 'KEYS[1]'): string {
+function removal({ features }: Names): string {
   const all = ['TS', ...features]
   const calls: string[] = []
   for (let i = 0; i < all.length; i += pairsMax * 2) {
-    calls.push(`call('HDEL',${key},${all.slice(i, i + pairsMax * 2).join(',')})`)
+    calls.push(`call('HDEL',key,${all.slice(i, i + pairsMax * 2).join(',')})`)
   }
   return calls.join('\n')
 }

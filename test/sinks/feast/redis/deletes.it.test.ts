@@ -152,14 +152,20 @@ for (const { name, expiry, options: server } of servers) {
       await evolve(sink, topic, schema)
       const before = Array.from({ length: 2500 }, (_, id) => row(id, 1))
       await sink.write(sinkBatch(topic, schema, before), signal)
+      // None of ours, among keys that are.
+      await redis.set(keyOf(-1), 'text')
       await sink.truncate(topic, { id: 't', offset: 2500 }, signal)
-      assert.equal(await redis.dbsize(), 2, 'only the floor and the end are left')
+      assert.equal(
+        await redis.dbsize(),
+        3,
+        'only the floor, the end and what is none of ours are left',
+      )
       await sink.write(sinkBatch(topic, schema, [row(1, 9)], { offset: 2501 }), signal)
       await sink.truncate(topic, { id: 't', offset: 2500 }, signal)
       await using other = await openFeast(server.url, views)
       await evolve(other, topic, schema)
       await other.write(sinkBatch(topic, schema, before, { origin: 'replay' }), signal)
-      assert.equal(await redis.dbsize(), 3)
+      assert.equal(await redis.dbsize(), 4)
       assert.equal((await hashOf(redis, 1))[fieldOf('v', 'n')], '2009')
     },
   )
