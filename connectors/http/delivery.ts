@@ -14,7 +14,7 @@ export interface DeliveryParts {
   readonly response: ServerResponse
   readonly call: RouteCall
   readonly query: URLSearchParams
-  /** Unpacked. */
+  /** Unpacked; empty once its records are taken out of it. */
   readonly body: Buffer
   /** What it holds of the budget of waiting bytes. */
   readonly heldBytes: number
