@@ -67,7 +67,7 @@ async function run(load: Load): Promise<LoadResult> {
       if (load.rate !== null) {
         dueMs = startMs + (number * 1000) / load.rate
         const waitMs = dueMs - performance.now()
-        if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
+        if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)))
       }
       if (performance.now() >= endMs || dueMs >= endMs) break
       socket.write(requests[number % requests.length]!)
