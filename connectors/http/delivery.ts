@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RouteCall } from '../../core/connector/http-routes.ts'
 import { sendRefusal, sendTaken } from './push-answer.ts'
-import type { Refusal } from './push-body.ts'
+import { freeBody, type Refusal } from './push-body.ts'
 
 export interface DeliveryParts {
   readonly topic: string
@@ -15,13 +15,15 @@ export interface DeliveryParts {
   readonly call: RouteCall
   readonly query: URLSearchParams
   /** Unpacked; empty once its records are taken out of it. */
-  readonly body: Buffer
+  body: Buffer
   /** What it holds of the budget of waiting bytes. */
   readonly heldBytes: number
   readonly receivedMs: number
   /** The signature it was let in by, if any. */
   readonly signature: string | null
 }
+
+const noBody = Buffer.alloc(0)
 
 export class Delivery {
   readonly parts: DeliveryParts
@@ -52,6 +54,12 @@ export class Delivery {
   }
   get isAnswered(): boolean {
     return this.#isAnswered
+  }
+
+  /** Its records are taken out of the body: there is no need to keep it until the answer. */
+  dropBody(): void {
+    freeBody(this.parts.body)
+    this.parts.body = noBody
   }
 
   /** It passed over a row that `other` brings. */

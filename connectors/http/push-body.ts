@@ -106,6 +106,8 @@ export function readBody(
   request.on('data', take)
   request.on('end', () => {
     const body = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, bytes)
+    // The request, which lives until its answer, holds these functions, and they hold the pieces.
+    pieces.length = 0
     finish({ kind: 'body', body, heldBytes })
   })
   // A connection that breaks off is an error of the request; one that had its end is over already.

@@ -15,7 +15,7 @@ import type { Delivery } from './delivery.ts'
 import { Gathering, noExtras, type Beside, type DecodedRecords } from './gathering.ts'
 import { keysTopic, type Idempotency } from './idempotency.ts'
 import type { KeySource } from './key-source.ts'
-import { freeBody, type Refusal } from './push-body.ts'
+import type { Refusal } from './push-body.ts'
 import type { Attributes, PushColumns } from './push-columns.ts'
 import type { BodyReader } from './push-records.ts'
 import { gatherRejected } from './rejected-records.ts'
@@ -121,8 +121,7 @@ export class PushTopic {
     const gathering = this.#gathering
     const [firstRecord, firstByte] = [gathering.count, gathering.end]
     const refusal = this.#readBody(delivery)
-    // Its records are in the gathering now.
-    freeBody(delivery.parts.body)
+    delivery.dropBody()
     if (refusal === null) return { delivery, firstRecord, endRecord: gathering.count }
     gathering.rewind(firstRecord, firstByte)
     this.#refuse(delivery, refusal)

@@ -168,8 +168,8 @@ export class HttpServer implements HttpRoutes, AsyncDisposable {
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
     // A client that goes away is nothing to tell anybody.
-    request.on('error', () => {})
-    response.on('error', () => {})
+    request.on('error', ignore)
+    response.on('error', ignore)
     if (request.rawHeaders.length > headersMax * 2) {
       const detail = `a request may have ${headersMax} header fields`
       return sendProblem(request, response, { status: 431, code: 'http.head', detail })
@@ -218,6 +218,9 @@ export class HttpServer implements HttpRoutes, AsyncDisposable {
     }
   }
 }
+
+/** One for all requests: each of them lives until its answer, with all that it holds. */
+function ignore(): void {}
 
 function createWithTls(
   options: ServerOptions,
