@@ -9,6 +9,7 @@ import { z } from 'zod'
 import { openRedis, redisKeys } from '../../../../core/connector/redis-config.ts'
 import { markField } from '../../../../sinks/feast/redis/script.ts'
 import { fieldExpiryOf } from '../../../../sinks/feast/redis/server.ts'
+import type { Row } from '../../../conformance/rows.ts'
 import type { RedisServer } from '../../../services/redis.ts'
 import { waitFor } from '../../../support/env.ts'
 import {
@@ -75,6 +76,37 @@ for (const { name, expiry, options: server } of servers) {
     }
     assert.equal((await hashOf(redis, 1))[fieldOf('v', 'n')], undefined)
   })
+
+  run(
+    'a row from before a deletion stays away, also where its time is the newest',
+    async (server, redis) => {
+      const event = { event_timestamp: 'at', features: ['n'] }
+      await using sink = await openFeast(server.url, {
+        goes: { ...event, ttl: '1h' },
+        nulls: { ...event, on_delete: 'null' },
+      })
+      const timed = schemaOf({ id: 'int64', at: 'timestamptz', n: 'int64' }, ['id'])
+      await evolve(sink, topic, timed)
+      const write = (offset: number, row: Row) =>
+        sink.write(sinkBatch(topic, timed, [row], { offset }), signal)
+      const at = nowUs()
+      const at9 = (id: number) => ({ values: { id: BigInt(id), at: at + 9, n: 9n } })
+      const at5 = (id: number) => ({ values: { id: BigInt(id), at: at + 5, n: 5n } })
+      // Behind a deletion that was there before it, that came with it, and that came behind it; deleted.
+      for (const [offset, row] of [at9(1), gone(1), at5(1)].entries()) await write(offset, row)
+      await sink.write(sinkBatch(topic, timed, [gone(2), at5(2)], { offset: 11 }), signal)
+      await write(22, at5(3))
+      await write(21, gone(3))
+      await write(31, gone(4))
+      for (const id of [1, 2, 3, 4]) await write((id - 1) * 10, at9(id))
+      for (const view of ['goes', 'nulls']) {
+        const seen = await Promise.all([1, 2, 3, 4].map((id) => hashOf(redis, id)))
+        const values = seen.map((hash) => hash[fieldOf(view, 'n')])
+        const deleted = view === 'nulls' ? '' : undefined
+        assert.deepEqual(values, ['2005', '2005', '2005', deleted], view)
+      }
+    },
+  )
 
   run('a tombstone is forgotten in its time, and its key with it', async (server, redis) => {
     // Long enough that it is still there at the first look.
