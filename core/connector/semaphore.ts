@@ -35,14 +35,18 @@ export class Semaphore {
   acquire(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason as Error)
-      if (this.#held < this.#slots && this.#waiting.size === 0) {
-        this.#held++
-        return resolve()
-      }
+      if (this.tryAcquire()) return resolve()
       const waiter: Waiter = { signal, resolve, reject }
       this.#waiting.add(waiter)
       this.#listen(signal).waiters.add(waiter)
     })
+  }
+
+  /** Takes a slot that is free now, and that nobody waits for. */
+  tryAcquire(): boolean {
+    if (this.#held >= this.#slots || this.#waiting.size > 0) return false
+    this.#held++
+    return true
   }
 
   release(): void {

@@ -15,7 +15,7 @@ import type { Semaphore } from '../../core/connector/semaphore.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Route } from './address-template.ts'
 import type { Moment } from './moment.ts'
-import { NoAnswer, type HttpSender } from './http.ts'
+import type { HttpSender } from './http.ts'
 import { outcomeOfAnswer, outcomeOfFailure, type Outcome, type RetryOutcome } from './outcome.ts'
 import { SendRate } from './send-rate.ts'
 import { SendWindow } from './send-window.ts'
@@ -85,6 +85,14 @@ export type Attempt =
   | { readonly kind: 'disabled'; readonly reason: string }
 
 type Tried = Extract<Attempt, { kind: 'tried' }>
+
+/** A request that was sent. */
+interface Sending {
+  readonly atMs: number
+  readonly ms: number
+  /** Of the circuit, when it was. */
+  readonly generation: number
+}
 
 interface Pending {
   readonly sending: Promise<Tried>
@@ -163,8 +171,27 @@ export class Endpoint {
     this.#failingSinceMs = Math.min(this.#failingSinceMs ?? ms, ms)
   }
 
-  /** One attempt. Throws the signals' reasons, or, of the only endpoint, why the topic has to wait. */
-  async attempt(message: Message, patience: Patience): Promise<Attempt> {
+  /** One attempt. Rejects with the signals' reasons, or, of the only endpoint, why the topic has to wait. */
+  attempt(message: Message, patience: Patience): Promise<Attempt> {
+    const { mode, waiting, signal } = patience
+    if (mode === 'moment' || !this.#isClear || waiting.aborted || !this.#turns.tryEnter()) {
+      return this.#attemptInTurn(message, patience)
+    }
+    return this.#try(message, signal, true)
+  }
+
+  /** Nothing is in the way of a request but its turn. */
+  get #isClear(): boolean {
+    return (
+      this.#breaker.state === 'closed' &&
+      this.#disabled === null &&
+      this.#rate === null &&
+      this.#pending.size === 0 &&
+      (this.#pausedUntilMs === 0 || this.#out.ctx.clock.nowMs() >= this.#pausedUntilMs)
+    )
+  }
+
+  async #attemptInTurn(message: Message, patience: Patience): Promise<Attempt> {
     const isKnown = this.#pending.size > 0 && message.events.length === 1
     const known = isKnown ? await this.outcomeOf(message.id) : null
     if (known !== null) return known.tried
@@ -173,7 +200,7 @@ export class Endpoint {
     const turn = await this.#turns.enter(patience.waiting, mode === 'moment' ? momentMs : null)
     if (turn === false) return this.#later(momentMs)
     const startMs = this.#out.ctx.clock.nowMs()
-    let lent = false
+    let left = false
     try {
       // Who was before may have found out that it is gone.
       if (this.#disabled !== null) return { kind: 'disabled', reason: this.#disabled }
@@ -181,13 +208,14 @@ export class Endpoint {
         startMs >= this.#pausedUntilMs && this.#rate === null && this.#breaker.admit() === 0
       const waitMs = isFree ? 0 : await this.#pass(patience.waiting, mode !== 'hold')
       if (waitMs > 0) return this.#later(waitMs)
-      const sending = this.#try(message, patience.signal)
-      if (mode !== 'moment' || !(await outlasts(sending, this.#out.moment.ms))) return await sending
-      lent = true
+      left = mode !== 'moment'
+      const sending = this.#try(message, patience.signal, left)
+      if (left || !(await outlasts(sending, this.#out.moment.ms))) return await sending
+      left = true
       this.#leave(message, sending)
       return this.#later(0)
     } finally {
-      if (!lent) this.#turns.leave(this.#out.ctx.clock.nowMs() - startMs)
+      if (!left) this.#turns.leave(this.#out.ctx.clock.nowMs() - startMs)
     }
   }
 
@@ -262,45 +290,46 @@ export class Endpoint {
     })
   }
 
-  async #try({ id, body, route, headers }: Message, signal: AbortSignal): Promise<Tried> {
-    const { target, http, options, ctx, moment } = this.#out
+  /** `leaves`: gives the turn back with the answer. */
+  async #try(message: Message, signal: AbortSignal, leaves: boolean): Promise<Tried> {
+    const { http, options, ctx, moment } = this.#out
     const { generation } = this.#breaker
     const atMs = ctx.clock.nowMs()
-    const timestampS = Math.floor(atMs / 1000)
-    const all = [
-      ...target.headers,
-      ...headers,
-      'webhook-id',
-      id,
-      'webhook-timestamp',
-      String(timestampS),
-      'webhook-signature',
-      signature(target.keys, id, timestampS, body),
-    ]
-    let outcome: Outcome
-    let status: number | null = null
+    let ms = 0
     try {
-      const answer = await http.post(route, all, body, signal)
-      outcome = outcomeOfAnswer(answer, options.reject, ctx.clock.nowMs())
-      ;({ status } = answer)
+      const headers = this.#headersOf(message, Math.floor(atMs / 1000))
+      const answer = await http.post(message.route, headers, message.body, signal)
+      const endMs = ctx.clock.nowMs()
+      ms = endMs - atMs
+      const isAnswer = 'status' in answer
+      const outcome = isAnswer
+        ? outcomeOfAnswer(answer, options.reject, endMs)
+        : outcomeOfFailure(answer)
+      // Before its turn is given on: what it says may be that there is none.
+      this.#learn(outcome, { atMs, ms, generation })
+      moment.seen(ms)
+      return { kind: 'tried', outcome, status: isAnswer ? answer.status : null, atMs, ms }
     } catch (thrown) {
-      if (!(thrown instanceof NoAnswer)) {
-        this.#breaker.cancel(generation)
-        throw thrown
-      }
-      outcome = outcomeOfFailure(thrown.failure)
+      this.#breaker.cancel(generation)
+      throw thrown
+    } finally {
+      if (leaves) this.#turns.leave(ms)
     }
-    const ms = ctx.clock.nowMs() - atMs
-    this.#learn(outcome, atMs, generation)
-    moment.seen(ms)
-    return { kind: 'tried', outcome, status, atMs, ms }
   }
 
-  #learn(outcome: Outcome, startMs: number, generation: number): void {
-    const { metrics, clock, name: sink } = this.#out.ctx
+  #headersOf({ id, body, headers }: Message, timestampS: number): string[] {
+    const { target } = this.#out
+    const all = target.headers.concat(headers)
+    all.push('webhook-id', id, 'webhook-timestamp', String(timestampS))
+    all.push('webhook-signature', signature(target.keys, id, timestampS, body))
+    return all
+  }
+
+  #learn(outcome: Outcome, { atMs, ms, generation }: Sending): void {
+    const { metrics, name: sink } = this.#out.ctx
     metrics.count('webhook_requests_total', 1, { sink, outcome: outcome.kind })
-    metrics.observe('webhook_request_seconds', (clock.nowMs() - startMs) / 1000, { sink })
-    if (outcome.kind === 'retry') this.#failed(outcome, startMs, generation)
+    metrics.observe('webhook_request_seconds', ms / 1000, { sink })
+    if (outcome.kind === 'retry') this.#failed(outcome, atMs, generation)
     else if (outcome.kind === 'stop' && this.#out.slots !== null)
       this.#disable(outcome.error.message)
     else {

@@ -10,7 +10,8 @@ import type { LookupFunction } from 'node:net'
 import { Agent, Pool, buildConnector, type Dispatcher } from 'undici'
 import { guardedConnector } from './address.ts'
 import type { Route } from './address-template.ts'
-import { deadlineCode, type Answer, type TransportFailure } from './outcome.ts'
+import { ExchangeWatch, type Watched, type WatchGroup } from './exchange-watch.ts'
+import type { Answer, TransportFailure } from './outcome.ts'
 import type { Target } from './target.ts'
 
 /** Bytes of an answer's body that are read for the sake of keeping the connection. */
@@ -27,24 +28,17 @@ export interface HttpOptions {
   readonly resolve?: LookupFunction | undefined
 }
 
-/** Thrown by `post` when no answer came. */
-export class NoAnswer extends Error {
-  readonly failure: TransportFailure
-  constructor(failure: TransportFailure) {
-    super('no answer', { cause: failure.error })
-    this.failure = failure
-  }
-}
+type Posted = Answer | TransportFailure
 
 export class HttpSender implements AsyncDisposable {
   readonly #pool: Pool | Agent
   readonly #keepAnswers: boolean
-  readonly #timeoutMs: number
+  readonly #watch: ExchangeWatch
 
   constructor(target: Target, options: HttpOptions) {
     const connectOptions = { ...target.tls, timeout: options.timeoutMs }
     this.#keepAnswers = options.keepAnswers
-    this.#timeoutMs = options.timeoutMs
+    this.#watch = new ExchangeWatch(options.timeoutMs)
     const poolOptions = {
       connections: options.connectionsMax,
       pipelining: 1,
@@ -59,12 +53,11 @@ export class HttpSender implements AsyncDisposable {
     this.#pool = fixed === null ? new Agent(poolOptions) : new Pool(fixed.origin, poolOptions)
   }
 
-  /** Throws NoAnswer when no status came, or the signal's reason when it was aborted. */
-  post(route: Route, headers: string[], body: Buffer, signal: AbortSignal): Promise<Answer> {
+  /** An answer, or why none came. Rejects with the signal's reason when it was aborted. */
+  post(route: Route, headers: string[], body: Buffer, signal: AbortSignal): Promise<Posted> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason as Error)
-      const exchange = new Exchange(signal, this.#timeoutMs, resolve, reject)
-      if (this.#keepAnswers) exchange.keep()
+      const exchange = new Exchange(this.#watch.of(signal), this.#keepAnswers, resolve, reject)
       const { origin, path } = route
       this.#pool.dispatch({ origin, method: 'POST', path, headers, body }, exchange)
     })
@@ -73,42 +66,34 @@ export class HttpSender implements AsyncDisposable {
   /** Closes every connection, in use or not. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool.destroy()
+    this.#watch[Symbol.dispose]()
   }
-}
-
-class Deadline extends Error {
-  readonly code = deadlineCode
 }
 
 /** Follows one request. Settles once; whatever comes later only ends the connection. */
-class Exchange implements Dispatcher.DispatchHandler {
-  readonly #signal: AbortSignal
-  readonly #resolve: (answer: Answer) => void
+class Exchange implements Dispatcher.DispatchHandler, Watched {
+  readonly startMs = performance.now()
+  readonly #group: WatchGroup
+  readonly #resolve: (posted: Posted) => void
   readonly #reject: (reason: Error) => void
-  readonly #timer: NodeJS.Timeout
-  readonly #onAbort = (): void => this.#giveUp(null)
   #controller: Dispatcher.DispatchController | null = null
   #answer: Answer | null = null
   #answerBytes = 0
-  #chunks: Buffer[] | null = null
+  /** What the answer says, where that is wanted. */
+  #chunks: Buffer[] | null
   #ended = false
 
   constructor(
-    signal: AbortSignal,
-    timeoutMs: number,
-    resolve: (answer: Answer) => void,
+    group: WatchGroup,
+    keepAnswer: boolean,
+    resolve: (posted: Posted) => void,
     reject: (reason: Error) => void,
   ) {
-    this.#signal = signal
+    this.#group = group
+    this.#chunks = keepAnswer ? [] : null
     this.#resolve = resolve
     this.#reject = reject
-    this.#timer = setTimeout(() => this.#giveUp(new Deadline()), timeoutMs)
-    signal.addEventListener('abort', this.#onAbort, { once: true })
-  }
-
-  /** The answer's body is wanted. */
-  keep(): void {
-    this.#chunks = []
+    group.add(this)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -147,8 +132,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#settle(error)
   }
 
-  #giveUp(error: Error | null): void {
-    const reason = error ?? (this.#signal.reason as Error)
+  giveUp(reason: Error): void {
     this.#settle(reason)
     this.#controller?.abort(reason)
   }
@@ -156,13 +140,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   #settle(error: Error | null): void {
     if (this.#ended) return
     this.#ended = true
-    clearTimeout(this.#timer)
-    this.#signal.removeEventListener('abort', this.#onAbort)
+    this.#group.delete(this)
+    const { signal } = this.#group
     // Once there is a status, it counts, whatever became of the rest of the answer.
     if (this.#answer !== null) {
       const text = this.#chunks === null ? '' : Buffer.concat(this.#chunks).toString()
       this.#resolve(text === '' ? this.#answer : { ...this.#answer, text })
-    } else if (this.#signal.aborted) this.#reject(this.#signal.reason as Error)
-    else this.#reject(new NoAnswer({ error, before: this.#controller === null }))
+    } else if (signal.aborted) this.#reject(signal.reason as Error)
+    else this.#resolve({ error, before: this.#controller === null })
   }
 }

@@ -63,8 +63,8 @@ interface Wait {
   readonly code: Code
   readonly message: string
   readonly group: string
-  /** Whether the event may be set aside meanwhile. */
-  readonly aside: boolean
+  /** Whether the event is set aside meanwhile, or only where that is long. */
+  readonly aside: 'always' | 'long' | 'never'
 }
 
 export class LaneRun {
@@ -94,10 +94,18 @@ export class LaneRun {
   /** Throws when the batch cannot go on. */
   async run(): Promise<void> {
     const { batch, leave } = this.#round
-    const { key } = this.#lane
+    const { key, events } = this.#lane
     const held = batch.waited === undefined && key !== null && batch.waiting?.has(key) === true
-    if (held) this.#behind(0)
-    else await this.#events()
+    let index = held ? this.#behind(0) : 0
+    for (; index < events.length; index++) {
+      const sent = this.#sentOf(events[index]!)
+      if (sent === null) continue
+      const pause = this.#after(await this.#attempt(sent), sent, 1)
+      const wait = pause === null ? null : await this.#again(pause, sent)
+      if (wait === null) continue
+      this.#setAside(sent.event, wait)
+      index = this.#behind(index + 1)
+    }
     if (key !== null) leave?.(key)
     this.#giveUpPlace()
   }
@@ -108,20 +116,15 @@ export class LaneRun {
     free?.()
   }
 
-  async #events(): Promise<void> {
+  /** null: the event is over. */
+  #sentOf(event: ChangeEvent): Sent | null {
     const { batch, delivery } = this.#round
-    const { events } = this.#lane
-    for (const [index, event] of events.entries()) {
-      if (delivery.isSettled(event.row)) continue
-      const message = this.#messageOf(event)
-      if (message === null) continue
-      const endpoint = this.#parts.endpoints.of(message.route)
-      if (batch.waited !== undefined) endpoint.failsSince(batch.waited.firstMs)
-      const wait = await this.#deliver({ event, message, endpoint })
-      if (wait === null) continue
-      this.#setAside(event, wait)
-      return this.#behind(index + 1)
-    }
+    if (delivery.isSettled(event.row)) return null
+    const message = this.#messageOf(event)
+    if (message === null) return null
+    const endpoint = this.#parts.endpoints.of(message.route)
+    if (batch.waited !== undefined) endpoint.failsSince(batch.waited.firstMs)
+    return { event, message, endpoint }
   }
 
   #messageOf(event: ChangeEvent): Message | null {
@@ -142,39 +145,41 @@ export class LaneRun {
     }
   }
 
-  /** Attempts until the event is over, or has to wait: then returns until when. */
-  async #deliver(sent: Sent): Promise<Wait | null> {
-    const { event, message, endpoint } = sent
-    const { row, previous } = event
-    const { delivery } = this.#round
+  #attempt({ endpoint, message }: Sent): Promise<Attempt> {
     const { gatherer } = this.#parts
-    const { host } = endpoint
-    for (let tries = 1; ; tries++) {
-      const attempt =
-        gatherer === null
-          ? await endpoint.attempt(message, this.#patience)
-          : await gatherer.attempt(endpoint, message, this.#patience)
-      if (attempt.kind === 'disabled') {
-        const reason = `${host} gets nothing more: ${attempt.reason}`
-        delivery.rejected({ row, code: 'sink.webhook.disabled', message: reason }, previous)
-        return null
-      }
-      const wait =
-        attempt.kind === 'later'
-          ? this.#later(attempt, endpoint)
-          : this.#tried(attempt, sent, tries)
-      if (wait === null) return null
-      const { clock } = this.#parts.ctx
+    return gatherer === null
+      ? endpoint.attempt(message, this.#patience)
+      : gatherer.attempt(endpoint, message, this.#patience)
+  }
+
+  /** Further attempts until the event is over, or has to be set aside: then returns until when. */
+  async #again(pause: Wait, sent: Sent): Promise<Wait | null> {
+    const { clock } = this.#parts.ctx
+    let wait: Wait | null = pause
+    for (let tries = 2; wait !== null; tries++) {
       const ms = wait.dueMs - clock.nowMs()
-      if (wait.aside && (ms > momentMs || attempt.kind === 'later')) return wait
+      if (wait.aside === 'always' || (wait.aside === 'long' && ms > momentMs)) return wait
       this.#giveUpPlace()
       await clock.sleep(Math.max(0, ms), this.#round.waiting)
+      wait = this.#after(await this.#attempt(sent), sent, tries)
     }
+    return null
+  }
+
+  /** What an attempt says of its event: until when it waits, or null when it is over. */
+  #after(attempt: Attempt, sent: Sent, tries: number): Wait | null {
+    if (attempt.kind === 'tried') return this.#tried(attempt, sent, tries)
+    const { event, endpoint } = sent
+    if (attempt.kind === 'later') return this.#later(attempt, endpoint)
+    const { row, previous } = event
+    const message = `${endpoint.host} gets nothing more: ${attempt.reason}`
+    this.#round.delivery.rejected({ row, code: 'sink.webhook.disabled', message }, previous)
+    return null
   }
 
   #later(attempt: Extract<Attempt, { kind: 'later' }>, { host, name }: Endpoint): Wait {
     const message = `${host} ${attempt.reason}`
-    const aside = this.#mayWait
+    const aside = this.#mayWait ? 'always' : 'never'
     return { dueMs: attempt.dueMs, code: attempt.code, message, group: name, aside }
   }
 
@@ -207,7 +212,7 @@ export class LaneRun {
         return null
       }
       case 'retry':
-        if (charged < attemptsMax) return this.#again(outcome, sent, tries, charged)
+        if (charged < attemptsMax) return this.#pause(outcome, sent, tries, charged)
         break
     }
     const all = before + delivery.attempts(row)
@@ -216,7 +221,7 @@ export class LaneRun {
     return null
   }
 
-  #again(outcome: RetryOutcome, { endpoint }: Sent, tries: number, charged: number): Wait {
+  #pause(outcome: RetryOutcome, { endpoint }: Sent, tries: number, charged: number): Wait {
     const { options, ctx, many } = this.#parts
     const { attemptsMax, backoff, schedule } = options
     const { host, name } = endpoint
@@ -236,11 +241,11 @@ export class LaneRun {
         ? backoffMs(count, backoff, ctx.random)
         : listed * (1 + ctx.random() / 10)
     // That the only endpoint has no room is no matter of the event's: the next attempt waits for it.
-    const aside = this.#mayWait && (many || outcome.charged)
+    const mayWait = this.#mayWait && (many || outcome.charged)
     const readyMs = many ? endpoint.readyMs(0) : 0
-    const waitMs = aside ? Math.max(pauseMs, retryAfterMs ?? 0, readyMs) : pauseMs
+    const waitMs = mayWait ? Math.max(pauseMs, retryAfterMs ?? 0, readyMs) : pauseMs
     const dueMs = ctx.clock.nowMs() + Math.floor(waitMs)
-    return { dueMs, code, message, group: name, aside }
+    return { dueMs, code, message, group: name, aside: mayWait ? 'long' : 'never' }
   }
 
   /** The event waits. Throws when there is no room for more: then the batch, and with it the cursor, does. */
@@ -259,8 +264,8 @@ export class LaneRun {
     delivery.waits({ row, lane, dueMs, code, message, group }, previous)
   }
 
-  /** Events from `index` on wait for those of their key before them. */
-  #behind(index: number): void {
+  /** Events from `index` on wait for those of their key before them; returns how many events there are. */
+  #behind(index: number): number {
     const { delivery } = this.#round
     const dueMs = this.#parts.ctx.clock.nowMs()
     for (const event of this.#lane.events.slice(index)) {
@@ -271,6 +276,7 @@ export class LaneRun {
       const reason = 'an earlier event of its key waits'
       this.#setAside(event, { dueMs, code: 'sink.webhook.behind', message: reason, group })
     }
+    return this.#lane.events.length
   }
 
   #log(tried: Extract<Attempt, { kind: 'tried' }>, sent: Sent, attempt: number): void {

@@ -31,6 +31,9 @@ export class Payloads {
   /** What stands before `data`, by kind; the time in it is that of `#timeUs`. */
   readonly #heads = new Map<EventKind, string>()
   #timeUs = Number.NaN
+  /** The end of ids, for rows of `#idTimeUs`. */
+  #idTime = ''
+  #idTimeUs = Number.NaN
   readonly #tail: string
   readonly #row: JsonColumn
   readonly #key: JsonColumn | null
@@ -47,8 +50,12 @@ export class Payloads {
   }
 
   id({ row }: ChangeEvent): string {
-    const timeUs = Math.round(this.#batch.batch.timesUs[row]!)
-    return `${this.#ids}_${this.#batch.offset + row}_${timeUs.toString(36)}`
+    const timeUs = this.#batch.batch.timesUs[row]!
+    if (timeUs !== this.#idTimeUs) {
+      this.#idTimeUs = timeUs
+      this.#idTime = Math.round(timeUs).toString(36)
+    }
+    return `${this.#ids}_${this.#batch.offset + row}_${this.#idTime}`
   }
 
   /** Throws TypeError when JSON cannot hold a text of the row. */

@@ -11,6 +11,8 @@ export interface Turns {
   readonly running: number
   /** How many there may be. */
   capacity: number
+  /** Takes a turn that is free now; false when none is, or others wait for one. */
+  tryEnter(): boolean
   /** Waits for a turn; false when that would take longer than `patienceMs`. Rejects with the signal's reason. */
   enter(signal: AbortSignal, patienceMs: number | null): Promise<boolean | void>
   /** A request is over. */
@@ -36,6 +38,10 @@ export class OwnTurns implements Turns {
   }
   set capacity(capacity: number) {
     this.#slots.slots = capacity
+  }
+
+  tryEnter(): boolean {
+    return this.#slots.tryAcquire()
   }
 
   enter(signal: AbortSignal): Promise<void> {
@@ -85,6 +91,12 @@ export class SharedTurns implements Turns {
   }
   set capacity(capacity: number) {
     this.#capacity = capacity
+  }
+
+  tryEnter(): boolean {
+    if (this.#running >= this.#capacity || !this.#slots.tryAcquire()) return false
+    this.#running++
+    return true
   }
 
   async enter(signal: AbortSignal, patienceMs: number | null): Promise<boolean> {
