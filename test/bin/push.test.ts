@@ -45,7 +45,7 @@ test('a bad row is shown as it was sent, and taken after its schema was mended',
     await first.ended
   }
   const shown = await sluice(['dlq', 'show', file])
-  assert.match(shown.stdout, /message +readings, .*offset 1: celsius: expected int32/)
+  assert.match(shown.stdout, /message +readings, row 1 of a request: celsius: expected int32/)
   assert.match(shown.stdout, /value = \{"id":2,"celsius":20\.5\}\n/)
   writeFileSync(file, yaml(port, 'decimal(6,2)'))
   const second = await run()

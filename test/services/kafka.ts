@@ -123,6 +123,7 @@ class Cluster implements KafkaCluster {
     // Its partitioner and its logger warn on standard error otherwise.
     this.#client ??= new kafkajs.Kafka({
       brokers: [...this.brokers()],
+      connectionTimeout: 15_000,
       logLevel: kafkajs.logLevel.NOTHING,
       retry: { retries: 20, initialRetryTime: 100, maxRetryTime: 500 },
     })
@@ -183,13 +184,21 @@ class Cluster implements KafkaCluster {
     const configEntries = Object.entries(config).map(([key, value]) => ({ name: key, value }))
     const replicationFactor = Math.min(3, this.#nodes.length)
     const topic = { topic: name, numPartitions: partitions, replicationFactor, configEntries }
-    await this.admin.createTopics({ topics: [topic], waitForLeaders: true })
+    await this.admin.createTopics({ topics: [topic], waitForLeaders: false })
+    // kafkajs' own waiting gives up where a broker has not heard of the topic yet.
+    await waitFor(`leaders of ${name}`, async () => {
+      const { topics } = await this.admin.fetchTopicMetadata({ topics: [name] })
+      const found = topics[0]?.partitions ?? []
+      return found.length === partitions && found.every(({ leader }) => leader >= 0)
+    })
   }
 
   async produce(topic: string, messages: readonly Message[], partition = 0): Promise<void> {
     if (this.#producer === null) {
       const createPartitioner = kafkajs.Partitioners.DefaultPartitioner
-      this.#producer = this.client.producer({ createPartitioner })
+      // Idempotent, so that its own retries double nothing.
+      const once = { idempotent: true, maxInFlightRequests: 1 }
+      this.#producer = this.client.producer({ createPartitioner, ...once })
       await this.#producer.connect()
     }
     const placed = messages.map((message) => ({ ...message, partition }))

@@ -62,17 +62,7 @@ const settings = { ...idSchema, columns: { p: 'partition' } }
 
 test('brokers are killed one after the other while others write', async () => {
   await using cluster = await startKafka({ nodes: 2 })
-  await cluster.admin.createTopics({
-    topics: [
-      {
-        topic: 'killed',
-        numPartitions: 4,
-        replicationFactor: 2,
-        configEntries: [{ name: 'min.insync.replicas', value: '1' }],
-      },
-    ],
-    waitForLeaders: true,
-  })
+  await cluster.createTopic('killed', 4, { 'min.insync.replicas': '1' })
   await using reading = await Life.start({
     brokers: cluster.brokers(),
     topics: { killed: settings },
@@ -87,7 +77,7 @@ test('brokers are killed one after the other while others write', async () => {
   await sleep(1500)
   await written.stop()
   const total = written.partitions.reduce((sum, ids) => sum + ids.length, 0)
-  await reading.count(total, 60_000)
+  await reading.count(total)
   judge(reading, written)
   assert.equal(reading.error, null)
   await reading.until('it to be well', () => reading.status.state === 'running')
@@ -119,7 +109,7 @@ test('connections are cut, and stand still, while others write', async () => {
   }
   await written.stop()
   const total = written.partitions.reduce((sum, ids) => sum + ids.length, 0)
-  await reading.count(total, 30_000)
+  await reading.count(total)
   judge(reading, written)
   assert.equal(reading.error, null)
 })

@@ -28,7 +28,11 @@ for (const version of newestAndOldest) {
 
     test('every codec', async () => {
       await cluster.createTopic('codecs', 2)
-      const producer = cluster.client.producer(plain)
+      const producer = cluster.client.producer({
+        ...plain,
+        idempotent: true,
+        maxInFlightRequests: 1,
+      })
       await producer.connect()
       const types = [
         CompressionTypes.None,
@@ -178,17 +182,13 @@ for (const version of newestAndOldest) {
       const total = 2000
       await using settling = new AsyncDisposableStack()
       let probe = total
-      await waitFor(
-        'the cleaner to have been there',
-        async () => {
-          // A segment is closed by what comes after its time.
-          await cluster.produce('compacted', keyed(probe++, 1))
-          await using reading = await life({ compacted: idSchema })
-          await reading.until('the end', () => reading.ids().includes(String(probe - 1)))
-          return reading.rows.length < 300
-        },
-        40_000,
-      )
+      await waitFor('the cleaner to have been there', async () => {
+        // A segment is closed by what comes after its time.
+        await cluster.produce('compacted', keyed(probe++, 1))
+        await using reading = await life({ compacted: idSchema })
+        await reading.until('the end', () => reading.ids().includes(String(probe - 1)))
+        return reading.rows.length < 300
+      })
       await settling.disposeAsync()
       await using reading = await life({ compacted: idSchema })
       await reading.until('the end', () => reading.ids().includes(String(probe - 1)))

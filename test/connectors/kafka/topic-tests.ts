@@ -35,7 +35,11 @@ export function topicTests(version: KafkaVersion): void {
       partition = 0,
     ): Promise<void> => {
       const createPartitioner = Partitioners.DefaultPartitioner
-      const producer = cluster.client.producer({ createPartitioner })
+      const producer = cluster.client.producer({
+        createPartitioner,
+        idempotent: true,
+        maxInFlightRequests: 1,
+      })
       await producer.connect()
       const placed = messages.map((each) => ({ ...each, partition }))
       const sent = await producer.send({ topic, messages: placed })

@@ -12,12 +12,12 @@ import { SluiceError } from '../../../core/errors/error.ts'
 import { startRedis, type RedisServer } from '../../services/redis.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
 import { makeAuthority, makeCertificate } from '../../support/certificates.ts'
-import { freePort, missingService, tempDir } from '../../support/env.ts'
+import { freePort, missingService, tempDir, waitFor } from '../../support/env.ts'
 
 const signal = new AbortController().signal
 
-function link(url: string, more: { ca?: string; sentinel?: string } = {}): RedisLink {
-  return new RedisLink({ url: new Secret(url), timeoutMs: 3000, ...more })
+function link(url: string, more: { ca?: string; timeoutMs?: number } = {}): RedisLink {
+  return new RedisLink({ url: new Secret(url), timeoutMs: 30_000, ...more })
 }
 
 function code(wanted: string) {
@@ -54,7 +54,7 @@ test('TLS is verified, against an authority of one’s own where `ca` names it',
   assert.equal(await trusted.client.ping(), 'PONG')
   await using unknown = link(`rediss://localhost:${port}`)
   await assert.rejects(unknown.ready(signal), code('redis.certificate'))
-  await using plain = link(`rediss://localhost:${server.port}`)
+  await using plain = link(`rediss://localhost:${server.port}`, { timeoutMs: 1000 })
   // It takes the greeting for the beginning of a command, and waits for the rest.
   await assert.rejects(plain.ready(signal), code('redis.unreachable'))
 })
@@ -67,9 +67,11 @@ test('it connects anew after each loss, and is quiet about what nobody waits for
     return missingService(t, 'redis', error)
   }
   await using _server = server
-  await using redis = link(server.url)
+  await using redis = link(server.url, { timeoutMs: 3000 })
+  const isReady = (): Promise<boolean> =>
+    waitFor('the link', () => redis.ready(signal).then(() => true))
   for (let round = 0; round < 3; round++) {
-    await redis.ready(signal)
+    await isReady()
     await redis.client.set('k', round)
     if (round === 1) redis.drop()
     else {
@@ -79,7 +81,7 @@ test('it connects anew after each loss, and is quiet about what nobody waits for
       await server.start()
     }
   }
-  await redis.ready(signal)
+  await isReady()
   assert.equal(await redis.client.get('k'), '2')
 })
 

@@ -12,6 +12,8 @@ import type { RouteCall } from '../../../core/connector/http-routes.ts'
 import { HttpServer, type HttpServerSettings } from '../../../core/hub/http-server.ts'
 import { makeAuthority, makeCertificate } from '../../support/certificates.ts'
 import { keptContext } from '../../support/context.ts'
+import { freePort, waitFor } from '../../support/env.ts'
+import { steadily } from '../../support/steadily.ts'
 
 const settings: HttpServerSettings = {
   host: '127.0.0.1',
@@ -19,10 +21,13 @@ const settings: HttpServerSettings = {
   tls: null,
   trustProxy: [],
   maxConnections: 64,
-  headersTimeoutMs: 1000,
-  requestTimeoutMs: 1500,
+  headersTimeoutMs: 30_000,
+  requestTimeoutMs: 60_000,
   keepAliveMs: 1000,
 }
+
+/** For those who are slow: soon told so. */
+const impatient = { headersTimeoutMs: 1000, requestTimeoutMs: 1500 }
 
 class Started implements AsyncDisposable {
   readonly server: HttpServer
@@ -128,8 +133,8 @@ const attacks: readonly (readonly [name: string, status: number, ...pieces: stri
 
 describe('attacks', { concurrency: true }, () => {
   for (const [name, status, ...pieces] of attacks) {
-    test(`${name}: ${status}, and others are served`, async () => {
-      await using started = await Started.at('/in')
+    const isRefused = async (): Promise<void> => {
+      await using started = await Started.at('/in', status === 408 ? impatient : {})
       const port = started.server.port!
       const attack = exchange(port, ...pieces)
       assert.ok(await isServed(port))
@@ -138,7 +143,8 @@ describe('attacks', { concurrency: true }, () => {
       // Nothing of what came behind was taken for a request of its own.
       assert.deepEqual(statusesOf(text), [status])
       assert.ok(await isServed(port))
-    })
+    }
+    test(`${name}: ${status}, and others are served`, () => steadily(300, isRefused))
   }
 })
 
@@ -209,7 +215,7 @@ test('what a source throws is 500, and tells nothing', async () => {
 
 test('answers what is under way before it closes', async () => {
   const started = new Started({})
-  let answer = (): void => {}
+  let answer: (() => void) | null = null
   await started.server.add('/in', (_, response) => {
     answer = () => void response.end('late')
   })
@@ -217,10 +223,10 @@ test('answers what is under way before it closes', async () => {
     started.server.port!,
     'POST /in HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n',
   )
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  const late = await waitFor('the request', () => answer ?? false)
   const closed = started.server[Symbol.asyncDispose]()
   await new Promise((resolve) => setTimeout(resolve, 100))
-  answer()
+  late()
   assert.match(await asked, /late/)
   await closed
 })
@@ -235,18 +241,16 @@ test('connections beyond the bound are closed, those within are served', async (
   await once(third, 'connect')
   await new Promise((resolve) => setTimeout(resolve, 50))
   const refused = socketTo(port)
-  const closed = once(refused, 'close')
-  await closed
+  await once(refused, 'close')
   third.destroy()
-  await new Promise((resolve) => setTimeout(resolve, 50))
-  assert.ok(await isServed(port))
+  await waitFor('its room', () => isServed(port))
   for (const socket of idle) socket.destroy()
 })
 
 test('a port that somebody has is tried again, an address that is nobody’s is not', async () => {
-  const other = createServer().listen(0, '127.0.0.1')
+  const port = await freePort()
+  const other = createServer().listen(port, '127.0.0.1')
   await once(other, 'listening')
-  const { port } = other.address() as { readonly port: number }
   await using taken = new Started({ port })
   await assert.rejects(
     taken.server.add('/in', () => {}),
