@@ -10,6 +10,7 @@ import type { LetterRow } from '../../core/task/dead-letters.ts'
 import type { LetterTask, ListedLetter } from '../../core/task/letter-list.ts'
 import { rowAt } from '../../core/task/replay-rows.ts'
 import type { LettersByTopic, NamedLetter } from '../../core/task/requests.ts'
+import { keyedText } from '../../core/task/source-letters.ts'
 import { editRow, type JsonInput } from '../../core/task/value-edit.ts'
 import { ask, followAll, type Asked } from '../ask.ts'
 import { editInEditor } from '../editor.ts'
@@ -44,6 +45,7 @@ export function retry(
 ): Promise<ExitCode> {
   return onLetters(file, async (opened) => {
     const chosen = sendable(withHalves(await findLetters(opened, letters, options, 'open')))
+    await refuseKeyed(opened, chosen)
     const asked: Asked[] = []
     for (const [task, group] of byTask(chosen)) {
       asked.push(await askTask(opened, task, 'retry', group, []))
@@ -205,12 +207,26 @@ function sendable(letters: readonly ListedLetter[]): readonly ListedLetter[] {
   )
 }
 
+/** Records that a source set aside, of topics with keys: the source would refuse them, when nobody looks any more. */
+async function refuseKeyed(opened: OpenedLog, letters: readonly ListedLetter[]): Promise<void> {
+  const ofSources = letters.filter(({ task }) => task.kind === 'ingest')
+  if (ofSources.length === 0) return
+  const topics = await topicsOf(opened)
+  const keyed = ofSources.find(
+    ({ entry }) =>
+      (topics.get(entry.topic)?.head.schemas.at(-1)?.changelog ?? 'append') !== 'append',
+  )
+  if (keyed === undefined) return
+  const others = letters.length > 1 ? ' (--topic chooses the letters of one topic)' : ''
+  throw new WrongArgument(`${nameOf(keyed)}: ${keyedText(keyed.entry.topic)}${others}`)
+}
+
 /** A record that a source could not read has no columns yet, and no key. */
 function ofSinks(letters: readonly ListedLetter[]): readonly ListedLetter[] {
   const other = letters.find(({ task }) => task.kind === 'ingest')
   if (other === undefined) return letters
   throw new WrongArgument(
-    `${nameOf(other)} is a record that the source ${other.task.name} could not read: mend its schema in the pipeline file and use dlq retry, or correct it where it comes from and drop the letter`,
+    `${nameOf(other)} is a record that the source ${other.task.name} could not read: mend its schema in the pipeline file and use dlq retry (in a topic without key), or correct it where it comes from and drop the letter`,
   )
 }
 

@@ -4,6 +4,7 @@ import type { Problem } from '../../core/connector/problem.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { wantedOf, type KafkaConfig } from './config.ts'
 import { brokerProblems } from './preflight.ts'
+import type { SchemaRegistry } from './registry/client.ts'
 import { registryProblems, type WantedSubject } from './registry/preflight.ts'
 import { TopicFormats } from './topic-formats.ts'
 
@@ -44,26 +45,44 @@ async function formatProblems(
   signal: AbortSignal,
 ): Promise<readonly Problem[]> {
   await using formats = new TopicFormats(config, ctx.clock)
-  const wanted = wantedOf(config)
+  const { names, patterns } = wantedOf(config)
   const problems: Problem[] = []
-  const subjects = new Map<ReturnType<TopicFormats['registryOf']>, WantedSubject[]>()
-  for (const topic of [...wanted.names, ...wanted.patterns]) {
-    try {
-      formats.decoderOf(topic)
-      if (wanted.patterns.includes(topic)) continue
-      for (const subject of formats.subjectsOf(topic)) {
-        const registry = formats.registryOf(topic)
-        subjects.set(registry, [...(subjects.get(registry) ?? []), subject])
-      }
-    } catch (error) {
-      if (!(error instanceof SluiceError)) throw error
-      const { code, message, remedy } = error
-      const named = message.includes(topic) ? message : `${topic}: ${message}`
-      problems.push({ code, severity: 'error', message: named, remedy })
-    }
+  const subjects = new Map<SchemaRegistry, WantedSubject[]>()
+  const wrong = new Set<string>()
+  const look = (topic: string, atWhat: () => void): void => {
+    const problem = problemOf(topic, atWhat)
+    if (problem === null) return
+    wrong.add(topic)
+    problems.push(problem)
+  }
+  for (const topic of [...names, ...patterns]) {
+    look(topic, () => {
+      // Lays its columns out, where they are known without a registry.
+      formats.decoderOf(topic).take()
+      const registry = formats.registryOf(topic)
+      if (registry === null || patterns.includes(topic)) return
+      subjects.set(registry, [...(subjects.get(registry) ?? []), ...formats.subjectsOf(topic)])
+    })
   }
   for (const [registry, own] of subjects) {
-    if (registry !== null) problems.push(...(await registryProblems(registry, own, signal)))
+    problems.push(...(await registryProblems(registry, own, signal)))
+    for (const topic of new Set(own.map((subject) => subject.topic))) {
+      const told = own.filter((subject) => subject.topic === topic)
+      if (!wrong.has(topic)) look(topic, () => formats.checkColumns(topic, told))
+    }
   }
   return problems
+}
+
+/** What it throws as a problem of the topic. */
+function problemOf(topic: string, atWhat: () => void): Problem | null {
+  try {
+    atWhat()
+    return null
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error
+    const { code, message, remedy } = error
+    const named = message.includes(topic) ? message : `${topic}: ${message}`
+    return { code, severity: 'error', message: named, remedy }
+  }
 }

@@ -43,7 +43,9 @@ class KafkaSource implements Source {
   constructor(config: KafkaConfig, ctx: SourceContext) {
     this.#config = config
     this.#ctx = ctx
-    this.#formats = new TopicFormats(config, ctx.clock)
+    this.#formats = new TopicFormats(config, ctx.clock, (topic, records) =>
+      ctx.metrics.count('source_passed_over_records_total', records, { source: ctx.name, topic }),
+    )
   }
 
   read(after: Position | null, signal: AbortSignal): AsyncIterable<SourceBatch> {

@@ -98,6 +98,8 @@ export class TopicFollower {
       await this.look(signal)
     }
     this.#begun = true
+    const fields = { topics: this.#topics.size, partitions: [...this.partitions()].length }
+    this.#options.logger.info('topics are followed', fields)
   }
 
   /** Asks the brokers once. Throws what stops the source. One at a time. */
@@ -208,6 +210,7 @@ export class TopicFollower {
     for (const { found, place, empty } of beginnings) {
       const { name } = found
       const topic = new FollowedTopic(name, place)
+      const isAnew = this.#carried.has(name) && place.next.length === 0
       for (const partition of numbersOf(found)) {
         const start = starts.get(`${name}/${partition}`)
         topic.add(start?.offset ?? place.next[partition]!, start?.first ?? false)
@@ -216,8 +219,9 @@ export class TopicFollower {
       this.#topics.set(name, topic)
       this.#carried.delete(name)
       if (empty) this.#emptied.push(name)
-      const fields = { topic: name, partitions: topic.partitions.length, restarts: place.restarts }
-      logger.info('a topic is followed', fields)
+      const fields = { topic: name, partitions: topic.partitions.length }
+      if (isAnew) logger.info('a topic is read anew', fields)
+      else if (this.#begun) logger.info('a topic is followed', fields)
     }
   }
 

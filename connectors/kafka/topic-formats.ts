@@ -2,8 +2,10 @@
 import type { Clock } from '../../core/connector/context.ts'
 import { keyFormat, plainDecoder, valueFormat } from '../../core/connector/format/format-config.ts'
 import type { RecordDecoder, ValueFormat } from '../../core/connector/format/format.ts'
+import { recordColumns } from '../../core/connector/format/record-columns.ts'
 import { PlainDecoder } from '../../core/connector/format/record-decoder.ts'
 import { SluiceError } from '../../core/errors/error.ts'
+import type { Field } from '../../core/record/schema.ts'
 import { wantedOf, type KafkaConfig, type WantedTopic } from './config.ts'
 import { debeziumSettings } from './debezium/config.ts'
 import { DebeziumDecoder } from './debezium/decoder.ts'
@@ -26,6 +28,9 @@ import type { TopicsWanted } from './topics-wanted.ts'
 const valueColumn = 'value'
 const keyColumn = 'key'
 
+type PassedOver = (topic: string, records: number) => void
+const nothing: PassedOver = () => {}
+
 export class TopicFormats implements AsyncDisposable {
   readonly #wanted: TopicsWanted<WantedTopic>
   readonly #clock: Pick<Clock, 'nowMs'>
@@ -33,9 +38,13 @@ export class TopicFormats implements AsyncDisposable {
   /** What is known of topics of change events, by all their decoders. */
   readonly #changes = new Map<string, DebeziumTopic>()
 
-  constructor(config: KafkaConfig, clock: Pick<Clock, 'nowMs'>) {
+  readonly #passed: PassedOver
+
+  /** `passed`: told of records that are no rows and no dead letters either. */
+  constructor(config: KafkaConfig, clock: Pick<Clock, 'nowMs'>, passed: PassedOver = nothing) {
     this.#wanted = wantedOf(config)
     this.#clock = clock
+    this.#passed = passed
   }
 
   /** A new one. Throws what is wrong with a schema of the pipeline file. */
@@ -66,18 +75,42 @@ export class TopicFormats implements AsyncDisposable {
     const { format, encoding, registry } = records
     if (format === 'debezium' && encoding !== 'json' && registry !== undefined) {
       const codec = codecOf({ format: 'avro' }, { column: valueColumn, part: 'value' })
-      wanted.push({ topic, subject: subjectOf(records, topic, 'value'), codec })
+      wanted.push({ topic, part: 'value', subject: subjectOf(records, topic, 'value'), codec })
     }
     if (settings !== null && avro_schema === undefined && proto === undefined) {
       const codec = codecOf(settings, { column: valueColumn, part: 'value' })
-      wanted.push({ topic, subject: subjectOf(settings, topic, 'value'), codec })
+      wanted.push({ topic, part: 'value', subject: subjectOf(settings, topic, 'value'), codec })
     }
     if (keyFormat !== undefined && isSchemaFormat(keyFormat)) {
       const column = key[0] ?? keyColumn
       const codec = codecOf({ format: keyFormat }, { column, part: 'key' })
-      wanted.push({ topic, subject: subjectOf({}, topic, 'key'), codec })
+      wanted.push({ topic, part: 'key', subject: subjectOf({}, topic, 'key'), codec })
     }
     return wanted
+  }
+
+  /**
+   * The columns of a topic, of which the registry told some: throws `format.schema` where they do not go
+   * together or have no column of `key`. Nothing can be said of fields that are not known, nor of change
+   * events, whose schema is that of their envelope.
+   */
+  checkColumns(topic: string, told: readonly WantedSubject[]): void {
+    const { records } = this.#wanted.settingsOf(topic)!
+    if (records.format === 'debezium') return
+    const fieldsOf = (part: 'value' | 'key', format: ValueFormat | null): readonly Field[] | null =>
+      told.find((one) => one.part === part)?.codec.fields ?? (format === null ? [] : format.fields)
+    const plain = plainSettings(records)
+    const value = plain === null ? this.#value(topic, records) : valueFormat(plain)
+    const valueFields = fieldsOf('value', value)
+    const keyFields = fieldsOf('key', this.#key(topic, records))
+    if (valueFields === null || keyFields === null) return
+    recordColumns({
+      topic,
+      valueFields,
+      keyFields,
+      extraFields: extraColumns(records.columns ?? {}).map(({ field }) => field),
+      keyColumns: records.key ?? [],
+    })
   }
 
   /** null = it has none. */
@@ -96,6 +129,7 @@ export class TopicFormats implements AsyncDisposable {
       extra: extraColumns(records.columns ?? {}),
       registry: this.#registry(records),
       subject: subjectOf(records, name, 'value'),
+      passed: (count) => this.#passed(name, count),
     })
   }
 

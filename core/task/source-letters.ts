@@ -220,6 +220,9 @@ export class SourceLetters {
         changes.push(...this.#outcome(open, batch, made, request, counts))
       }
     }
+    if (problem !== null) {
+      this.#ctx.logger.warn('request failed', { request: request.number, reason: problem })
+    }
     this.#desk.finish(request, { how: problem === null ? 'done' : 'failed', ...counts, problem })
     return changes
   }
@@ -248,6 +251,6 @@ export class SourceLetters {
 }
 
 /** A record of then would overwrite what came for its key since. */
-function keyedText(topic: string): string {
-  return `rows of ${topic} have a key, and a record of then would overwrite what came after it: send it once more at its source, then drop the letter`
+export function keyedText(topic: string): string {
+  return `rows of ${topic} have a key, and a record of then would overwrite what came after it. Have it come once more, then drop the letter: of Kafka send it again, or have the topic read anew (\`restart\`); what is polled comes by itself once \`schema\` is mended; of push its sender sends it again`
 }

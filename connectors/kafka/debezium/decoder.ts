@@ -43,11 +43,18 @@ export interface DebeziumOptions {
   readonly registry: SchemaRegistry | null
   /** Of the values, in the registry. */
   readonly subject: string
+  /** Told how many records were passed over, with what they stood between. */
+  readonly passed?: (records: number) => void
 }
+
+const nothing = (): void => {}
 
 export class DebeziumDecoder implements RecordDecoder {
   /** Records that are no rows: transactions, heartbeats, messages, tombstones behind their delete. */
   passedOver = 0
+  /** Of them those that were told. */
+  #told = 0
+  readonly #passed: (records: number) => void
   readonly #topic: DebeziumTopic
   readonly #rejects: Rejects
   readonly #json: JsonEvents
@@ -58,7 +65,8 @@ export class DebeziumDecoder implements RecordDecoder {
   readonly #changes: RowChanges
   readonly #asking: Asking
 
-  constructor({ topic, extra, registry, subject }: DebeziumOptions) {
+  constructor({ topic, extra, registry, subject, passed = nothing }: DebeziumOptions) {
+    this.#passed = passed
     this.#topic = topic
     this.#changes = new RowChanges(topic, extra, this.#deletes)
     this.#rejects = new Rejects(topic.name)
@@ -99,6 +107,8 @@ export class DebeziumDecoder implements RecordDecoder {
   }
 
   take(): Decoded {
+    if (this.passedOver > this.#told) this.#passed(this.passedOver - this.#told)
+    this.#told = this.passedOver
     return { changes: this.#changes.take(), rejected: this.#rejects.take() }
   }
 

@@ -12,8 +12,9 @@ import type { SchemaRegistry } from './client.ts'
 
 export interface WantedSubject {
   readonly topic: string
+  readonly part: 'value' | 'key'
   readonly subject: string
-  /** A new one, which is thrown away. */
+  /** A new one, which is thrown away; it has the newest schema of the subject afterwards, where that can be read. */
   readonly codec: SchemaCodec
 }
 

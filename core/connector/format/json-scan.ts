@@ -293,6 +293,12 @@ export function valueStart(bytes: Uint8Array, at: number, end: number): number {
 export function endsHere(bytes: Uint8Array, at: number, end: number): boolean {
   const last = skipBlanks(bytes, at, end)
   if (last === end) return true
-  fail('more after the end of the value', last)
+  const isValue = bytes[last] === openBrace || bytes[last] === openBracket
+  fail(
+    isValue
+      ? 'a second value, where one may be (several are NDJSON),'
+      : 'more after the end of the value',
+    last,
+  )
   return false
 }

@@ -5,6 +5,10 @@
 import { SluiceError } from '../../errors/error.ts'
 import { makeSchema, type Field, type Schema } from '../../record/schema.ts'
 import { typeName } from '../../record/types.ts'
+import { didYouMean } from '../nearest.ts'
+
+/** Columns that a message names at most. */
+const namedMax = 20
 
 export interface ColumnSources {
   readonly topic: string
@@ -41,9 +45,10 @@ export function recordColumns(sources: ColumnSources): RecordColumns {
   }
   const key = keyColumns.map((name) => {
     const index = fields.findIndex((field) => field.name === name)
-    if (index < 0)
-      throw mistake(sources, `key: neither the values nor the keys have a column ${name}`)
-    return index
+    if (index >= 0) return index
+    const names = fields.map((field) => field.name)
+    const hint = didYouMean(name, names) ?? `there are ${names.slice(0, namedMax).join(', ')}`
+    throw mistake(sources, `key: neither the values nor the keys have a column ${name}; ${hint}`)
   })
   const schema = makeSchema(
     fields.map((field, index) => (key.includes(index) ? { ...field, nullable: false } : field)),

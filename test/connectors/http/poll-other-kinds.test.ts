@@ -44,7 +44,7 @@ for (const [what, more, reply, reason, remedy] of [
     'lines where one JSON was expected',
     {},
     { body: '{"id":1}\r\n{"id":2}\r\n' },
-    /not JSON: more after the end/,
+    /not JSON: a second value, where one may be \(several are NDJSON\), at byte 10$/,
     /`format: ndjson`/,
   ],
   [

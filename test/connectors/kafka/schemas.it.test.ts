@@ -136,4 +136,28 @@ describe('schemas of Kafka topics', () => {
     const missing = errors.find(({ code }) => code === 'source.kafka.topic_missing')!
     assert.match(`${missing.message} ${missing.remedy}`, /did you mean "letters"/)
   })
+
+  test('preflight finds key columns and columns that do not go with the schema of the registry', async () => {
+    const keySchema = { type: 'record', name: 'K', fields: [{ name: 'tenant', type: 'string' }] }
+    await registry.register('keyed-value', JSON.stringify(second))
+    await registry.register('keyed-key', JSON.stringify(keySchema))
+    for (const topic of ['keyed', 'given']) await cluster.createTopic(topic)
+    const problemsWith = async (more: object, topic = 'keyed'): Promise<readonly string[]> => {
+      const avro = { format: 'avro', registry: { url: registry.url }, ...more }
+      const config = configOf({ brokers: cluster.brokers(), topics: { [topic]: avro } })
+      const problems = await kafka.check(config, contextOf())
+      return problems.map(({ code, severity, message }) => `${severity} ${code} ${message}`)
+    }
+    assert.deepEqual(await problemsWith({ key: ['id'] }), [])
+    assert.deepEqual(await problemsWith({ key: ['tenant', 'id'], key_format: 'avro' }), [])
+    const wrong = 'error format.schema keyed: key: neither the values nor the keys have a column'
+    assert.deepEqual(await problemsWith({ key: ['ids'] }), [`${wrong} ids; did you mean "id"?`])
+    assert.deepEqual(await problemsWith({ key: ['tenant'] }), [
+      `${wrong} tenant; there are id, name`,
+    ])
+    assert.match((await problemsWith({ columns: { name: 'offset' } })).join(), /columns: name has/)
+    // Known without a registry.
+    const given = { key: ['ids'], avro_schema: JSON.stringify(second) }
+    assert.match((await problemsWith(given, 'given')).join(), /given: key: .*did you mean "id"/)
+  })
 })

@@ -59,11 +59,16 @@ describe('recordings of Debezium', () => {
   for (const form of forms) {
     test(`PostgreSQL: all types, ${form}`, async () => {
       const settings = settingsOf(form, itemColumns, itemUnits)
-      const decoder = decoderOf('shop.public.items', settings, known.registry)
+      const told: number[] = []
+      const decoder = decoderOf('shop.public.items', settings, known.registry, (records) => {
+        told.push(records)
+      })
       const decoded = await decodeAll(decoder, recordsOf(of('postgres', 'shop.public.items', form)))
       assert.deepEqual(decoded.rejected, [])
-      // Of the two deletes.
+      // Of the two deletes; each is told once.
       assert.equal(decoder.passedOver, 2)
+      decoder.take()
+      assert.deepEqual(told, [2])
       const changes = changesOf(decoded).filter((change) => change !== 'truncate')
       assert.deepEqual(
         changes.map(({ weight, op, values }) => `${weight} ${op} ${values['id']}`),

@@ -30,9 +30,11 @@ export function decoderOf(
   topic: string,
   settings: Partial<DebeziumSettings> = {},
   registry: SchemaRegistry | null = null,
+  passed?: (records: number) => void,
 ): DebeziumDecoder {
   const known = new DebeziumTopic(topic, { ...usualSettings, ...settings })
-  return new DebeziumDecoder({ topic: known, extra: [], registry, subject: `${topic}-value` })
+  const options = { topic: known, extra: [], registry, subject: `${topic}-value` }
+  return new DebeziumDecoder({ ...options, ...(passed !== undefined && { passed }) })
 }
 
 /** Reads all of the records, `prepare` where it is asked for. */

@@ -11,7 +11,10 @@ import { JsonSchemaCodec } from '../../../../connectors/kafka/json-schema/codec.
 import { ProtobufCodec } from '../../../../connectors/kafka/protobuf/codec.ts'
 import { SchemaRegistry } from '../../../../connectors/kafka/registry/client.ts'
 import { registryConfig } from '../../../../connectors/kafka/registry/config.ts'
-import { registryProblems } from '../../../../connectors/kafka/registry/preflight.ts'
+import {
+  registryProblems,
+  type WantedSubject,
+} from '../../../../connectors/kafka/registry/preflight.ts'
 import { RegistryFormat } from '../../../../connectors/kafka/registry/registry-format.ts'
 import type { SchemaCodec } from '../../../../connectors/kafka/schema-codec.ts'
 import { systemClock } from '../../../../core/connector/context.ts'
@@ -284,8 +287,9 @@ message Sale { message Line { string sku = 1; Price price = 2; google.protobuf.T
 it('preflight: what is missing is told, what cannot be read too', async (server) => {
   await using registry = clientOf(server.url)
   await server.register('checked-value', JSON.stringify({ ...order1, name: 'Checked' }))
-  const wanted = (topic: string): { topic: string; subject: string; codec: SchemaCodec } => ({
+  const wanted = (topic: string): WantedSubject => ({
     topic,
+    part: 'value',
     subject: `${topic}-value`,
     codec: new AvroCodec('value'),
   })
