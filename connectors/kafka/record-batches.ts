@@ -24,8 +24,11 @@ import {
 } from './record-batch.ts'
 import { RecordMemory } from './record-memory.ts'
 
-/** So much is inflated before the records are handed out. */
-const inflatedGoalBytes = 2 * 1024 * 1024
+/**
+ * So much is handed out at a time, in whole batches. Whoever decodes it lets sockets be read in between: the kernel
+ * keeps some hundred kilobytes for each, so that a broker waits while more than that is decoded in one go.
+ */
+const goalBytes = 64 * 1024
 
 export interface RecordBatchesOptions {
   /** Most that may come of one compressed batch. */
@@ -80,7 +83,8 @@ export class RecordBatches {
     this.#inflated.clear()
     this.#isInflated = false
     try {
-      while (this.#addNext()) continue
+      const from = this.#at
+      while (this.#addNext(from)) continue
     } catch (error) {
       // What is before it comes first; the next call gets there again.
       if (memory.count === 0) throw error
@@ -90,8 +94,8 @@ export class RecordBatches {
     return memory
   }
 
-  /** Passes the next batch; false when there is none, or it is for the next call. */
-  #addNext(): boolean {
+  /** Passes the next batch; false when there is none, or it is for the next call, which began at `from`. */
+  #addNext(from: number): boolean {
     const end = this.#batchEnd()
     if (end < 0) return false
     const isOld = this.#bytes[this.#at + magicAt]! < 2
@@ -104,8 +108,8 @@ export class RecordBatches {
     }
     this.#at = end
     this.#end = (isOld ? this.#message.offset : this.#head.lastOffset) + 1
-    const isEnough = this.#inflated.isFull || this.#inflated.end >= inflatedGoalBytes
-    return !(this.#isInflated && isEnough)
+    if (this.#isInflated) return !this.#inflated.isFull && this.#inflated.end < goalBytes
+    return end - from < goalBytes
   }
 
   /** Where the batch at `#at` ends; −1 where it is not all there. */

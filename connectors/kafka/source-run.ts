@@ -121,8 +121,8 @@ export class SourceRun {
           continue
         }
         for (const batch of this.#decode(chunk)) {
-          yield batch
-          // Sockets are read between batches, however fast these are taken.
+          if (batch !== null) yield batch
+          // Sockets are read in between, however fast batches are taken.
           await turn()
         }
       }
@@ -141,7 +141,8 @@ export class SourceRun {
     for (const topic of this.#follower.topics.values()) this.#decoders.of(topic)
   }
 
-  *#decode(chunk: Chunk): Generator<SourceBatch, void, undefined> {
+  /** A piece at a time; null where no batch is full yet. */
+  *#decode(chunk: Chunk): Generator<SourceBatch | null, void, undefined> {
     const { partition } = chunk
     const { topic } = partition
     const decoder = this.#decoders.of(topic)
@@ -156,10 +157,9 @@ export class SourceRun {
         return this.#hold(chunk, decoder)
       }
       partition.next = Math.max(partition.next, this.#batches.end)
-      if (decoder.byteLength < batchBytes) continue
-      const batch = this.#take()
-      if (batch !== null) yield batch
+      const batch = decoder.byteLength < batchBytes ? null : this.#take()
       this.#decoders.of(topic)
+      yield batch
     }
     partition.next = Math.max(partition.next, chunk.end)
     this.#fetcher.release(chunk)
