@@ -140,6 +140,6 @@ function addResync(sluice: Command, { file, wholeNumber, finish }: CommandKit): 
     )
 }
 
-function collect(value: string, before: string[]): string[] {
+export function collect(value: string, before: string[]): string[] {
   return [...before, value]
 }

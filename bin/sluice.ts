@@ -8,7 +8,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { addFeatureCommands } from './feature-commands.ts'
-import { addLetterCommands } from './letter-commands.ts'
+import { addLetterCommands, collect } from './letter-commands.ts'
 import { codeOfThrown, exitCode, printThrown, type ExitCode } from './output.ts'
 import type { DeliveriesOptions } from './commands/deliveries.ts'
 import type { DoctorOptions } from './commands/doctor.ts'
@@ -120,6 +120,12 @@ function addHelpCommands(sluice: Command): void {
     .option('--source <name>', 'the source; the only one that needs a schema when absent')
     .option('--topic <topic>', 'the topic, without the source’s name')
     .option('--records <number>', 'look at so many records', wholeNumber, 1000)
+    .option(
+      '--sample <file>',
+      'look at a body, an answer or a message that was saved, and ask nobody; - is standard input',
+      collect,
+      [],
+    )
     .option('--write', 'write it into the file instead of printing it', false)
     .action(async (path: string, options: InferOptions) =>
       finish((await import('./commands/schema-infer.ts')).inferSchema(path, options)),

@@ -28,6 +28,8 @@ export interface InferOptions {
   readonly topic?: string
   readonly records: number
   readonly write: boolean
+  /** Files; `-` is standard input. */
+  readonly sample: readonly string[]
 }
 
 export async function inferSchema(file: string, options: InferOptions): Promise<ExitCode> {
@@ -39,7 +41,13 @@ export async function inferSchema(file: string, options: InferOptions): Promise<
   const source = chosen(pipeline, options.source)
   if (source === null) return exitCode.invalid
   using stop = stopOnSignals(() => {})
-  const question = { topic: options.topic ?? null, recordsMax: options.records }
+  const samples = samplesIn(options.sample)
+  if (samples === null) return exitCode.environment
+  const question = {
+    topic: options.topic ?? null,
+    recordsMax: options.records,
+    ...(samples.length > 0 && { samples }),
+  }
   const proposal = await source.connector.inferSchema!(
     source.config,
     question,
@@ -58,6 +66,16 @@ export async function inferSchema(file: string, options: InferOptions): Promise<
   if (options.write) return write(file, source, proposal)
   print(mappingLines('schema', proposal.schema).join('\n'))
   return exitCode.ok
+}
+
+/** What is in the files; null when one cannot be read, which was said. */
+function samplesIn(files: readonly string[]): readonly Uint8Array[] | null {
+  try {
+    return files.map((file) => readFileSync(file === '-' ? 0 : file))
+  } catch (error) {
+    printError(`a sample cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+    return null
+  }
 }
 
 /** The source that is meant; null when that cannot be known, which was said. */

@@ -6,7 +6,8 @@ import type { SourceConnector } from '../../core/connector/source.ts'
 import { httpConfig, type HttpConfig } from './config.ts'
 import { HttpSource } from './http-source.ts'
 import { keysTopic } from './idempotency.ts'
-import { inferPolled, pollChecks } from './poll-check.ts'
+import { inferHttp } from './infer.ts'
+import { pollChecks } from './poll-check.ts'
 import { PollSource } from './poll-source.ts'
 import { atOrAfter } from './position.ts'
 import { PushSource } from './push-source.ts'
@@ -34,5 +35,5 @@ export const http: SourceConnector<HttpConfig> = {
     ...Object.keys(poll),
   ],
   letterBudget: ({ dead_letters: budget }) => budget,
-  inferSchema: ({ poll }, question, ctx, signal) => inferPolled(poll, question, ctx, signal),
+  inferSchema: inferHttp,
 }

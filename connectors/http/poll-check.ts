@@ -1,6 +1,7 @@
 /** Preflight of the topics that are polled: each is asked once, and nothing of it is kept. */
 import type { Context } from '../../core/connector/context.ts'
 import { inferSchema } from '../../core/connector/format/infer.ts'
+import { sampleValues } from '../../core/connector/format/sample.ts'
 import type { Problem } from '../../core/connector/problem.ts'
 import type { SchemaProposal, SchemaQuestion } from '../../core/connector/schema-proposal.ts'
 import { Semaphore } from '../../core/connector/semaphore.ts'
@@ -126,37 +127,39 @@ function firstPage(name: string, config: PollTopicConfig, ctx: Context): PageReq
   return pageRequest({ pages, since: sinceOf(config) }, state, pages.begin())
 }
 
-/** Proposes the schema of a topic, read off one answer, or off what a stream sends at first. */
+/** Proposes the schema of a topic, read off one answer, off what a stream sends at first, or off samples. */
 export async function inferPolled(
-  topics: Topics,
-  { topic, recordsMax }: SchemaQuestion,
+  name: string,
+  config: PollTopicConfig,
+  { recordsMax, samples }: SchemaQuestion,
   ctx: Context,
   signal: AbortSignal,
 ): Promise<SchemaProposal> {
-  const names = Object.keys(topics)
-  const name = topic ?? (names.length === 1 ? names[0]! : '')
-  const config = topics[name]
-  if (config === undefined) {
-    const message =
-      topic === null ? 'say which topic to look at' : `there is no topic ${topic} that is polled`
-    throw new SluiceError('http.invalid_config', {
-      message,
-      remedy: `Name one with --topic: ${names.join(', ')}.`,
-    })
-  }
   await using client = new PollClient(name, config, ctx)
+  const settings = plainSettings(config)
   const values =
-    config.stream === undefined
-      ? recordsIn(name, config, await client.ask(firstPage(name, config, ctx), signal), recordsMax)
-      : await streamed(name, config, client, { recordsMax, ctx, signal })
-  const { schema, records, remarks } = inferSchema(plainSettings(config), values)
+    samples !== undefined
+      ? samples.flatMap((sample) =>
+          config.stream === undefined
+            ? recordsIn(name, config, Buffer.from(sample), recordsMax)
+            : sampleValues(settings, sample),
+        )
+      : config.stream === undefined
+        ? recordsIn(
+            name,
+            config,
+            (await client.ask(firstPage(name, config, ctx), signal)).body,
+            recordsMax,
+          )
+        : await streamed(name, config, client, { recordsMax, ctx, signal })
+  const { schema, records, remarks } = inferSchema(settings, values)
   return { topic: name, schema, records, remarks, path: ['poll', name] }
 }
 
 function recordsIn(
   name: string,
   config: PollTopicConfig,
-  { body }: PollAnswer,
+  body: Buffer,
   recordsMax: number,
 ): readonly Uint8Array[] {
   return recordsOf(name, { ...config, schema: {}, key: undefined, columns: {} }).values(

@@ -126,7 +126,9 @@ export const pushTopicSchema = z
     }
     // A key column may come from the path or a header instead of the body.
     const key = topic.key?.filter((name) => !Object.hasOwn(topic.columns, name))
-    for (const { path, message } of plainProblems({ ...topic, key })) issue([...path], message)
+    // `sluice schema infer` needs a file that can be read before there is a schema: it is missed later.
+    const found = topic.schema === undefined ? [] : plainProblems({ ...topic, key })
+    for (const { path, message } of found) issue([...path], message)
     for (const [name, what] of Object.entries(topic.columns)) {
       const [, parameter] = /^path\.(.+)$/.exec(what) ?? []
       if (parameter !== undefined && !topic.path.split('/').includes(`:${parameter}`)) {

@@ -16,6 +16,11 @@ import { RateLimit } from './rate-limit.ts'
 
 /** Throws SluiceError of fault `config` where parts do not fit together. */
 export function setupOf(name: string, config: PushTopicConfig): PushSetup {
+  if (config.schema === undefined && (config.format === 'json' || config.format === 'csv')) {
+    throw new SluiceError('http.no_schema', {
+      message: `the columns and their types of ${name} are not known`,
+    })
+  }
   const { auth, idempotency } = config
   const columns = new PushColumns(config.columns)
   const { csv = {} } = config

@@ -1,6 +1,8 @@
 /** `sluice schema infer`: a look at the newest records of a topic, and the schema that they would fit. */
 import type { Context } from '../../core/connector/context.ts'
+import type { PlainSettings } from '../../core/connector/format/format-config.ts'
 import { inferSchema } from '../../core/connector/format/infer.ts'
+import { sampleValues } from '../../core/connector/format/sample.ts'
 import { didYouMean } from '../../core/connector/nearest.ts'
 import type { SchemaProposal, SchemaQuestion } from '../../core/connector/schema-proposal.ts'
 import { SluiceError } from '../../core/errors/error.ts'
@@ -22,17 +24,49 @@ export async function inferKafkaSchema(
   ctx: Context,
   signal: AbortSignal,
 ): Promise<SchemaProposal> {
+  const { recordsMax, samples } = question
+  if (samples !== undefined) {
+    const name = named(config, question.topic)
+    const settings = settingsOf(config, name)
+    const values = samples.flatMap((one) => sampleValues(settings, one))
+    return proposal(config, name, values)
+  }
   await using driver = await openDriver(config, ctx)
   const topic = await chosen(driver, config, question.topic, signal)
+  settingsOf(config, topic.name)
+  return proposal(config, topic.name, await sample(driver, topic, recordsMax, signal))
+}
+
+/** How its values are written. Throws where they say themselves what they are made of. */
+function settingsOf(config: KafkaConfig, name: string): PlainSettings {
+  const words = wantedOf(config).settingsOf(name)!.records
+  const settings = words.format === 'debezium' ? { format: 'json' as const } : plainSettings(words)
+  if (settings === null) throw ownSchema(name)
+  return settings
+}
+
+function proposal(
+  config: KafkaConfig,
+  name: string,
+  values: readonly Uint8Array[],
+): SchemaProposal {
+  const words = wantedOf(config).settingsOf(name)!.records
+  if (words.format === 'debezium') return eventsProposal(words, values, place(config, name))
+  const { schema, records, remarks } = inferSchema(settingsOf(config, name), values)
+  return { schema, records, remarks, ...place(config, name) }
+}
+
+/** The topic that samples are of, without asking a broker which there are. */
+function named(config: KafkaConfig, name: string | null): string {
   const wanted = wantedOf(config)
-  const words = wanted.settingsOf(topic.name)!.records
-  const isEvents = words.format === 'debezium'
-  const settings = isEvents ? ({ format: 'json' } as const) : plainSettings(words)
-  if (settings === null) throw ownSchema(topic.name)
-  const values = await sample(driver, topic, question.recordsMax, signal)
-  if (isEvents) return eventsProposal(words, values, place(config, topic.name))
-  const { schema, records, remarks } = inferSchema(settings, values)
-  return { schema, records, remarks, ...place(config, topic.name) }
+  const only = wanted.patterns.length === 0 && wanted.names.length === 1 ? wanted.names[0]! : null
+  const found = name ?? only
+  if (found !== null && wanted.settingsOf(found) !== null) return found
+  const names = [...wanted.names, ...wanted.patterns]
+  throw new SluiceError('source.kafka.topic_missing', {
+    message: `Which topic? There are ${names.slice(0, 20).join(', ')}.`,
+    remedy: (found === null ? null : didYouMean(found, names)) ?? 'Say which with --topic.',
+  })
 }
 
 function eventsProposal(

@@ -4,6 +4,8 @@ export interface SchemaQuestion {
   readonly topic: string | null
   /** Look at so many records, if there are as many. */
   readonly recordsMax: number
+  /** Look at these, files with bodies, answers or messages as they were saved, and ask nobody. */
+  readonly samples?: readonly Uint8Array[]
 }
 
 export interface SchemaProposal {

@@ -29,6 +29,12 @@ export const httpCodes = {
     cause: 'The settings of a topic of an HTTP source do not fit together.',
     remedy: 'The message says which; docs/config.md has all of them.',
   },
+  'http.no_schema': {
+    fault: 'config',
+    cause: 'A topic that others send to has no `schema`.',
+    remedy:
+      'Say the columns and their types; `sluice schema infer <file> --topic <topic> --sample body.json` proposes some, read off a body that was saved.',
+  },
   'http.open_to_all': {
     fault: 'config',
     cause: 'A topic of an HTTP source takes rows from everybody who can reach the server.',

@@ -27,7 +27,6 @@ test('what does not fit together is said at its place', () => {
     [{ auth: { scheme: 'api_key', key: 'k' } }, /auth: api_key needs `header` or `query`/],
     [{ auth: { scheme: 'github' } }, /auth/],
     [{ schema: { id: 'integer' } }, /^push\.orders\.schema\.id: /],
-    [{ schema: undefined }, /^push\.orders\.schema: format: json needs/],
     [{ key: ['nothing'] }, /^push\.orders\.key\.0: /],
     [{ columns: { a: 'path.region' } }, /columns\.a: the path has no part :region/],
     [{ columns: { a: 'cookie.x' } }, /columns\.a: expected path/],
@@ -75,6 +74,10 @@ test('preflight: a topic that is open to all, secrets and columns that cannot be
   assert.deepEqual(await check({}), ['warning http.open_to_all'])
   assert.deepEqual(await check({ allow_ips: ['10.0.0.0/8'] }), [])
   assert.deepEqual(await check({ auth: { scheme: 'github', secret: 's' } }), [])
+  const unknown = { schema: undefined, allow_ips: ['10.0.0.0/8'] }
+  assert.deepEqual(await check(unknown), ['error http.no_schema'])
+  assert.deepEqual(await check({ ...unknown, format: 'csv' }), ['error http.no_schema'])
+  assert.deepEqual(await check({ ...unknown, format: 'text' }), [])
   const bad = { scheme: 'standard_webhooks', secret: 'whsec_?' }
   assert.deepEqual(await check({ auth: bad }), ['error http.invalid_config'])
   const untimed = { scheme: 'hmac', secret: 's', header: 'x', signed: '{timestamp}.{body}' }
