@@ -79,7 +79,7 @@ export function printLetter(letter: ListedLetter, story: readonly LetterEntry[])
   ]
   for (const [name, value] of lines) print(`  ${name.padEnd(9)} ${oneLine(value)}`)
   print(`  row       ${entry.row === null ? 'not to be had as JSON' : ''}`.trimEnd())
-  for (const [name, value] of rowOf(letter)) print(`    ${name} = ${value}`)
+  for (const [name, value] of rowOf(letter)) print(`    ${name} = ${shown(value)}`)
   if (story.length < 2) return
   print('  story')
   for (const { atUs, state, code, request } of story) {
@@ -92,6 +92,12 @@ export function printLetter(letter: ListedLetter, story: readonly LetterEntry[])
 function changeOf({ op, weight, timeUs }: LetterEntry): string {
   if (op === null || timeUs === null) return 'not known'
   return `${op}${(weight ?? 1) < 0 ? ' (old row)' : ''}, committed at the source ${time(timeUs)}`
+}
+
+/** Of a value that fills screens, its beginning: a message may be as large as an answer. */
+function shown(value: string): string {
+  if (value.length <= valueMax) return value
+  return `${value.slice(0, valueMax)}… (${value.length} characters; --format json has them all)`
 }
 
 /** Each value with its exact JSON, by column; messages of a source that are text as that. */
@@ -122,6 +128,7 @@ function messageText(base64: string): string | null {
 }
 
 const cellWidthMax = 48
+const valueMax = 4096
 
 /**
  * Columns as wide as what is in them, at most `cellWidthMax` but for those of `whole`; the last one is

@@ -11,7 +11,9 @@
  *   text    the value
  *   others  the value; null where it is empty
  *
- * Of a name that comes twice and is no list, the last counts, as in JSON.
+ * Of a name that comes twice and is no list, the last counts, as in JSON. A form that is nothing but `payload`,
+ * with a JSON object in it, is that object, unless there is a column of this name: GitHub's webhooks are so
+ * where nothing else was chosen, and Slack's interactions always.
  */
 import type { Field } from '../../core/record/schema.ts'
 
@@ -26,6 +28,9 @@ const booleans: Readonly<Record<string, string>> = {
 
 export function formToJson(body: Buffer, fields: readonly Field[]): Buffer {
   const form = new URLSearchParams(body.toString('utf8'))
+  const payload = form.get('payload')
+  const isPayload = form.size === 1 && payload?.trimStart().startsWith('{') === true
+  if (isPayload && !fields.some(({ name }) => name === 'payload')) return Buffer.from(payload)
   const members: string[] = []
   for (const { name, type } of fields) {
     const value = form.getAll(name).at(-1)

@@ -40,6 +40,8 @@ export class PollRows {
   /** Rows are missing that were not deleted: the next run has to look, even if nothing changed. */
   #isPending = false
   #run = 0
+  /** Why the listing before this one deleted nothing; null = it had no reason to, or did. */
+  #refused: string | null = null
   /** Hashes of records that were set aside, and the run that did it, oldest first. */
   readonly #letters = new Map<string, number>()
 
@@ -163,6 +165,7 @@ export class PollRows {
     const before = known.sizeBefore
     const lacked = known.lacked()
     this.#isPending = lacked > 0
+    if (isWhole && lacked === 0) this.#refused = null
     if (!isWhole || lacked === 0) return []
     if (unread > 0) {
       this.#refuse(`${unread} of ${records} records of a listing are no rows`)
@@ -173,13 +176,17 @@ export class PollRows {
       this.#refuse(`a listing of ${records} records lacks ${lacked} of ${before} rows`)
       return []
     }
+    this.#refused = null
     const keys = known.missing(this.#deletesAfter)
     this.#isPending = lacked > keys.length
     if (keys.length === 0) return []
     return [{ topic: name, batch: known.deletes(keys, this.#ctx.clock.nowMs() * 1000) }]
   }
 
+  /** Said once for as long as it is the same: a listing may come every second. */
   #refuse(why: string): void {
+    if (why === this.#refused) return
+    this.#refused = why
     const message = `poll.${this.#setup.name}: ${why}; none was deleted`
     const { code, remedy } = new SluiceError('http.poll.listing_refused', { message })
     this.#ctx.logger.warn(message, { code, remedy })

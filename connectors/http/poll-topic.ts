@@ -35,10 +35,15 @@ interface Page {
   readonly asked: string
 }
 
-/** With the page behind it; null = it was the last. */
-interface PlacedPage extends Page {
+/** What its records are, some thousand at a time, and the page behind it; null = it was the last. */
+interface DecodedPage extends Page {
+  readonly parts: readonly Decoded[]
+  readonly misfits: number
   readonly next: PageState | null
 }
+
+/** More records of one answer that do not fit are no dead letters: what was said of them is wrong. */
+const misfitsMax = 10_000
 
 export class PollTopic {
   readonly name: string
@@ -112,8 +117,8 @@ export class PollTopic {
       }
       const { answer, asked, next } = got
       records += got.records
-      const { changes, rejected, state, misfits } = await this.#decode(signal)
-      unread += misfits
+      unread += got.misfits
+      const { changes, rejected, state } = await this.#admit(got.parts, signal)
       if (next === null) {
         const deletes = this.#rows.deletes({ isWhole, records, unread })
         const ended = this.#rows.ended(validated(state, page.taken === 0 ? answer : null, asked))
@@ -126,21 +131,39 @@ export class PollTopic {
   }
 
   /** What the records of a page are, of which some thousand are decoded at a time. */
-  async #decode(signal: AbortSignal): Promise<Decoded & { state: PollState; misfits: number }> {
+  async #decode(signal: AbortSignal): Promise<Pick<DecodedPage, 'parts' | 'misfits'>> {
     const { records } = this.#setup
-    const all = { changes: [] as TopicChange[], rejected: [] as RejectedRecords[], misfits: 0 }
-    let state = this.#state
+    const parts: Decoded[] = []
+    let misfits = 0
     for (;;) {
-      const decoded = records.take(decodedAtOnce)
-      for (const { errors } of decoded.rejected) all.misfits += errors.length
-      all.rejected.push(...this.#rows.newLetters(decoded.rejected))
-      const admitted = this.#rows.admit(decoded, state)
+      const part = records.take(decodedAtOnce)
+      for (const { errors } of part.rejected) misfits += errors.length
+      parts.push(part)
+      if (misfits > misfitsMax) {
+        const first = parts.flatMap(({ rejected }) => rejected)[0]!.errors[0]!
+        const message = `poll.${this.name}: more than ${misfitsMax} records of an answer do not fit; the first: ${first.message}`
+        throw new SluiceError('http.poll.unfit_records', { message })
+      }
+      if (records.count === 0) return { parts, misfits }
+      await turn(signal)
+    }
+  }
+
+  /** What of them is news, from now on. */
+  async #admit(
+    parts: readonly Decoded[],
+    signal: AbortSignal,
+  ): Promise<Decoded & { readonly state: PollState }> {
+    const all = { changes: [] as TopicChange[], rejected: [] as RejectedRecords[] }
+    let state = this.#state
+    for (const part of parts) {
+      all.rejected.push(...this.#rows.newLetters(part.rejected))
+      const admitted = this.#rows.admit(part, state)
       all.changes.push(...admitted.changes)
       state = admitted.state
-      if (records.count === 0) return { ...all, state }
-      await new Promise((resolve) => setImmediate(resolve))
-      signal.throwIfAborted()
+      if (part !== parts.at(-1)) await turn(signal)
     }
+    return { ...all, state }
   }
 
   #after(page: PageState, { answer, records }: Page): PageState | null {
@@ -169,20 +192,23 @@ export class PollTopic {
     return { topic: this.name, changes, rejected, state: this.#state }
   }
 
-  /** One page with its records gathered, however often it has to be asked for. */
+  /** One page with its records decoded, however often it has to be asked for. */
   async #page(
     page: PageState,
     isResumed: boolean,
     signal: AbortSignal,
-  ): Promise<PlacedPage | 'unchanged' | 'gone'> {
+  ): Promise<DecodedPage | 'unchanged' | 'gone'> {
     for (let attempt = 1; ; attempt++) {
       signal.throwIfAborted()
       try {
         const got = await this.#ask(page, signal)
         // Before its rows are known: what fails here is asked for once more.
-        const placed = got === 'unchanged' ? got : { ...got, next: this.#after(page, got) }
+        const whole =
+          got === 'unchanged'
+            ? got
+            : { ...got, next: this.#after(page, got), ...(await this.#decode(signal)) }
         this.#patience.well()
-        return placed
+        return whole
       } catch (error) {
         this.#setup.records.clear()
         if (isResumed && error instanceof StatusError && goneStatuses.has(error.status)) {
@@ -226,6 +252,12 @@ export class PollTopic {
       ...(modified !== undefined && { 'if-modified-since': modified }),
     }
   }
+}
+
+/** Lets others of this process have theirs. */
+async function turn(signal: AbortSignal): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+  signal.throwIfAborted()
 }
 
 /** With what the answer says of itself, where it was all of the run. */

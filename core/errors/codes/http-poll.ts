@@ -109,7 +109,8 @@ export const httpPollCodes = {
   },
   'http.poll.unfit_records': {
     fault: 'config',
-    cause: 'Records of the answer do not fit the schema; they would become dead letters.',
+    cause:
+      'Records of the answer do not fit the schema. They would become dead letters; of more than 10,000 in one answer none does, and the topic waits.',
     remedy:
       'Correct `schema`, or look at what the server sends; `sluice schema infer` proposes a schema.',
   },

@@ -65,6 +65,8 @@ test('a whole listing tells what is gone; a suspicious one deletes nothing', asy
     assert.deepEqual(kept.rows('items').slice(5), ['9|null'])
     assert.ok(life.context.hasLogged('a listing of 1 records lacks 3 of 3 rows'))
     assert.ok(life.context.hasLogged('a listing of 0 records lacks 3 of 3 rows'))
+    // Said once, however often it comes.
+    assert.equal(life.context.lines.filter(({ level }) => level === 'warn').length, 3)
     // A record that is no row may be any of them.
     rows = [{ id: 9 }, { id: 1 }, { id: 2 }, { id: 'four' as unknown as number }]
     await life.runs('items', 2)

@@ -152,6 +152,45 @@ test('a topic that has to be mended waits for it beside the others, and goes on 
   assert.equal(life.context.reports.at(-1)?.state, 'running')
 })
 
+test('an answer of which almost nothing fits is asked for again, and is no flood of letters (invariant 8)', async () => {
+  let id: unknown = 'x'
+  const count = 10_001
+  await using server = await ApiServer.start(() => ({
+    body: Array.from({ length: count }, (_, at) => ({ id: at % 2 === 0 ? id : at })).concat(
+      Array.from({ length: count }, () => ({ id })),
+    ),
+  }))
+  const poll = { items: items(server, { key: ['id'] }) }
+  {
+    await using life = await Life.start({ poll })
+    await life.next()
+    await assert.rejects(life.next(), {
+      code: 'http.poll.unfit_records',
+      fault: 'config',
+      message: /more than 10000 records of an answer do not fit; the first: items, record 0 of/,
+    })
+    assert.deepEqual(life.kept.rejected, [])
+  }
+  // Beside another topic it waits for its cure, and then has all of its rows.
+  let nowMs = 1_700_000_000_000
+  const clock = {
+    nowMs: () => nowMs,
+    sleep: async (ms: number, signal: AbortSignal) => {
+      nowMs += ms
+      if (ms > 50_000) id = 0
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      signal.throwIfAborted()
+    },
+  }
+  await using other = await ApiServer.start(() => ({ body: [{ id: 1 }] }))
+  const both = { poll: { ...poll, others: items(other, { key: ['id'] }) } }
+  id = 'x'
+  await using life = await Life.start(both, { context: { clock } })
+  await life.runs('items')
+  assert.equal(life.kept.folded('items').length, 1 + (count - 1) / 2)
+  assert.deepEqual([life.kept.rejected, life.kept.rows('others')], [[], ['1']])
+})
+
 test('the check tells streams that are none, and first pages that lead nowhere', async () => {
   const many = Array.from({ length: 5000 }, (_, id) => ({ id: id < 4000 ? id : 'x' }))
   await using server = await ApiServer.start(({ path }) =>

@@ -25,6 +25,12 @@ test('an object, an array, lines and a form are rows', async () => {
     // What `curl -d` says of any body.
     ['application/x-www-form-urlencoded', ' {"id":8}', 1],
     ['application/x-www-form-urlencoded', '[{"id":9}]', 1],
+    // GitHub's form.
+    [
+      'application/x-www-form-urlencoded',
+      'payload=%7B%22id%22%3A12%2C%22note%22%3A%22a+b%22%7D',
+      1,
+    ],
     ['text/plain', '{"id":10}', 1],
     ['', '{"id":11}', 1],
     ['application/json', '[]', 0],
@@ -43,8 +49,23 @@ test('an object, an array, lines and a form are rows', async () => {
     ['7', '', null, '{one}'],
     ['8', null, null, null],
     ['9', null, null, null],
+    ['12', 'a b', null, null],
     ['10', null, null, null],
     ['11', null, null, null],
+  ])
+})
+
+test('a form of payload alone is a form where there is a column of this name, or more beside it', async () => {
+  await using hub = await HttpHub.start({
+    config: orders({ schema: { payload: 'json?', id: 'int64?' } }),
+  })
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  for (const body of ['payload=%7B%22id%22:1%7D', 'payload=%7B%22id%22:1%7D&id=2']) {
+    assert.equal((await hub.send(body, { headers })).status, 200)
+  }
+  assert.deepEqual(await hub.rows('orders'), [
+    ['{"id":1}', null],
+    ['{"id":1}', '2'],
   ])
 })
 
