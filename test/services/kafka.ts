@@ -11,6 +11,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import kafkajs, {
   type Admin,
@@ -59,7 +60,7 @@ export interface KafkaCluster extends AsyncDisposable {
     partitions?: number,
     config?: Readonly<Record<string, string>>,
   ): Promise<void>
-  /** Adds records to one partition, uncompressed; throws where the broker does not tell of that partition yet. */
+  /** Adds records to one partition, uncompressed; throws where no broker tells of that partition. */
   produce(topic: string, messages: readonly Message[], partition?: number): Promise<void>
   /** Ends a node, 1 when not said; `SIGKILL` as in a crash. */
   stop(node?: number, signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>
@@ -94,6 +95,8 @@ interface Node {
 }
 
 const clusterId = '5L6g3nShT-eMCtK--X86sw'
+/** How often records are sent to a partition that the broker has not told of. */
+const triesMax = 20
 /** Ready sooner and smaller when idle, on few cores. */
 const javaOptions = ['-Xms64m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
@@ -194,16 +197,27 @@ class Cluster implements KafkaCluster {
   }
 
   async produce(topic: string, messages: readonly Message[], partition = 0): Promise<void> {
-    if (this.#producer === null) {
-      const createPartitioner = kafkajs.Partitioners.DefaultPartitioner
-      // Idempotent, so that its own retries double nothing.
-      const once = { idempotent: true, maxInFlightRequests: 1 }
-      this.#producer = this.client.producer({ createPartitioner, ...once })
-      await this.#producer.connect()
-    }
+    if (messages.length === 0) return
     const placed = messages.map((message) => ({ ...message, partition }))
-    const sent = await this.#producer.send({ topic, messages: placed })
-    if (sent.length === 0) throw new Error(`kafkajs knows no partition ${partition} of ${topic}`)
+    for (let tries = 1; ; tries++) {
+      this.#producer ??= await this.#newProducer()
+      const sent = await this.#producer.send({ topic, messages: placed })
+      if (sent.length > 0) return
+      if (tries === triesMax) throw new Error(`kafkajs knows no partition ${partition} of ${topic}`)
+      // It has dropped them without a word, and would not ask for the topic again for minutes.
+      await this.#producer.disconnect()
+      this.#producer = null
+      await sleep(100)
+    }
+  }
+
+  async #newProducer(): Promise<Producer> {
+    const createPartitioner = kafkajs.Partitioners.DefaultPartitioner
+    // Idempotent, so that its own retries double nothing.
+    const once = { idempotent: true, maxInFlightRequests: 1 }
+    const producer = this.client.producer({ createPartitioner, ...once })
+    await producer.connect()
+    return producer
   }
 
   async start(id = 1): Promise<void> {

@@ -62,10 +62,14 @@ async function runPolicy({ target, policy, log, name }: Run): Promise<void> {
     })
     return isSettled && found
   }
+  const ctx = taskContext(log, name)
   const found = await whileRunning(
-    (stop) => runDeliver({ ...task, onSchemaChange: policy }, taskContext(log, name), stop),
+    (stop) => runDeliver({ ...task, onSchemaChange: policy }, ctx, stop),
     () => waitFor('every topic', settled),
-  )
+  ).catch(async (cause: unknown) => {
+    const states = JSON.stringify(await statesOf(log, name))
+    throw new Error(`${JSON.stringify(policy)}: ${ctx.troubles.join(', ')}; ${states}`, { cause })
+  })
   for (const one of schemaCases) {
     await look({ target, policy, log, name }, one, found[topicOf(one)]!, topicOf(one))
   }

@@ -111,7 +111,7 @@ async function own(
         const marker = [...topics].find(([name]) => name.endsWith('.marker'))
         return (marker?.[1].size ?? 0) >= markers
       },
-      40_000,
+      90_000,
     )
   }
   await using _end = source
@@ -180,7 +180,7 @@ describe('Debezium to Sluice', { timeout: 240_000 }, () => {
           const fold = await foldOf(log, 's')
           return names.every((name) => fold.topics.has(`s.${nameOf(name)}`)) && settled(log)
         },
-        40_000,
+        90_000,
       )
     }
     for (const topic of [...all, 'end']) await cluster.createTopic(nameOf(topic))
