@@ -13,7 +13,7 @@ export function openSink(
   more: Record<string, unknown> = {},
   ctx: SinkContext = quietContext(),
 ): Promise<Sink> {
-  return redis.open(redis.config.parse({ url, timeout: '2s', ...more }), [], ctx)
+  return redis.open(redis.config.parse({ url, timeout: '10s', ...more }), [], ctx)
 }
 
 /** Rows by key, without the field of offsets. */

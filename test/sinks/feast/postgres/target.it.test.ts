@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { startPostgres, type PostgresServer } from '../../../services/postgres.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
 import { quietContext } from '../../../support/context.ts'
+import { waitFor } from '../../../support/env.ts'
 import { seeded } from '../../../support/random.ts'
 import { sharedService } from '../../../support/service.ts'
 import { failsWith } from '../../../support/fails-with.ts'
@@ -205,7 +206,7 @@ it('a server that restarts, a cut and a silent peer are waited for, and nothing 
   await assert.rejects(stuck, /stopping/)
   proxy.resume()
   await using hasty = openTarget(url.href, quietContext(), { timeout: 300 })
-  await hasty.evolve(view, signal)
+  await waitFor('its connection', () => hasty.evolve(view, signal).then(() => true))
   proxy.stall()
   await assert.rejects(
     hasty.write(rows, signal),

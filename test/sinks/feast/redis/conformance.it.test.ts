@@ -42,7 +42,7 @@ async function rowsOf(server: RedisServer, view: string) {
 
 async function startHarness(version: RedisVersion): Promise<SinkHarness & AsyncDisposable> {
   const { server, url, ...faults } = await startFaultyRedis(version)
-  const options = { target: { timeout: '2s' }, topics: conformanceTopics }
+  const options = { target: { timeout: '10s' }, topics: conformanceTopics }
   return {
     open: () => openFeast(url, views, options),
     delivered: (topic) => rowsOf(server, `v${conformanceTopics.indexOf(topic)}`),

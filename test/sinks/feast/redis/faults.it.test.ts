@@ -10,7 +10,7 @@ import { feast } from '../../../../sinks/feast/connector.ts'
 import { startRedisCluster, type RedisServer } from '../../../services/redis.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
 import { quietContext } from '../../../support/context.ts'
-import { freePort } from '../../../support/env.ts'
+import { freePort, waitFor } from '../../../support/env.ts'
 import { startOrSkip } from '../../../support/service.ts'
 import { failsWith } from '../../../support/fails-with.ts'
 import {
@@ -39,7 +39,7 @@ function rows(count: number, n = 5, offset = 0) {
 async function check(url: string, target = {}) {
   const config = feast.config.parse({
     project: 'shop',
-    target: { type: 'redis', url, timeout: '2s', ...target },
+    target: { type: 'redis', url, timeout: '10s', ...target },
     views,
   })
   return (await feast.check(config, quietContext())).map(({ code, severity }) => [code, severity])
@@ -172,9 +172,12 @@ onRedis(
   { appendonly: 'no' },
   async (server, redis) => {
     await using proxy = await startTcpProxy(server.port)
-    const target = { timeout: '500ms' }
+    const target = { timeout: '1s' }
     await using sink = await openFeast(`redis://127.0.0.1:${proxy.port}`, views, { target })
-    await evolve(sink, topic, schema)
+    // A machine that stands still may be too late for so short a time.
+    const done = (work: () => Promise<unknown>): Promise<boolean> =>
+      waitFor('an answer', () => work().then(() => true))
+    await done(() => evolve(sink, topic, schema))
     proxy.stall()
     const abort = new AbortController()
     const reason = new Error('stopping')
@@ -183,7 +186,7 @@ onRedis(
     await assert.rejects(aborted, reason)
     await assert.rejects(sink.write(rows(10), signal), failsWith('redis.unreachable', 'transient'))
     proxy.resume()
-    await sink.write(rows(10), signal)
+    await done(() => sink.write(rows(10), signal))
     assert.equal(await redis.dbsize(), 10 + ends)
   },
 )
