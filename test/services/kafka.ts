@@ -187,7 +187,7 @@ class Cluster implements KafkaCluster {
     const configEntries = Object.entries(config).map(([key, value]) => ({ name: key, value }))
     const replicationFactor = Math.min(3, this.#nodes.length)
     const topic = { topic: name, numPartitions: partitions, replicationFactor, configEntries }
-    await this.admin.createTopics({ topics: [topic], waitForLeaders: false })
+    await this.admin.createTopics({ topics: [topic], waitForLeaders: false, timeout: 60_000 })
     // kafkajs' own waiting gives up where a broker has not heard of the topic yet.
     await waitFor(`leaders of ${name}`, async () => {
       const { topics } = await this.admin.fetchTopicMetadata({ topics: [name] })
@@ -213,8 +213,8 @@ class Cluster implements KafkaCluster {
 
   async #newProducer(): Promise<Producer> {
     const createPartitioner = kafkajs.Partitioners.DefaultPartitioner
-    // Idempotent, so that its own retries double nothing.
-    const once = { idempotent: true, maxInFlightRequests: 1 }
+    // Idempotent, so that its own retries double nothing; brokers know of that since 0.11.
+    const once = this.version === '0.10' ? {} : { idempotent: true, maxInFlightRequests: 1 }
     const producer = this.client.producer({ createPartitioner, ...once })
     await producer.connect()
     return producer
@@ -225,11 +225,11 @@ class Cluster implements KafkaCluster {
     const words = ['-Xmx512m', 'kafka.Kafka', join(node.folder, 'server.properties')]
     const port = node.ports.get('plain')!
     // A broker opens its port once it is registered and can serve; an old one a moment before.
-    await node.process.start(this.#command(words), {
-      cwd: node.folder,
-      withinMs: 60_000,
-      isReady: () => accepts(port),
-    })
+    const options = { cwd: node.folder, withinMs: 60_000, isReady: () => accepts(port) }
+    // One that a standing machine kept from the controller for too long ends, and is well the next time.
+    await node.process
+      .start(this.#command(words), options)
+      .catch(() => node.process.start(this.#command(words), options))
   }
 
   async stop(id = 1, signal: 'SIGKILL' | 'SIGTERM' = 'SIGTERM'): Promise<void> {

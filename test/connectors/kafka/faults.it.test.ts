@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
 import { startKafka, type KafkaCluster } from '../../services/kafka.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
-import { freePort } from '../../support/env.ts'
+import { freePort, waitFor } from '../../support/env.ts'
 import { idSchema, Life, numbered } from './support.ts'
 
 interface Written {
@@ -63,9 +63,13 @@ const settings = { ...idSchema, columns: { p: 'partition' } }
 test('brokers are killed one after the other while others write', async () => {
   await using cluster = await startKafka({ nodes: 2 })
   await cluster.createTopic('killed', 4, { 'min.insync.replicas': '1' })
-  await using reading = await Life.start({
-    brokers: cluster.brokers(),
-    topics: { killed: settings },
+  // At a start what passes is thrown: one of the brokers may not have heard of its topic yet.
+  await using reading = await waitFor('a source that runs', async () => {
+    const life = await Life.start({ brokers: cluster.brokers(), topics: { killed: settings } })
+    await waitFor('it to run', () => life.error !== null || life.status.state === 'running')
+    if (life.error === null) return life
+    await life[Symbol.asyncDispose]()
+    return false
   })
   const written = write(cluster, 'killed', 4)
   for (const node of [2, 1, 2]) {
