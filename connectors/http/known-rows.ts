@@ -51,6 +51,11 @@ const hashLength = 16
 export class KnownRows {
   readonly #options: KnownOptions
   readonly #rows = new Map<string, Known>()
+  /**
+   * Kept from one row to the next: all before it are gone or were touched and stand at the end. One that begins
+   * anew would pass over the places of all that are gone, which is the square of their number.
+   */
+  #oldest = this.#rows.keys()
   readonly #writer = new ValueWriter()
   readonly #valueFields: readonly number[]
   readonly #sinceField: number
@@ -209,8 +214,12 @@ export class KnownRows {
 
   #forgetOldest(): boolean {
     if (!this.#options.mayForget) return false
-    for (const [oldest] of this.#rows) return this.#rows.delete(oldest)
-    return false
+    let next = this.#oldest.next()
+    if (next.done === true) {
+      this.#oldest = this.#rows.keys()
+      next = this.#oldest.next()
+    }
+    return next.done !== true && this.#rows.delete(next.value)
   }
 
   #keyOf({ schema, columns }: Batch, row: number, values: string): string {
