@@ -10,7 +10,7 @@ import type { Background } from './background.ts'
 import type { KafkaDriver } from './driver.ts'
 import type { Fetcher } from './fetcher.ts'
 import { suspectMs, type TopicFollower } from './follow-topics.ts'
-import { beyondEnd, recordsLost, type LostPolicy } from './lost-records.ts'
+import { beyondEnd, recordsLost, recordsReplaced, type LostPolicy } from './lost-records.ts'
 import { offsetNumber, type Partition } from './partitions.ts'
 import { believed } from './follow-topics.ts'
 import { Suspicions } from './suspicions.ts'
@@ -19,7 +19,7 @@ import { Wakeup } from './wakeup.ts'
 export interface ClusterWatchOptions {
   readonly driver: KafkaDriver
   readonly follower: TopicFollower
-  readonly fetcher: Pick<Fetcher, 'assign' | 'look' | 'jump'>
+  readonly fetcher: Pick<Fetcher, 'assign' | 'look' | 'jump' | 'rewind'>
   readonly background: Background
   readonly troubles: Troubles
   readonly onLost: (topic: string) => LostPolicy
@@ -39,6 +39,8 @@ export class ClusterWatch {
   readonly #wakeup: Wakeup
   /** Looks in a row that failed, or after which a partition was still without a leader that answers. */
   #vain = 0
+  /** Partitions in which another record is where the last one was. */
+  readonly #replaced = new Suspicions(believed)
 
   constructor(options: ClusterWatchOptions) {
     this.#options = options
@@ -129,8 +131,10 @@ export class ClusterWatch {
         const begin = offsetNumber(first?.offset ?? 0n, partition)
         const end = offsetNumber(last?.offset ?? 0n, partition)
         troubles.clear(about)
-        if (partition.asked < begin) return this.#lost(partition, begin, end)
-        if (partition.asked <= end) break
+        // The last record that was read is gone, and with it what it could tell; those behind it may be there.
+        if (partition.asked < begin && partition.doubt !== null) this.isSame(partition)
+        if (partition.reached < begin) return this.#lost(partition, begin, end)
+        if (partition.reached <= end) break
         const isBelieved = suspicions.see(about, ctx.clock.nowMs())
         // The topic's id says more than its end, where there is one.
         if (isBelieved && !follower.suspects) throw beyondEnd(partition, end)
@@ -144,8 +148,40 @@ export class ClusterWatch {
       await ctx.clock.sleep(suspectMs, signal)
     }
     troubles.clear(about)
+    if (partition.doubt === null && partition.asked < partition.next) {
+      fetcher.rewind(partition, partition.next)
+    }
     partition.held = false
     fetcher.look(partition)
+  }
+
+  /** Another record is where the last one was that was read of it: it is asked for again, or the source ends. */
+  replaced(partition: Partition): void {
+    const { background, fetcher, follower, troubles, ctx } = this.#options
+    const { doubt } = partition
+    if (doubt === null) return
+    const about = `record of ${partition.name}`
+    const isBelieved = this.#replaced.see(about, ctx.clock.nowMs())
+    const reason = recordsReplaced(partition, doubt)
+    // The topic's id says more, where there is one.
+    if (isBelieved && !follower.suspects) throw reason
+    troubles.set(about, doubtful())
+    partition.held = true
+    fetcher.rewind(partition, doubt[0])
+    this.lookSoon()
+    background.run(async (signal) => {
+      await ctx.clock.sleep(suspectMs, signal)
+      partition.held = false
+      fetcher.look(partition)
+    })
+  }
+
+  /** The last record was found again, or nobody can tell. */
+  isSame(partition: Partition): void {
+    const about = `record of ${partition.name}`
+    partition.doubt = null
+    this.#replaced.clear(about)
+    this.#options.troubles.clear(about)
   }
 
   #lost(partition: Partition, begin: number, end: number): void {

@@ -54,6 +54,8 @@ export interface FetcherOptions {
 }
 
 const pauses = { baseMs: 100, maxMs: 5000 }
+/** A topic is not deleted, made again and filled in less. */
+const quietMs = 100
 /** What was not asked for. */
 const nothing = { partition: null, era: 0 } as const
 
@@ -112,8 +114,9 @@ export class Fetcher implements AsyncDisposable {
 
   /** Forgets what came or is to come of the partition, and goes on at `to` when it is held no more. */
   rewind(partition: Partition, to: number): void {
+    const { doubt } = partition
     partition.era++
-    partition.asked = to
+    partition.asked = doubt === null ? to : Math.min(to, doubt[0])
   }
 
   /** Whether what was held back may be asked for again: its loop is to look. */
@@ -210,6 +213,8 @@ export class Fetcher implements AsyncDisposable {
       } catch (error) {
         if (signal.aborted) return
         onFailure(error, loop.broker, ++failures)
+        // Nobody knows what becomes of them meanwhile.
+        if (failures === 1) for (const partition of loop.partitions) partition.suspect()
         const wanted = (error as Partial<SluiceError>).retryAfterMs ?? 0
         await clock.sleep(Math.max(wanted, backoffMs(failures, pauses, random)), signal)
       }
@@ -276,8 +281,10 @@ export class Fetcher implements AsyncDisposable {
         this.#options.onRefused(partition, answer.error)
         continue
       }
-      partition.highWatermark = Number(answer.highWatermark)
-      partition.stableEnd = Number(answer.lastStableOffset)
+      if (this.#isDoubtful(partition, answer)) {
+        answer.memory?.release()
+        continue
+      }
       const end = offsetNumber(fetchedEnd(answer.records, partition.asked), partition)
       // Not one whole batch: next time it is asked for first, when a broker gives one whatever its size.
       if (end <= partition.asked) {
@@ -305,6 +312,28 @@ export class Fetcher implements AsyncDisposable {
       this.#arrived.wake()
     }
     return got
+  }
+
+  /**
+   * Whether the partition ends before where it did, or before where it is read up to, or a topic without id was quiet
+   * for so long that it may be another one: then the answer is void. Brokers do not end a request that waits
+   * for records where the topic is deleted, and answer it with those of the next one of that name (0.11).
+   */
+  #isDoubtful(partition: Partition, answer: FetchedPartition): boolean {
+    const { highWatermark, stableEnd, heardMs } = partition
+    const end = Number(answer.highWatermark)
+    partition.highWatermark = end
+    partition.stableEnd = Number(answer.lastStableOffset)
+    partition.heardMs = this.#options.clock.nowMs()
+    if (partition.doubt === null) {
+      const isQuiet = partition.asked >= stableEnd && partition.heardMs - heardMs >= quietMs
+      const isNew = partition.topic.id === null && isQuiet && answer.records.byteLength > 0
+      return (isNew || end < highWatermark) && partition.suspect()
+    }
+    if (end >= partition.next) return false
+    partition.held = true
+    this.#options.onRefused(partition, 'OFFSET_OUT_OF_RANGE')
+    return true
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

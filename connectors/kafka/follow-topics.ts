@@ -177,11 +177,12 @@ export class TopicFollower {
     const start = startOf(name)
     const restart = this.#options.restart[name] ?? null
     if (before === undefined) {
-      const place = { cluster, id, restarts: 0, restart, next: [] }
+      const place = { cluster, id, restarts: 0, restart, next: [], last: [] }
       return { found, place, start: this.#isNew(name) ? earliest : start, empty: false }
     }
     if (this.#isAnew(name)) {
-      const place = { cluster, id, restarts: before.restarts + 1, restart, next: [] }
+      const restarts = before.restarts + 1
+      const place = { cluster, id, restarts, restart, next: [], last: [] }
       return { found, place, start, empty: keyed }
     }
     const place = { ...before, cluster: cluster ?? before.cluster, id: id ?? before.id }
@@ -213,7 +214,8 @@ export class TopicFollower {
       const isAnew = this.#carried.has(name) && place.next.length === 0
       for (const partition of numbersOf(found)) {
         const start = starts.get(`${name}/${partition}`)
-        topic.add(start?.offset ?? place.next[partition]!, start?.first ?? false)
+        const known = topic.add(start?.offset ?? place.next[partition]!, start?.first ?? false)
+        known.last = start === undefined ? (place.last[partition] ?? null) : null
       }
       lead(topic, found)
       this.#topics.set(name, topic)
@@ -255,7 +257,10 @@ function numbersOf({ partitions }: KafkaTopic): readonly number[] {
 function lead(topic: FollowedTopic, found: KafkaTopic): void {
   for (const { partition, leader } of found.partitions) {
     const known = topic.partitions[partition]
-    if (known !== undefined) known.leader = leader
+    if (known === undefined) continue
+    // The one before may have had more records, and nobody looked meanwhile.
+    if (leader !== null && leader !== known.leader) known.suspect()
+    known.leader = leader
   }
 }
 

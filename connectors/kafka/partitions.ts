@@ -3,6 +3,7 @@
  * how far it goes. Plain state; fetcher.ts, follow-topics.ts and source-run.ts work on it.
  */
 import { SluiceError } from '../../core/errors/error.ts'
+import type { LastRecord } from './last-record.ts'
 import type { TopicPlace } from './position.ts'
 
 export class Partition {
@@ -23,10 +24,16 @@ export class Partition {
   /** One after the last record that is replicated, and of no open transaction; −1 = not known. */
   highWatermark = -1
   stableEnd = -1
+  /** When a broker answered about it. */
+  heardMs = 0
   /** A broker refused it, which is being looked into; no request meanwhile. */
   held = false
   /** Counts up when it goes on elsewhere: what was asked for before is void. */
   era = 0
+  /** Of those that were decoded; null = not known. */
+  last: LastRecord | null = null
+  /** The record that has to be found again before anything else counts; null = none. */
+  doubt: LastRecord | null = null
 
   constructor(topic: FollowedTopic, partition: number, next: number, fresh: boolean) {
     this.topic = topic
@@ -38,6 +45,23 @@ export class Partition {
 
   get name(): string {
     return `${this.topic.name}/${this.partition}`
+  }
+
+  /** Where the next record is that was not asked for, or is to be read again from the last one on. */
+  get reached(): number {
+    return Math.max(this.asked, this.next)
+  }
+
+  /**
+   * Something may have become of it while nobody looked: it is asked for again from the last record on, by which it
+   * is known. False where no record is known.
+   */
+  suspect(): boolean {
+    if (this.last === null) return false
+    this.era++
+    this.asked = this.last[0]
+    this.doubt = this.last
+    return true
   }
 
   /** Records that are there and not decoded; 0 where nobody knows. */
@@ -57,7 +81,7 @@ export class FollowedTopic {
   /** Its decoder asks for something, and nothing else of it may come before that is there. */
   stalled = false
 
-  constructor(name: string, place: Omit<TopicPlace, 'next'>) {
+  constructor(name: string, place: Omit<TopicPlace, 'next' | 'last'>) {
     this.name = name
     this.cluster = place.cluster
     this.id = place.id
@@ -74,7 +98,8 @@ export class FollowedTopic {
   get place(): TopicPlace {
     const { cluster, id, restarts, restart } = this
     const next = this.partitions.map((partition) => partition.next)
-    return { cluster, id, restarts, restart, next }
+    const last = this.partitions.map((partition) => partition.last)
+    return { cluster, id, restarts, restart, next, last }
   }
 }
 

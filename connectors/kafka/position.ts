@@ -3,12 +3,14 @@
  * topic of which cluster that is, since offsets mean nothing in another topic of the same name.
  *
  *   position = JSON {"topics": [[name, place], …], "patterns"?: [pattern, …]}
- *   place    = {"next": [offset, …], "cluster"?, "id"?, "restarts"?, "restart"?}
+ *   place    = {"next": [offset, …], "last"?: [[offset, checksum] | null, …], "cluster"?, "id"?,
+ *               "restarts"?, "restart"?}
  *
- * `next` is by partition number; −1 = that partition is not known yet.
+ * Both are by partition number; −1 = that partition is not known yet.
  */
 import { position, type Position } from '../../core/connector/source.ts'
 import { SluiceError } from '../../core/errors/error.ts'
+import type { LastRecord } from './last-record.ts'
 
 export interface TopicPlace {
   /** null where the broker does not tell it. */
@@ -20,6 +22,8 @@ export interface TopicPlace {
   readonly restart: string | null
   /** By partition; −1 = not known. */
   readonly next: readonly number[]
+  /** By partition, the last record that was read; null or missing = not known. Not compared. */
+  readonly last: readonly (LastRecord | null)[]
 }
 
 export interface KafkaPosition {
@@ -30,6 +34,7 @@ export interface KafkaPosition {
 
 interface PlaceText {
   readonly next: readonly number[]
+  readonly last?: readonly (LastRecord | null)[]
   readonly cluster?: string
   readonly id?: string
   readonly restarts?: number
@@ -48,9 +53,10 @@ export function formatPosition(content: KafkaPosition): Position {
   return position(text)
 }
 
-function textOf({ next, cluster, id, restarts, restart }: TopicPlace): PlaceText {
+function textOf({ next, last, cluster, id, restarts, restart }: TopicPlace): PlaceText {
   return {
     next,
+    ...(last.every((record) => record === null) ? {} : { last }),
     ...(cluster === null ? {} : { cluster }),
     ...(id === null ? {} : { id }),
     ...(restarts === 0 ? {} : { restarts }),
@@ -79,12 +85,16 @@ export function parsePosition(text: Position): KafkaPosition {
   }
 }
 
-function placeOf(name: string, { next, cluster, id, restarts, restart }: PlaceText): TopicPlace {
+function placeOf(
+  name: string,
+  { next, last, cluster, id, restarts, restart }: PlaceText,
+): TopicPlace {
   if (typeof name !== 'string' || !next.every((offset) => Number.isSafeInteger(offset))) {
     throw new TypeError('no offsets')
   }
   return {
     next,
+    last: last ?? [],
     cluster: cluster ?? null,
     id: id ?? null,
     restarts: restarts ?? 0,

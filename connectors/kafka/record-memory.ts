@@ -35,3 +35,16 @@ function grown<T extends Int32Array | Float64Array>(from: T, to: T): T {
   to.set(from)
   return to
 }
+
+/** The first record at or after `offset`: a batch comes whole, wherever in it was asked for. `count` = none. */
+export function firstAt({ offsets, count }: Records, offset: number): number {
+  if (count === 0 || offsets[0]! >= offset) return 0
+  let low = 0
+  let high = count
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (offsets[middle]! < offset) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -6,7 +6,6 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { backoffMs } from '../../core/connector/backoff.ts'
 import type { Context } from '../../core/connector/context.ts'
 import type { RecordDecoder } from '../../core/connector/format/format.ts'
-import type { Records } from '../../core/connector/format/records.ts'
 import type { Position, SourceBatch } from '../../core/connector/source.ts'
 import { Troubles } from '../../core/connector/troubles.ts'
 import { toSluiceError, type SluiceError } from '../../core/errors/error.ts'
@@ -16,10 +15,12 @@ import { ClusterWatch } from './cluster-watch.ts'
 import type { KafkaDriver } from './driver.ts'
 import { Fetcher, type Chunk, type FetcherOptions } from './fetcher.ts'
 import { TopicFollower, type FollowOptions } from './follow-topics.ts'
+import { isStillThere, lastRecordOf } from './last-record.ts'
 import type { LostPolicy } from './lost-records.ts'
 import type { Partition } from './partitions.ts'
 import { formatPosition, parsePosition } from './position.ts'
 import { RecordBatches } from './record-batches.ts'
+import { firstAt } from './record-memory.ts'
 import { TopicDecoders } from './topic-decoders.ts'
 
 export interface SourceRunOptions {
@@ -145,13 +146,16 @@ export class SourceRun {
   *#decode(chunk: Chunk): Generator<SourceBatch | null, void, undefined> {
     const { partition } = chunk
     const { topic } = partition
+    if (!this.#isBelieved(chunk)) return this.#fetcher.release(chunk)
     const decoder = this.#decoders.of(topic)
     this.#batches.open(chunk.fetched, partition.partition)
     // It may be gone before this was decoded, and in the middle of it.
     while (this.#follower.topics.get(topic.name) === topic) {
       const records = this.#batches.next()
       if (records === null) break
-      const index = decoder.decode(records, firstAt(records, partition.next))
+      const from = firstAt(records, partition.next)
+      const index = from < records.count ? decoder.decode(records, from) : from
+      if (index > from) partition.last = lastRecordOf(records, index - 1)
       if (index < records.count) {
         partition.next = records.offsets[index]!
         return this.#hold(chunk, decoder)
@@ -163,6 +167,24 @@ export class SourceRun {
     }
     partition.next = Math.max(partition.next, chunk.end)
     this.#fetcher.release(chunk)
+  }
+
+  /** Whether the partition is still the one that was read, as far as there was any doubt; otherwise nothing of the chunk counts. */
+  #isBelieved({ partition, fetched, from, end }: Chunk): boolean {
+    const { doubt, topic } = partition
+    // What came before the doubt and was given back does not tell.
+    if (doubt === null || from > doubt[0]) return true
+    const { name } = topic
+    if (isStillThere({ ...fetched, topic: name }, partition.partition, doubt) === false) {
+      this.#watch.replaced(partition)
+      return false
+    }
+    this.#watch.isSame(partition)
+    if (end >= partition.next) return true
+    // What lies between is read already, however much it is.
+    this.#fetcher.rewind(partition, partition.next)
+    this.#fetcher.look(partition)
+    return false
   }
 
   /** The decoder asks for something: its topic waits for that. */
@@ -218,17 +240,4 @@ export class SourceRun {
     if (failures > 1) this.#troubles.set(`broker ${broker}`, reason)
     this.#watch.lookSoon()
   }
-}
-
-/** The first record at or after `offset`: a batch comes whole, wherever in it was asked for. */
-function firstAt({ offsets, count }: Records, offset: number): number {
-  if (count === 0 || offsets[0]! >= offset) return 0
-  let low = 0
-  let high = count
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (offsets[middle]! < offset) low = middle + 1
-    else high = middle
-  }
-  return low
 }

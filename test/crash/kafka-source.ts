@@ -7,6 +7,7 @@ import { startKafka, type KafkaCluster } from '../services/kafka.ts'
 import { startTcpProxy, type TcpProxy } from '../services/tcp-proxy.ts'
 import { freePort } from '../support/env.ts'
 import { addCodecs } from '../support/kafka-codecs.ts'
+import { consumeAll, type TopicRecord } from '../support/kafka-truth.ts'
 import type { Random } from '../support/random.ts'
 import { add, type Bag } from './judge.ts'
 import { fillTopics, runProducer, topics } from './kafka-workload.ts'
@@ -40,13 +41,6 @@ export async function kafkaSource(
   const kafka = await startKafka({ settings, listeners: ['sasl'], advertised })
   proxy.target = Number(kafka.brokers('sasl')[0]!.split(':')[1])
   return new KafkaCrashSource(kafka, proxy)
-}
-
-interface TopicRecord {
-  readonly partition: number
-  readonly offset: number
-  readonly key: string | null
-  readonly value: string | null
 }
 
 class KafkaCrashSource implements CrashSource {
@@ -186,44 +180,8 @@ class KafkaCrashSource implements CrashSource {
   /** Together: each waits for more that does not come. */
   async #readAll(): Promise<ReadonlyMap<string, readonly TopicRecord[]>> {
     const names = Object.keys(topics)
-    const records = await Promise.all(names.map((topic) => this.#consume(topic)))
+    const records = await Promise.all(names.map((topic) => consumeAll(this.#kafka, topic)))
     return new Map(names.map((topic, i) => [topic, records[i]!]))
-  }
-
-  /** With Kafka's own consumer, committed records alone, in the order of each partition. */
-  async #consume(topic: string): Promise<readonly TopicRecord[]> {
-    const said = await this.#kafka.run(
-      'org.apache.kafka.tools.consumer.ConsoleConsumer',
-      '--bootstrap-server',
-      this.#kafka.brokers()[0]!,
-      '--topic',
-      topic,
-      '--from-beginning',
-      '--isolation-level',
-      'read_committed',
-      '--timeout-ms',
-      '8000',
-      '--formatter-property',
-      'print.key=true',
-      '--formatter-property',
-      'print.partition=true',
-      '--formatter-property',
-      'print.offset=true',
-      '--formatter-property',
-      'key.separator=\t',
-      '--formatter-property',
-      'null.literal=-',
-    )
-    const lines = said.split('\n').filter((line) => line !== '')
-    return lines.map((line) => {
-      const [partition, offset, key, value] = line.split('\t') as [string, string, string, string]
-      return {
-        partition: Number(partition.replace('Partition:', '')),
-        offset: Number(offset.replace('Offset:', '')),
-        key: key === '-' ? null : key,
-        value: value === '-' ? null : value,
-      }
-    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

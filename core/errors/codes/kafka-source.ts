@@ -22,6 +22,13 @@ export const kafkaSourceCodes = {
     remedy:
       'Set restart: {<topic>: <any text that was not there before>} to read it anew from its `start`; or point `brokers` at the cluster that was read before.',
   },
+  'source.kafka.records_replaced': {
+    fault: 'config',
+    cause:
+      'Another record is where the last one was that was read of a partition: the topic was deleted and made again under the same name, or its newest records were lost by an unclean leader election or a restore and others came in their place. Going on would pass over records.',
+    remedy:
+      'Set restart: {<topic>: <any text that was not there before>} to read it anew from its `start`, which may be a time; or point `brokers` at the cluster that was read before.',
+  },
   'source.kafka.offset_beyond_end': {
     fault: 'config',
     cause:

@@ -67,10 +67,11 @@ async function watched(
     },
   })
   // The fetch loops are not looked at here: nothing is assigned to them that could be asked for.
-  const idle: Pick<Fetcher, 'assign' | 'look' | 'jump'> = {
+  const idle: Pick<Fetcher, 'assign' | 'look' | 'jump' | 'rewind'> = {
     assign: nothing,
     look: nothing,
     jump: nothing,
+    rewind: nothing,
   }
   await using background = new Background((error) => assert.fail(String(error)))
   const watch = new ClusterWatch({

@@ -14,6 +14,7 @@ import { position } from '../../../core/connector/source.ts'
 /** Few values, so that equal and comparable ones are frequent. */
 const offset = fc.oneof(fc.integer({ min: -1, max: 3 }), fc.constant(Number.MAX_SAFE_INTEGER))
 const plain = { noNullPrototype: true }
+const record = fc.option(fc.tuple(fc.nat(), fc.nat({ max: 0xffff_ffff })))
 const place: fc.Arbitrary<TopicPlace> = fc.record(
   {
     cluster: fc.constantFrom(null, 'c1', 'c2'),
@@ -21,6 +22,10 @@ const place: fc.Arbitrary<TopicPlace> = fc.record(
     restarts: fc.integer({ min: 0, max: 1 }),
     restart: fc.constantFrom(null, 'again'),
     next: fc.array(offset, { maxLength: 3 }),
+    // That nothing is known has one text.
+    last: fc
+      .array(record, { maxLength: 3 })
+      .map((last) => (last.every((each) => each === null) ? [] : last)),
   },
   plain,
 )
@@ -74,7 +79,7 @@ test('atOrAfter is reflexive, transitive, and antisymmetric in what it compares'
 
 test('a position is after another exactly when no partition is behind', () => {
   const at = (next: readonly number[]): KafkaPosition => ({
-    topics: new Map([['a', { cluster: 'c', id: 'i', restarts: 0, restart: null, next }]]),
+    topics: new Map([['a', { cluster: 'c', id: 'i', restarts: 0, restart: null, next, last: [] }]]),
     patterns: [],
   })
   const nexts = fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 2, maxLength: 2 })

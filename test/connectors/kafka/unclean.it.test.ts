@@ -1,0 +1,85 @@
+/**
+ * A leader that lacks the newest records, elected since no other is there (`unclean.leader.election.enable`): what was
+ * read is not there any more, whether others came in its place or not. Attacks invariant 5 (nothing vanishes):
+ * the source stops and says so; it neither waits for the offset to come again nor passes over records.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startKafka, type KafkaCluster } from '../../services/kafka.ts'
+import { waitFor } from '../../support/env.ts'
+import { idSchema, Life, numbered, range } from './support.ts'
+
+/** First the leader that dies, then the one that lags behind. */
+const replicas = [2, 3]
+const names = ['shorter', 'longer', 'other'] as const
+
+async function create(cluster: KafkaCluster): Promise<void> {
+  const unclean = { 'unclean.leader.election.enable': 'true', 'min.insync.replicas': '1' }
+  const configEntries = Object.entries(unclean).map(([name, value]) => ({ name, value }))
+  const replicaAssignment = [{ partition: 0, replicas }]
+  const topics = names.map((topic) => ({ topic, replicaAssignment, configEntries }))
+  await cluster.admin.createTopics({ topics, waitForLeaders: true })
+}
+
+async function stateOf(
+  cluster: KafkaCluster,
+  topic: string,
+): Promise<{ readonly leader: number; readonly isr: readonly number[] }> {
+  const { topics } = await cluster.admin.fetchTopicMetadata({ topics: [topic] })
+  return topics[0]!.partitions[0]!
+}
+
+test('an unclean leader: fewer records than were read, and others in their place', async () => {
+  await using cluster = await startKafka({ nodes: 3 })
+  await create(cluster)
+  const life = (topic: string, position: Life['position'] = null): Promise<Life> =>
+    Life.start({ brokers: cluster.brokers(), topics: { [topic]: idSchema } }, position)
+  await using shorter = await life('shorter')
+  await using longer = await life('longer')
+  await using other = await life('other')
+  const all = [shorter, longer, other]
+  for (const topic of names) await cluster.produce(topic, numbered(0, 10))
+  await cluster.stop(3, 'SIGKILL')
+  await waitFor('the leader to be alone', async () => {
+    const states = await Promise.all(names.map((topic) => stateOf(cluster, topic)))
+    return states.every(({ isr }) => isr.join() === '2')
+  })
+  // The third lost nothing: its newest records are on both.
+  for (const topic of ['shorter', 'longer']) await cluster.produce(topic, numbered(10, 10))
+  await Promise.all([shorter.count(20), longer.count(20), other.count(10)])
+  await cluster.stop(2, 'SIGKILL')
+  await cluster.start(3)
+  await waitFor('an unclean leader', async () => {
+    const states = await Promise.all(names.map((topic) => stateOf(cluster, topic)))
+    return states.every(({ leader }) => leader === 3)
+  })
+  await waitFor('it to take records', async () => {
+    await cluster.produce('longer', numbered(100, 15))
+    return true
+  })
+  await cluster.produce('other', numbered(10, 5))
+  await using shorterAgain = await life('shorter', shorter.position)
+  await using longerAgain = await life('longer', longer.position)
+  await using otherAgain = await life('other', other.position)
+  const ends = [shorter, shorterAgain, longer, longerAgain].map((reading) => reading.ended())
+  const codes = (await Promise.all(ends)).map(({ code }) => code)
+  assert.deepEqual(codes, [
+    'source.kafka.offset_beyond_end',
+    'source.kafka.offset_beyond_end',
+    'source.kafka.records_replaced',
+    'source.kafka.records_replaced',
+  ])
+  assert.match(longer.error!.message, /longer\/0 at offset 19 .* the partition has lost/)
+  assert.match(shorterAgain.error!.message, /shorter\/0 ends at offset 10, and the log is at 20/)
+  assert.deepEqual(longer.ids(), range(0, 20), 'nothing of what came in their place')
+  await Promise.all(
+    [other, otherAgain].map((reading) =>
+      reading.until('the rest', () => reading.ids().includes('14')),
+    ),
+  )
+  assert.deepEqual(other.ids(), range(0, 15))
+  assert.deepEqual(
+    all.map(({ error }) => error === null),
+    [false, false, true],
+  )
+})
