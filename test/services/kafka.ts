@@ -234,6 +234,8 @@ class Cluster implements KafkaCluster {
 
   async stop(id = 1, signal: 'SIGKILL' | 'SIGTERM' = 'SIGTERM'): Promise<void> {
     await this.#nodes[id - 1]!.process.end(signal)
+    // ZooKeeper takes it for alive until its session has ended, and one of its id does not start meanwhile.
+    if (signal === 'SIGKILL' && kafkaRecipes[this.version].zookeeper) await sleep(3000)
   }
 
   async run(javaClass: string, ...args: readonly string[]): Promise<string> {
