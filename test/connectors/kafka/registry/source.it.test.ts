@@ -8,7 +8,8 @@ import { after, before, test } from 'node:test'
 import avro from 'avsc'
 import { startKafka, type KafkaCluster } from '../../../services/kafka.ts'
 import { startRegistry, type RegistryServer } from '../../../services/registry.ts'
-import { missingService } from '../../../support/env.ts'
+import { startTcpProxy } from '../../../services/tcp-proxy.ts'
+import { freePort, missingService } from '../../../support/env.ts'
 import { Life } from '../support.ts'
 import { framed } from './framed.ts'
 
@@ -67,9 +68,12 @@ test('Avro through the whole source, while its registry dies and comes back', as
     { key: keyOf(1), value: null },
     { key: keyOf(3), value: 'no Avro at all' },
   ])
+  await using proxy = await startTcpProxy(Number(new URL(schemas.url).port))
+  const url = new URL(schemas.url)
+  url.port = String(proxy.port)
   await using life = await Life.start({
     brokers: kafka.brokers(),
-    registry: { url: schemas.url, timeout: '2s' },
+    registry: { url: url.href.replace(/\/$/, ''), timeout: '2s' },
     topics: {
       orders: { format: 'avro', key: ['id'], key_format: 'avro' },
       plain: { format: 'text' },
@@ -87,6 +91,10 @@ test('Avro through the whole source, while its registry dies and comes back', as
   ])
   assert.match(life.rejected[0]!.message, /^orders, partition 0, offset 3: /)
 
+  // Away for the source until it has its schemas again: before that it would say that it knows none.
+  const { target } = proxy
+  proxy.target = await freePort()
+  proxy.cut()
   await schemas.kill()
   // A schema that only the registry of later knows; in memory as it is, it counts ids from the beginning.
   const newId = id + 1
@@ -104,6 +112,7 @@ test('Avro through the whole source, while its registry dies and comes back', as
   await schemas.restart()
   assert.deepEqual(await register(), [keyId, id])
   assert.equal(await schemas.register('orders-value', JSON.stringify(wider)), newId)
+  proxy.target = target
   await life.until('the rows that waited', () => orders().length >= 6)
   assert.deepEqual(orders().slice(3), [
     [1, '4', '0.01'],
