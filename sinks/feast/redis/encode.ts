@@ -3,7 +3,7 @@
  *
  *   call     = '*' count CRLF argument*                        RESP2, "RESP protocol description"
  *   argument = '$' length CRLF bytes CRLF
- *   arguments = EVALSHA · script · number of keys · key* · what script.ts says of all
+ *   arguments = EVALSHA · script · number of keys · key* · what script.ts says of each
  */
 import { BytesOut } from '../bytes-out.ts'
 import { timestampBytesMax, writeTimestamp } from '../layout/timestamp.ts'
@@ -18,9 +18,6 @@ const space = 0x20
 const zero = 0x30
 /** `$`, ten digits, two line ends. */
 const framingBytes = 15
-const u32Bytes = 4
-/** Of a number up to 2^53, with its sign. */
-const digitsMax = 17
 
 export interface CallOptions {
   /** `EVALSHA` and the script's hash, or `EVAL` and its text. */
@@ -33,9 +30,6 @@ export interface CallOptions {
 }
 
 const scratch = new BytesOut(timestampBytesMax + 64)
-/** The last argument of the call that is being made. Its memory stays, up to this much. */
-let entities = new BytesOut()
-const entitiesBytesMax = 256 * 1024
 
 /** One call for the entities named by `order[from, to)`, in the memory of `out`. */
 export function encodeCall(
@@ -44,74 +38,51 @@ export function encodeCall(
   { order, from, to }: { readonly order: Int32Array; readonly from: number; readonly to: number },
   options: CallOptions,
 ): Buffer {
-  if (entities.bytes.length > entitiesBytesMax) entities = new BytesOut()
-  entities.end = 0
-  for (let i = from; i < to; i++) entity(entities, rows, order[i]!, options.forgottenMs)
+  const { view } = rows
+  const head = view.ttlMs === null ? 2 : 3
   out.end = 0
-  out.ensure(entities.end + (to - from) * keyBytesHint + options.script.length)
+  out.ensure(sizeHint(rows, order, from, to) + options.script.length)
+  let count = 3 + to - from
+  for (let i = from; i < to; i++) {
+    count += rows.ops[order[i]!] === FeatureOp.set ? head + view.features.length : head
+  }
   out.bytes[out.end++] = star
-  digits(out, 4 + to - from)
+  digits(out, count)
   lineEnd(out)
   text(out, options.verb === 'EVALSHA' ? evalsha : evalText)
   text(out, options.script)
   number(out, to - from)
   for (let i = from; i < to; i++) key(out, rows, order[i]!, options.project)
-  span(out, entities.bytes, 0, entities.end)
+  for (let i = from; i < to; i++) entity(out, rows, order[i]!, options)
   return Buffer.from(out.bytes.buffer, 0, out.end)
 }
 
 const evalsha = Buffer.from('EVALSHA')
 const evalText = Buffer.from('EVAL')
 
-/** It is only a first size. */
-const keyBytesHint = 64
-/** A time, a mark and when it expires, with their lengths. */
-const headBytesMax = 4 * u32Bytes + timestampBytesMax + 3 * digitsMax + 4
+/** About what a call takes; it is only a first size. */
+function sizeHint(rows: FeatureRows, order: Int32Array, from: number, to: number): number {
+  let bytes = 128
+  for (let i = from; i < to; i++) {
+    const at = order[i]!
+    bytes += 128 + rows.keyOffsets[at + 1]! - rows.keyOffsets[at]!
+    for (const { offsets } of rows.values) bytes += offsets[at + 1]! - offsets[at]! + 8
+  }
+  return bytes
+}
 
-function entity(out: BytesOut, rows: FeatureRows, at: number, forgottenMs: number): void {
+function entity(out: BytesOut, rows: FeatureRows, at: number, options: CallOptions): void {
   const { view, values } = rows
-  out.ensure(headBytesMax)
-  let start = begin(out)
-  writeTimestamp(out, rows.seconds[at]!, rows.nanos[at]!)
-  end(out, start)
-  start = begin(out)
-  mark(out, rows, at, forgottenMs)
-  end(out, start)
-  if (view.ttlMs !== null) {
-    start = begin(out)
-    digits(out, expiresMs(rows, at, view.ttlMs))
-    end(out, start)
+  scratch.end = 0
+  writeTimestamp(scratch, rows.seconds[at]!, rows.nanos[at]!)
+  span(out, scratch.bytes, 0, scratch.end)
+  mark(out, rows, at, options.forgottenMs)
+  if (view.ttlMs !== null) number(out, expiresMs(rows, at, view.ttlMs))
+  if (rows.ops[at] !== FeatureOp.set) return
+  for (let i = 0; i < values.length; i++) {
+    const { data, offsets } = values[i]!
+    span(out, data, offsets[at]!, offsets[at + 1]!)
   }
-  start = begin(out)
-  if (rows.ops[at] === FeatureOp.set) {
-    for (let i = 0; i < values.length; i++) {
-      const { data, offsets } = values[i]!
-      const length = offsets[at + 1]! - offsets[at]!
-      out.ensure(u32Bytes + length)
-      length32(out, out.end, length)
-      out.end += u32Bytes
-      out.copy(data, offsets[at]!, offsets[at + 1]!)
-    }
-  }
-  end(out, start)
-}
-
-/** Leaves room for the length of what is written next. */
-function begin(out: BytesOut): number {
-  out.end += u32Bytes
-  return out.end
-}
-
-function end(out: BytesOut, start: number): void {
-  length32(out, start - u32Bytes, out.end - start)
-}
-
-/** Little-endian. */
-function length32({ bytes }: BytesOut, at: number, length: number): void {
-  bytes[at] = length
-  bytes[at + 1] = length >>> 8
-  bytes[at + 2] = length >>> 16
-  bytes[at + 3] = length >>> 24
 }
 
 /** When the row of an entity has lived long enough: whole ms, rounded up. */
@@ -120,17 +91,19 @@ export function expiresMs(rows: FeatureRows, at: number, ttlMs: number): number 
 }
 
 function mark(out: BytesOut, rows: FeatureRows, at: number, forgottenMs: number): void {
+  scratch.end = 0
   const deleted = rows.deletedAt[at]!
-  if (rows.ops[at] === FeatureOp.set) digits(out, rows.offsets[at]!)
-  else out.bytes[out.end++] = minus
+  if (rows.ops[at] === FeatureOp.set) digits(scratch, rows.offsets[at]!)
+  else scratch.bytes[scratch.end++] = minus
   if (deleted >= 0) {
-    out.bytes[out.end++] = space
-    digits(out, deleted)
+    scratch.bytes[scratch.end++] = space
+    digits(scratch, deleted)
   }
   if (rows.ops[at] !== FeatureOp.set) {
-    out.bytes[out.end++] = space
-    digits(out, forgottenMs)
+    scratch.bytes[scratch.end++] = space
+    digits(scratch, forgottenMs)
   }
+  span(out, scratch.bytes, 0, scratch.end)
 }
 
 function key(out: BytesOut, rows: FeatureRows, at: number, project: Uint8Array): void {

@@ -1,21 +1,18 @@
 /**
  * The Lua that writes features: read what is there, decide, write, as one step that nothing comes
- * between. It is made for each view, with the names of its fields in it. One call takes several
- * entities; in a cluster all of one slot.
+ * between. It is made for each view, with the names of its fields in it, since arguments are what a call
+ * costs most. One call takes several entities; in a cluster all of one slot. (One argument for all of a call,
+ * taken apart with `struct`, costs the server no less, and it waits longer for each call.)
  *
- *   KEYS    = Redis keys, one an entity
- *   ARGV[1] = per entity:  time · mark [ · expires ] · size:u32le · value*
- *   each of time, mark, expires, value = length:u32le bytes
- *   size    = bytes of all values with their lengths; a deletion has none
+ *   KEYS = Redis keys, one an entity
+ *   ARGV = per entity:  time · mark [ · expires ] · value*        a row
+ *                       time · mark [ · expires ]                 a deletion
  *   time    = `_ts:{view}`, a protobuf Timestamp
  *   mark    = offset                                 a row
  *           | offset ' ' deleted                     a row behind a deletion at that offset
  *           | '- ' deleted ' ' forgotten             a deletion; a tombstone until that time (ms)
  *   expires = ms since 1970; only where the view has a TTL
  *   value*  = one for each feature, in their order
- *
- * All in one argument, since a server reads, keeps and hands over each by itself, which costs more than to
- * take it out of a longer one with `struct` (part of the Lua of every Redis and Valkey).
  *
  * What is there of an entity is `_ts:{view}`, the features, and one field of our own with the mark. An
  * unmodified Feast asks for the fields it knows by name and never sees it. Its name is the hash of
@@ -51,27 +48,26 @@ const pairsMax = 60
 export function writeScript(view: FeatureView, expiry: FieldExpiry): string {
   const names = namesOf(view)
   const byTime = view.order === 'time'
-  const expires = view.ttlMs === null ? ['', ''] : ['E,', text]
   return `${head(names)}
-local B,at=A[1],1
 ${timeFunctions}
 ${putFunction(view, names, expiry)}
 ${emptyFunction(view, names, expiry)}
 ${judgeFunction(view, expiry)}
 ${byTime ? decideFunction : ''}
-local written=0
+local written,at=0,0
 for k=1,#KEYS do
   local key=KEYS[k]
-  local T,O,E,size
-  T,O,${expires[0]}size,at=take('<${text}${text}${expires[1]}I4',B,at)
+  local T,O,E=A[at+1],A[at+2],${view.ttlMs === null ? 'nil' : 'A[at+3]'}
 ${byTime ? eachByTime : eachByLog}
-  at=at+size
+  at=at+(byte(O)==45 and ${headArguments(view)} or ${headArguments(view) + view.features.length})
 end
 return written`
 }
 
-/** What `struct.unpack` calls a text behind its length. */
-const text = 'I4c0'
+/** Arguments of an entity before its values. */
+function headArguments({ ttlMs }: FeatureView): number {
+  return ttlMs === null ? 2 : 3
+}
 
 /** Whether the row that comes may take the place of the one that is there: its time says it, or `decide`. */
 const eachByTime = `
@@ -203,29 +199,24 @@ function literal(bytes: Uint8Array): string {
 }
 
 function head({ time, mark }: Names): string {
-  return `local call,take,num=redis.call,struct.unpack,tonumber
+  return `local call,num=redis.call,tonumber
 local byte,sub,find,match=string.byte,string.sub,string.find,string.match
 local A=ARGV
 local TS,MARK,BEHIND=${time},${mark},${literal(behindDeletion)}`
 }
 
 function putFunction(view: FeatureView, { features }: Names, expiry: FieldExpiry): string {
-  const values = features.map((name, i) => ({ name, value: `v${i}`, taken: true }))
-  const first = [given('TS', 'T'), given('MARK', 'O')]
+  const first = headArguments(view) + 1
+  const values = features.map((name, i) => ({ name, value: `A[at+${first + i}]` }))
+  const pairs = [{ name: 'TS', value: 'T' }, { name: 'MARK', value: 'O' }, ...values]
   return `local function put(key,T,O,E,at,t)
-${writePairs(view, [...first, ...values], expiry)}
+${writePairs(view, pairs, expiry)}
 end`
 }
 
 interface Pair {
   readonly name: string
   readonly value: string
-  /** Whether the value is the next of the row's. */
-  readonly taken: boolean
-}
-
-function given(name: string, value: string): Pair {
-  return { name, value, taken: false }
 }
 
 /** Writes pairs into \`key\`, which expire at \`E\` where the view has a TTL; \`t\`: its time before, if any. */
@@ -233,7 +224,7 @@ function writePairs(view: FeatureView, pairs: readonly Pair[], expiry: FieldExpi
   const parts: Pair[][] = []
   for (let i = 0; i < pairs.length; i += pairsMax) parts.push(pairs.slice(i, i + pairsMax))
   const write = (verb: (part: readonly Pair[]) => string): string =>
-    parts.map((part) => `  do ${takeValues(part)}${verb(part)} end`).join('\n')
+    parts.map((part) => `  ${verb(part)}`).join('\n')
   const hset = write((part) => `call('HSET',key,${flat(part)})`)
   if (view.ttlMs === null) {
     // A key that holds only what expires has an expiry itself, which would take this row along.
@@ -259,19 +250,15 @@ function flat(part: readonly Pair[]): string {
   return part.map(({ name, value }) => `${name},${value}`).join(',')
 }
 
-/** The next of a row's values, as locals; `at` is behind them then. */
-function takeValues(part: readonly Pair[]): string {
-  const values = part.filter(({ taken }) => taken).map(({ value }) => value)
-  if (values.length === 0) return ''
-  return `local ${values.join(',')},behind=take('<${text.repeat(values.length)}',B,at) at=behind
-  `
-}
-
 /** What a deletion does: the features go and a tombstone stays, or they become null. */
 function emptyFunction(view: FeatureView, names: Names, expiry: FieldExpiry): string {
   if (view.onDelete === 'null') {
-    const nulls = names.features.map((name) => given(name, `''`))
-    const pairs = [given('TS', timeBehind(view)), given('MARK', 'O'), ...nulls]
+    const nulls = names.features.map((name) => ({ name, value: `''` }))
+    const own = [
+      { name: 'TS', value: timeBehind(view) },
+      { name: 'MARK', value: 'O' },
+    ]
+    const pairs = [...own, ...nulls]
     return `local function empty(key,T,O,E,t)
   if t and before(t,T) then T=t end
 ${writePairs(view, pairs, expiry)}
