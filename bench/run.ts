@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
+import { setUpCollector } from '../core/hub/collector.ts'
 import type { BenchModule, BenchResult } from './types.ts'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
@@ -24,6 +25,8 @@ async function load(file: string): Promise<BenchModule['bench'] | null> {
 }
 
 async function child(file: string, quick: boolean): Promise<void> {
+  // As `sluice run` does; what ours is compared with in the same process has it too.
+  setUpCollector()
   const message = await load(file)
     .then(
       async (bench): Promise<Message> => {

@@ -13,6 +13,7 @@ import {
   type ListedLetter,
 } from '../core/task/letter-list.ts'
 import { RowFilter } from '../core/task/row-filter.ts'
+import { count, printError } from './output.ts'
 import type { OpenedLog } from './pipeline-log.ts'
 
 export interface LetterOptions {
@@ -54,18 +55,21 @@ export async function findLetters(
   const numbers = numbersOf(named, tasks)
   const passes = filtersOf(options, opened.log.nowMs())
   const all: ListedLetter[] = []
+  const waiting: ListedLetter[] = []
   for (const task of tasks) {
     if (numbers !== null && !numbers.has(task.name)) continue
     const topic = letterTopicOf(opened.log, opened.name, task)
-    for await (const letter of listLetters(topic, task, wanted === 'all', opened.signal))
-      if (wanted !== 'open' || letter.entry.state === 'open') all.push(letter)
+    for await (const letter of listLetters(topic, task, wanted === 'all', opened.signal)) {
+      const skipped = wanted === 'open' && letter.entry.state !== 'open'
+      ;(skipped ? waiting : all).push(letter)
+    }
   }
   const plain = all.filter(
     (letter) =>
       (numbers === null || numbers.get(letter.task.name)?.has(letter.entry.letter) === true) &&
       passes.every((pass) => pass(letter)),
   )
-  checkAllFound(numbers, plain)
+  checkAllFound(numbers, plain, waiting)
   checkCode(options.code, all)
   const matching = options.where === undefined ? plain : await whereMatches(options.where, plain)
   const newest = matching.toSorted((a, b) => b.entry.atUs - a.entry.atUs)
@@ -117,14 +121,15 @@ function numbersOf(
 function checkAllFound(
   numbers: ReadonlyMap<string, ReadonlySet<number>> | null,
   found: readonly ListedLetter[],
+  waiting: readonly ListedLetter[],
 ): void {
-  const missing = [...(numbers ?? [])].flatMap(([name, wanted]) =>
-    [...wanted]
-      .filter(
-        (number) => !found.some(({ task, entry }) => task.name === name && entry.letter === number),
-      )
-      .map((number) => `${name}:${number}`),
+  const names = new Set(found.map(nameOf))
+  const missing = [...(numbers ?? [])].flatMap(([task, wanted]) =>
+    [...wanted].map((number) => `${task}:${number}`).filter((name) => !names.has(name)),
   )
+  const tried = waiting.map(nameOf).filter((name) => missing.includes(name))
+  if (tried.length > 0)
+    throw new WrongArgument(`${tried.join(', ')}: tried again by itself, until it is over or open`)
   if (missing.length > 0)
     throw new WrongArgument(
       `no open letter ${missing.join(', ')} (dlq ls --all shows those that are over)`,
@@ -225,7 +230,10 @@ async function whereMatches(
 ): Promise<readonly ListedLetter[]> {
   const filter = await RowFilter.parse(where)
   filter.check(table.schema)
-  return [...filter.matching(table.batch(letters))].map((row) => letters[row]!)
+  const found = [...filter.matching(table.batch(letters))].map((row) => letters[row]!)
+  const { failures } = filter
+  if (failures > 0) printError(`--where failed for ${count(failures, 'letter')}, left out`)
+  return found
 }
 
 /**

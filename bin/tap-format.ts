@@ -3,10 +3,13 @@
  *
  *   {"offset":7,"op":"update","weight":1,"time":"2026-01-31T12:00:00.000000Z","row":{…}}
  *   {"offset":8,"truncate":true}
+ *
+ * A text that is not UTF-8 has no form in JSON: its row has "lossy":true, and all its values as the table's texts,
+ * with U+FFFD in place of what is none.
  */
 import type { Batch } from '../core/record/batch.ts'
 import { opNames } from '../core/record/batch.ts'
-import { isoTimestamp, jsonRows } from '../core/record/json.ts'
+import { isoTimestamp, jsonRows, type JsonColumn } from '../core/record/json.ts'
 import { textAt } from '../core/record/value.ts'
 import { oneLine } from '../core/observe/format.ts'
 import { print } from './output.ts'
@@ -56,7 +59,19 @@ function eachRow(
   for (let row = from; row < to; row++) {
     const { op, time } = changeOf(batch, row)
     const head = JSON.stringify({ offset: baseOffset + row, op, weight: batch.weights[row], time })
-    give(`${head.slice(0, -1)},"row":${rowJson(row)}}`)
+    give(`${head.slice(0, -1)},${rowMember(batch, row, rowJson)}}`)
+  }
+}
+
+function rowMember(batch: Batch, row: number, rowJson: JsonColumn): string {
+  try {
+    return `"row":${rowJson(row)}`
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    const texts = batch.schema.fields.map(({ name, type }, index) => {
+      return [name, textAt(type, batch.columns[index]!, row)] as const
+    })
+    return `"lossy":true,"row":${JSON.stringify(Object.fromEntries(texts))}`
   }
 }
 

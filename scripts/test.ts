@@ -14,6 +14,7 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+const timeLimit = new URL('../test/support/time-limit.ts', import.meta.url).href
 const given = process.argv.slice(2)
 const soak = given.includes('--soak')
 const passed = given.filter((word) => word.startsWith('--test-'))
@@ -43,6 +44,8 @@ function run(): Promise<number> {
   const wanted = at < 0 ? availableParallelism() : Number(given[at + 1])
   const concurrency = Math.max(1, Math.min(Number.isInteger(wanted) ? wanted : 1, 8))
   const options = ['--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec']
+  // Soaks take as long as they take; somebody is watching them.
+  if (!soak) options.push(`--import=${timeLimit}`)
   const child = spawn(process.execPath, ['--expose-gc', ...options, ...passed, ...files], {
     cwd: root,
     stdio: 'inherit',

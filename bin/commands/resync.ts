@@ -4,9 +4,9 @@
  * any restart.
  */
 import { ask, followAll } from '../ask.ts'
-import { tasksOf } from '../letter-filter.ts'
+import { tasksOf, WrongArgument } from '../letter-filter.ts'
 import { exitCode, print, printError, type ExitCode } from '../output.ts'
-import { topicsOf } from '../pipeline-log.ts'
+import { topicsOf, type OpenedLog } from '../pipeline-log.ts'
 import { onLetters } from './dlq.ts'
 import { cancel, delivered, offsetOf, placeOf } from './replay.ts'
 
@@ -22,6 +22,7 @@ export function resync(file: string, options: ResyncOptions): Promise<ExitCode> 
   return onLetters(file, async (opened) => {
     tasksOf(opened, { sink: options.sink })
     if (options.cancel !== undefined) return cancel(opened, options, options.cancel)
+    refuseUnable(opened, options)
     const topics = await topicsOf(opened)
     const [topic, ...others] = await delivered(opened, options, topics)
     if (topic === undefined || others.length > 0) {
@@ -41,4 +42,14 @@ export function resync(file: string, options: ResyncOptions): Promise<ExitCode> 
     )
     return exitCode.ok
   })
+}
+
+/** Of a sink whose type is not known the task will say it. */
+function refuseUnable({ file, outline }: OpenedLog, { sink, topic }: ResyncOptions): void {
+  const known = outline.knownSinks.find(({ name }) => name === sink)
+  if (known === undefined || known.connector.resyncs === true) return
+  const words = topic === undefined ? '' : ` --topic ${topic}`
+  throw new WrongArgument(
+    `sink ${sink} (${known.kind}) has no table that could be built anew; have it get the rows once more: sluice replay ${file} --sink ${sink}${words} --from start`,
+  )
 }

@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path'
 import type { Pipeline } from '../../config/pipeline.ts'
 import { systemClock, type Metrics } from '../../core/connector/context.ts'
 import { SluiceError, toSluiceError } from '../../core/errors/error.ts'
+import { setUpCollector } from '../../core/hub/collector.ts'
 import { HttpServer } from '../../core/hub/http-server.ts'
 import { runHub, type HubEnd } from '../../core/hub/hub.ts'
 import { flushPolicy, pipelineTasks, type PipelineParts } from '../../core/hub/pipeline-tasks.ts'
@@ -41,6 +42,7 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
   const { pipeline, queries, problems } = await loadChecked(file, false)
   printProblems(problems)
   if (pipeline === null) return codeOf(problems)
+  setUpCollector()
   const board = new StatusBoard()
   using display = showStatus(board, `sluice ${pipeline.name}`, options)
   using stop = stopOnSignals((name) => {

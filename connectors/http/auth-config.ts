@@ -82,8 +82,8 @@ export const authSchema = z.union([
       signed: z
         .string()
         .regex(
-          /^(?:[^{}]|\{(?:body|timestamp)\})*\{body\}(?:[^{}]|\{(?:body|timestamp)\})*$/,
-          'expected a text with {body} and, if need be, {timestamp}',
+          /^(?:[^{}]|\{timestamp\})*\{body\}(?:[^{}]|\{timestamp\})*$/,
+          'expected a text with {body} once and, if need be, {timestamp}',
         )
         .optional()
         .meta({

@@ -13,6 +13,7 @@
  * tried, and each signature of a header that may hold several: one of them has to fit.
  */
 import {
+  createHash,
   createHmac,
   createPublicKey,
   createSecretKey,
@@ -71,9 +72,11 @@ export function signatureScheme(config: SigningConfig): Authenticator {
       }
       return null
     },
-    signature: ({ headers }) => {
-      const value = headers[scheme.header]
-      return typeof value === 'string' ? value : null
+    signed: (head, body) => {
+      const claim = scheme.claim(head)
+      if (claim === null) return null
+      const hash = createHash('sha256').update(claim.before).update(body).update(claim.after)
+      return hash.digest('base64')
     },
   }
 }

@@ -23,8 +23,8 @@ export interface Authenticator {
   head(head: RequestHead): string | null
   /** The same once the body is there; what counts for schemes that sign. */
   body(head: RequestHead, body: Uint8Array, nowMs: number): string | null
-  /** The signature of a request that was let through, if there is one: what a replay would repeat. */
-  signature(head: RequestHead): string | null
+  /** Hash of what was signed of a request that was let in, which a replay repeats; null = nothing was. */
+  signed(head: RequestHead, body: Uint8Array): string | null
   /** Of a 401: how to authenticate (RFC 9110 §11.6.1). */
   readonly challenge: string
 }
@@ -76,7 +76,7 @@ function credential(
       return fits ? null : 'the credentials are wrong'
     },
     body: () => null,
-    signature: () => null,
+    signed: () => null,
   }
 }
 

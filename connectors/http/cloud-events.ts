@@ -70,8 +70,13 @@ export class EventReader {
 
   /** Places of the events in the body; null with a reason where it is no JSON array. */
   batch(body: Uint8Array): Ranges | ReadFault {
-    this.#ranges.count = 0
+    this.clear()
     return jsonElements(body, 0, body.length, this.#ranges) ?? this.#ranges
+  }
+
+  /** Forgets the places. */
+  clear(): void {
+    this.#ranges.clear()
   }
 
   /** The event at body[start, end), or what is wrong with it. */

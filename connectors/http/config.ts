@@ -28,7 +28,7 @@ export const httpConfig = z
         'Topics that are asked for, by name: each is an address that is asked every so often, page by page, or a stream.',
     }),
     max_waiting: sizeText(
-      'Memory for requests that wait for their commit, all topics together; when it is full, new ones are answered 503 with Retry-After.',
+      'Memory for requests that wait for their commit, all topics together; when it is full, new ones are answered 503 with Retry-After. A body that is larger than all of it is answered 413.',
       { minBytes: 2 ** 20, maxBytes: 2 ** 34 },
     ).prefault('64MiB'),
     answer_timeout: durationText(

@@ -19,17 +19,24 @@ export interface DeliveryParts {
   /** What it holds of the budget of waiting bytes. */
   readonly heldBytes: number
   readonly receivedMs: number
-  /** The signature it was let in by, if any. */
-  readonly signature: string | null
+  /** Hash of what was signed, where that is its idempotency key. */
+  readonly signed: string | null
 }
 
-const noBody = Buffer.alloc(0)
+/** Stands where a body was. */
+const taken = Buffer.alloc(0)
 
 export class Delivery {
   readonly parts: DeliveryParts
   accepted = 0
   duplicates = 0
   setAside = 0
+  /** Its neighbours among those that wait (push-watch.ts). */
+  before: Delivery | null = null
+  behind: Delivery | null = null
+  /** Its records among those that are decoded with it: [firstRecord, endRecord). */
+  firstRecord = 0
+  endRecord = 0
   /** Hashes of the idempotency keys that it brings. */
   readonly keys: Buffer[] = []
   readonly #settled: (delivery: Delivery) => void
@@ -55,11 +62,15 @@ export class Delivery {
   get isAnswered(): boolean {
     return this.#isAnswered
   }
+  /** Its records are on their way into a commit. */
+  get isTaken(): boolean {
+    return this.parts.body === taken
+  }
 
   /** Its records are taken out of the body: there is no need to keep it until the answer. */
   dropBody(): void {
     freeBody(this.parts.body)
-    this.parts.body = noBody
+    this.parts.body = taken
   }
 
   /** It passed over a row that `other` brings. */

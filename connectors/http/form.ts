@@ -15,6 +15,7 @@
  * with a JSON object in it, is that object, unless there is a column of this name: GitHub's webhooks are so
  * where nothing else was chosen, and Slack's interactions always.
  */
+import { isUtf8 } from 'node:buffer'
 import type { Field } from '../../core/record/schema.ts'
 
 const booleans: Readonly<Record<string, string>> = {
@@ -26,8 +27,23 @@ const booleans: Readonly<Record<string, string>> = {
   0: 'false',
 }
 
-export function formToJson(body: Buffer, fields: readonly Field[]): Buffer {
-  const form = new URLSearchParams(body.toString('utf8'))
+/**
+ * The pairs of a form or a query; null where they are in another encoding than UTF-8, whose letters would become
+ * U+FFFD without a word. A percent sign that encodes nothing stands for itself.
+ */
+export function pairsOf(text: string): URLSearchParams | null {
+  try {
+    if (text.includes('%')) decodeURIComponent(text.replaceAll(/%(?![0-9A-Fa-f]{2})/g, '%25'))
+    return new URLSearchParams(text)
+  } catch {
+    return null
+  }
+}
+
+/** null: it is not UTF-8. */
+export function formToJson(body: Buffer, fields: readonly Field[]): Buffer | null {
+  const form = isUtf8(body) ? pairsOf(body.toString()) : null
+  if (form === null) return null
   const payload = form.get('payload')
   const isPayload = form.size === 1 && payload?.trimStart().startsWith('{') === true
   if (isPayload && !fields.some(({ name }) => name === 'payload')) return Buffer.from(payload)

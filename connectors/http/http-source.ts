@@ -40,11 +40,10 @@ export class HttpSource implements Source {
     await this.#push?.ack(position)
   }
 
-  async decodeAgain(topic: string, batch: Batch, signal: AbortSignal): Promise<Decoded> {
+  async decodeAgain(topic: string, batch: Batch, signal: AbortSignal): Promise<Decoded | null> {
     const polled = this.#poll.decodeAgain(topic, batch)
     if (polled !== null) return polled
-    const pushed = await this.#push?.decodeAgain?.(topic, batch, signal)
-    return pushed ?? { changes: [], rejected: [] }
+    return (await this.#push?.decodeAgain?.(topic, batch, signal)) ?? null
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

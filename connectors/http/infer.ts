@@ -5,6 +5,7 @@ import { sampleValues } from '../../core/connector/format/sample.ts'
 import { didYouMean } from '../../core/connector/nearest.ts'
 import type { SchemaProposal, SchemaQuestion } from '../../core/connector/schema-proposal.ts'
 import { SluiceError } from '../../core/errors/error.ts'
+import { EventReader } from './cloud-events.ts'
 import type { HttpConfig } from './config.ts'
 import { inferPolled } from './poll-check.ts'
 import type { PushTopicConfig } from './push-config.ts'
@@ -31,7 +32,7 @@ export async function inferHttp(
 
 function inferPushed(
   name: string,
-  { format, csv }: PushTopicConfig,
+  { format, csv, cloudevents }: PushTopicConfig,
   { samples }: SchemaQuestion,
 ): SchemaProposal {
   if (samples === undefined) {
@@ -43,6 +44,15 @@ function inferPushed(
   }
   const settings = { format, csv }
   const values = samples.flatMap((sample) => sampleValues(settings, sample))
-  const { schema, records, remarks } = inferSchema(settings, values)
+  const events = new EventReader([])
+  const data = cloudevents === 'off' ? values : values.map((value) => dataOf(value, events))
+  const { schema, records, remarks } = inferSchema(settings, data)
   return { topic: name, schema, records, remarks, path: ['push', name] }
+}
+
+/** Rows are made of what an event holds, not of the event. */
+function dataOf(value: Uint8Array, events: EventReader): Uint8Array {
+  const event = events.event(value, 0, value.length)
+  if (typeof event === 'string') return value
+  return event.decoded ?? (event.start < 0 ? value : value.subarray(event.start, event.end))
 }

@@ -199,11 +199,21 @@ export function findRecords(
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** The one scalar at the path as text, without its quotes; null where there is none, or null or false or ''. */
-export function findText(finder: JsonFinder, bytes: Uint8Array): string | null {
+/**
+ * The first scalar at the path as text, without its quotes. '' where it says that there is none: null, false or an
+ * empty text; null where the path leads nowhere, or to an object or a list.
+ */
+export function findSaid(finder: JsonFinder, bytes: Uint8Array): string | null {
   const found = new Ranges()
   if (finder.find(bytes, 0, bytes.length, found) !== null || found.count === 0) return null
   const text = decoder.decode(bytes.subarray(found.starts[0], found.ends[0]))
-  if (text.startsWith('"')) return (JSON.parse(text) as string) || null
-  return /^[tf{[n]/.test(text) && text !== 'true' ? null : text
+  // Half a character that is escaped stands for none, and would fit into no address.
+  if (text.startsWith('"')) return Buffer.from(JSON.parse(text) as string).toString()
+  if (/^[{[]/.test(text)) return null
+  return text === 'null' || text === 'false' ? '' : text
+}
+
+/** The same where what says that there is none is none. */
+export function findText(finder: JsonFinder, bytes: Uint8Array): string | null {
+  return findSaid(finder, bytes) || null
 }

@@ -4,6 +4,9 @@
  *   from = 'header.' name | 'query.' name | 'signature'        one key for the whole request
  *        | 'field.' name | 'ce.id'                             one for each record
  *
+ * Of `signature` the key is what was signed, not the header: one signature can be written in several ways, and one
+ * of several left out, and a replay would pass for new.
+ *
  * `ce.id` is the id of a CloudEvent together with its source, which alone are unique
  * (CloudEvents 1.0.2, §id). Keys of different kinds cannot meet: a topic has one kind.
  */
@@ -42,7 +45,7 @@ export class KeySource {
   ofRequest({ parts }: Delivery): string | Refusal | null {
     const from = this.#from
     if (from.from === 'field' || from.from === 'ce') return null
-    if (from.from === 'signature') return parts.signature ?? this.missing(null)
+    if (from.from === 'signature') return parts.signed ?? this.missing(null)
     const value =
       from.from === 'header' ? parts.request.headers[from.name] : parts.query.get(from.name)
     return typeof value === 'string' && value !== '' ? value : this.missing(null)

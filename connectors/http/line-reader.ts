@@ -4,6 +4,7 @@
  *   line end = CR LF | LF | CR        CR alone only where `bareCr` is set (server-sent events)
  */
 import { SluiceError } from '../../core/errors/error.ts'
+import { Pieces } from './pieces.ts'
 
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
@@ -12,7 +13,7 @@ export class LineReader {
   readonly #name: string
   readonly #bytesMax: number
   readonly #bareCr: boolean
-  #held: Buffer = Buffer.alloc(0)
+  readonly #held = new Pieces()
   /** The last piece ended in CR: an LF that comes next belongs to it. */
   #afterCr = false
 
@@ -33,32 +34,28 @@ export class LineReader {
     for (let at = from; at < piece.length; at++) {
       const byte = piece[at]!
       if (byte !== lineFeed && (byte !== carriageReturn || !this.#bareCr)) continue
-      const part = piece.subarray(from, at)
-      const line = this.#held.length === 0 ? part : Buffer.concat([this.#held, part])
-      this.#held = Buffer.alloc(0)
-      this.#check(line.length)
-      each(line)
+      this.#hold(piece.subarray(from, at))
+      each(this.#held.take())
       if (byte === carriageReturn) {
         if (at + 1 === piece.length) this.#afterCr = true
         else if (piece[at + 1] === lineFeed) at++
       }
       from = at + 1
     }
-    if (from >= piece.length) return
-    this.#check(this.#held.length + piece.length - from)
-    this.#held = Buffer.concat([this.#held, piece.subarray(from)])
+    // A copy: the memory of the piece may be used again, or be much more than is left of it.
+    this.#hold(Buffer.from(piece.subarray(from)))
   }
 
   /** What came after the last line end. */
   rest(): Buffer {
-    const rest = this.#held
-    this.#held = Buffer.alloc(0)
-    return rest
+    return this.#held.take()
   }
 
-  #check(bytes: number): void {
-    if (bytes <= this.#bytesMax) return
-    const message = `${this.#name}: a line of the stream has more than ${this.#bytesMax} bytes`
-    throw new SluiceError('http.poll.too_large', { message })
+  #hold(part: Buffer): void {
+    if (this.#held.bytes + part.length > this.#bytesMax) {
+      const message = `${this.#name}: a line of the stream has more than ${this.#bytesMax} bytes`
+      throw new SluiceError('http.poll.too_large', { message })
+    }
+    this.#held.push(part)
   }
 }

@@ -35,6 +35,7 @@ export const pollAuthSchema = z
       token_url: z
         .string()
         .regex(/^https?:\/\/[^/?#@]+/, 'expected an address that begins with https:// or http://')
+        .refine((text) => URL.canParse(text), 'is no address')
         .meta({ description: 'Where the token is asked for.' }),
       client_id: z.string().min(1).meta({ description: 'Client.' }),
       client_secret: secretText('Its secret.'),

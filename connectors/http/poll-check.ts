@@ -27,7 +27,7 @@ const checkedAtOnce = 8
 /** Records of an answer that are looked at. */
 const checkedRecords = 1000
 /** Fewer are hardly a page that is full. */
-const fullPage = 10
+const fullPageMin = 10
 
 /** Everything that is wrong with the topics, each with its cure. */
 export async function pollChecks(topics: Topics, ctx: Context): Promise<readonly Problem[]> {
@@ -72,9 +72,8 @@ async function checkTopic(
   await using client = setup.client
   const page = firstPage(name, config, ctx)
   if (config.stream !== undefined) {
-    const stop = new AbortController()
-    const stream = await client.open(page, AbortSignal.any([signal, stop.signal]))
-    stop.abort()
+    const stream = await client.open(page, signal)
+    stream.close()
     if (config.stream === 'sse' && stream.status === 200) checkType(name, stream)
     return []
   }
@@ -111,10 +110,20 @@ function lastPage(
 ): readonly Problem[] {
   const type = pagination?.type
   if (type !== 'cursor' && type !== 'next_url' && type !== 'link') return []
-  if (records < fullPage || pages.after(page, { body, headers, url, records }) !== null) return []
+  // A list that is short of a page, or says that it has ended, has no more: most have one page for a long time.
+  if (!isFullPage(records, url) || pages.saysLast({ body, headers })) return []
+  if (pages.after(page, { body, headers, url, records }) !== null) return []
   const where = type === 'link' ? 'the header `Link`' : pagination!.next
   const message = `poll.${name}: ${where} names no page behind the first, which has ${records} records`
   return [warning('http.poll.one_page', message)]
+}
+
+/** As many records as were asked for, or a number that servers choose for their pages. */
+function isFullPage(records: number, { searchParams }: URL): boolean {
+  if (records < fullPageMin) return false
+  if ([...searchParams.values()].includes(String(records))) return true
+  const isPowerOf2 = (records & (records - 1)) === 0
+  return records % 10 === 0 || records % 25 === 0 || isPowerOf2
 }
 
 function warning(code: Code, message: string): Problem {
@@ -179,14 +188,16 @@ async function streamed(
 ): Promise<readonly Uint8Array[]> {
   const values: Uint8Array[] = []
   const stop = AbortSignal.timeout(lookMs)
-  const { body } = await client.open(firstPage(name, config, ctx), AbortSignal.any([signal, stop]))
+  const stream = await client.open(firstPage(name, config, ctx), AbortSignal.any([signal, stop]))
   const lines = new LineReader(name, config.max_response, false)
   const events = new SseReader(name, config.max_response, null)
   try {
-    for await (const piece of body) {
-      if (config.stream === 'sse')
-        events.push(piece, ({ data }) => values.push(Uint8Array.from(data)))
-      else lines.push(piece, (line) => line.length > 0 && values.push(Uint8Array.from(line)))
+    for await (const piece of stream.body) {
+      if (config.stream === 'sse') {
+        events.push(piece, ({ type, data }) => {
+          if (config.events?.includes(type) !== false) values.push(Uint8Array.from(data))
+        })
+      } else lines.push(piece, (line) => line.length > 0 && values.push(Uint8Array.from(line)))
       if (values.length >= recordsMax) break
     }
   } catch (error) {

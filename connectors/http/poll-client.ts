@@ -2,6 +2,7 @@
  * PollClient: asks what a topic's configuration says, page by page, as who we are and as often as we may;
  * and says what the answer's status means.
  */
+import { hash } from 'node:crypto'
 import type { Context } from '../../core/connector/context.ts'
 import type { Code } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
@@ -73,6 +74,13 @@ export class PollClient implements AsyncDisposable {
     )
   }
 
+  /** Hash of what a page asks for: what an answer says of itself is said to the same question only. */
+  question(page: PageRequest): string {
+    const { address, own, body } = this.#asked(page)
+    const text = JSON.stringify([address.href, own, body])
+    return hash('sha256', text, 'base64url').slice(0, 16)
+  }
+
   /** The address of a page that an answer named: where it may be asked for, without the key that is ours. */
   admitted(url: string): string {
     const { auth } = this.#config
@@ -109,33 +117,49 @@ export class PollClient implements AsyncDisposable {
       })
       this.#pace.note(headers, clock.nowMs())
       if ((status >= 200 && status < 300) || status === 304) return answer
-      if (!('url' in answer)) await endOf(answer)
+      if ('close' in answer) answer.close()
       // A token may have been taken back before its time: another one is asked for, once.
       if (status === 401 && token !== null && isFirst) {
-        this.#token?.refused(token)
+        this.#token?.refused()
         continue
       }
       throw this.#refusal(status, headers)
     }
   }
 
+  /** What a page asks for, with all values in their places; but for who asks. */
+  #asked({ page, values, parameters }: PageRequest): {
+    readonly address: URL
+    readonly own: Readonly<Record<string, string>>
+    readonly body: string | null
+  } {
+    const { url, headers, body } = this.#config
+    const own = Object.entries(headers).map(([name, value]) => [
+      name.toLowerCase(),
+      fillText(value.reveal(), values),
+    ])
+    return {
+      address:
+        page.url === undefined ? fillUrl(url.reveal(), values, parameters) : new URL(page.url),
+      own: Object.fromEntries(own) as Record<string, string>,
+      body: body === undefined ? null : fillBody(body, values),
+    }
+  }
+
   #request(
-    { page, values, parameters, headers }: PageRequest,
+    page: PageRequest,
     more: Readonly<Record<string, string>>,
     token: string | null,
   ): PollRequest {
-    const { url, method, headers: own, body, auth, format, stream } = this.#config
-    const address =
-      page.url === undefined ? fillUrl(url.reveal(), values, parameters) : new URL(page.url)
+    const { method, body, auth, format, stream } = this.#config
+    const { address, own, body: filled } = this.#asked(page)
     const all: Record<string, string> = {
       accept: accepted(stream === 'sse' ? 'sse' : format),
       'user-agent': 'sluice',
       ...more,
       ...(body !== undefined && { 'content-type': bodyType(body) }),
-      ...headers,
-    }
-    for (const [name, value] of Object.entries(own)) {
-      all[name.toLowerCase()] = fillText(value.reveal(), values)
+      ...page.headers,
+      ...own,
     }
     switch (auth?.scheme) {
       case 'basic': {
@@ -155,7 +179,6 @@ export class PollClient implements AsyncDisposable {
         break
       case undefined:
     }
-    const filled = body === undefined ? null : fillBody(body, values)
     return { url: address, method, headers: all, body: filled }
   }
 
@@ -209,12 +232,4 @@ function accepted(format: 'sse' | 'json' | 'ndjson' | 'csv'): string {
     case 'csv':
       return 'text/csv, */*;q=0.5'
   }
-}
-
-/** Lets go of a stream that nobody reads. */
-async function endOf({ body }: PollStream): Promise<void> {
-  const iterator = body[Symbol.asyncIterator]()
-  // A generator that was not begun has no `finally` to run.
-  await iterator.next().catch(() => {})
-  await iterator.return?.()
 }

@@ -8,7 +8,7 @@ import {
 } from '../../core/connector/format/format-config.ts'
 import type { LogicalType } from '../../core/record/types.ts'
 import type { PollTopicConfig } from './poll-config.ts'
-import { templateMistake, templateUses, type TemplateName } from './poll-template.ts'
+import { fillEncoded, templateMistake, templateUses, type TemplateName } from './poll-template.ts'
 import { orderOf } from './since.ts'
 
 type Config = PollTopicConfig
@@ -46,6 +46,9 @@ function formatProblems(config: Config): readonly SettingProblem[] {
   if (config.stream !== undefined && config.format === 'csv') {
     return [...given, problem('a stream is of JSON', 'format')]
   }
+  if (config.stream !== undefined && config.records !== '$') {
+    return [...given, problem('each event or line of a stream is a record', 'records')]
+  }
   return given
 }
 
@@ -59,7 +62,7 @@ function requestProblems(config: Config): readonly SettingProblem[] {
         'url',
       ),
     )
-  }
+  } else if (!URL.canParse(fillEncoded(url, {}))) found.push(problem('is no address', 'url'))
   const texts: [text: string, ...path: string[]][] = [[url, 'url']]
   if (config.body !== undefined) texts.push([config.body, 'body'])
   for (const [name, value] of Object.entries(config.headers)) {

@@ -7,7 +7,8 @@ import { Agent, request, type Dispatcher } from 'undici'
 import { socketFault } from '../../core/connector/socket-error.ts'
 import { Semaphore } from '../../core/connector/semaphore.ts'
 import { SluiceError } from '../../core/errors/error.ts'
-import { unpack } from './push-body.ts'
+import { Pieces } from './pieces.ts'
+import { unpack } from './unpack.ts'
 
 export interface PollRequest {
   readonly url: URL
@@ -31,6 +32,8 @@ export interface PollStream {
   readonly headers: Readonly<Record<string, string>>
   /** Pieces as they come; an end by failure throws. */
   readonly body: AsyncIterable<Buffer>
+  /** Lets go of it, read or not: a connection with an answer that nobody reads is lost to all others. */
+  readonly close: () => void
 }
 
 export interface PollHttpOptions {
@@ -86,16 +89,18 @@ export class PollHttp implements AsyncDisposable {
     const both = AbortSignal.any([signal, deadline.signal])
     try {
       const { response } = await this.#follow(asked, both, silenceMs)
+      const close = (): void => void response.body.on('error', ignore).destroy()
       const headers = headersOf(response)
       const coding = headers['content-encoding'] ?? 'identity'
       if (coding !== 'identity' && response.statusCode === 200) {
+        close()
         throw this.#error(
           'http.poll.refused',
           `${originOf(asked)} packs a stream (${coding}) though it was asked not to`,
         )
       }
       const body = this.#pieces(response, originOf(asked), signal)
-      return { status: response.statusCode, headers, body }
+      return { status: response.statusCode, headers, body, close }
     } catch (thrown) {
       throw this.#failure(thrown, originOf(asked), signal, deadline.signal)
     } finally {
@@ -161,14 +166,12 @@ export class PollHttp implements AsyncDisposable {
   }
 
   async #bodyOf(response: Dispatcher.ResponseData): Promise<Buffer> {
-    const pieces: Buffer[] = []
-    let bytes = 0
+    const pieces = new Pieces()
     for await (const piece of response.body as AsyncIterable<Buffer>) {
-      bytes += piece.length
-      if (bytes > this.#options.bytesMax) throw this.#tooLarge()
+      if (pieces.bytes + piece.length > this.#options.bytesMax) throw this.#tooLarge()
       pieces.push(piece)
     }
-    return Buffer.concat(pieces, bytes)
+    return pieces.take()
   }
 
   async #unpacked(body: Buffer, coding: string, signal: AbortSignal): Promise<Buffer> {
@@ -176,8 +179,8 @@ export class PollHttp implements AsyncDisposable {
     if (name === '' || name === 'identity' || body.length === 0) return body
     const limits = { bytesMax: this.#options.bytesMax, slots: this.#slots }
     const unpacked = await unpack(body, name, limits, signal)
-    if (!('detail' in unpacked)) return unpacked
-    if (unpacked.status === 413) throw this.#tooLarge()
+    if (Buffer.isBuffer(unpacked)) return unpacked
+    if (unpacked.kind === 'too_large') throw this.#tooLarge()
     throw this.#error('http.poll.answer', `an answer cannot be unpacked: ${unpacked.detail}`)
   }
 
@@ -236,6 +239,9 @@ export class PollHttp implements AsyncDisposable {
     return new SluiceError(code, { message: `${this.#options.name}: ${what}`, cause })
   }
 }
+
+/** A body that is let go of says that it was. */
+function ignore(): void {}
 
 function originOf({ url }: PollRequest): string {
   return url.origin

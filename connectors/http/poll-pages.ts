@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto'
 import { SluiceError } from '../../core/errors/error.ts'
-import { findText, JsonFinder, parseJsonPath } from './json-path.ts'
+import { findSaid, findText, JsonFinder, parseJsonPath } from './json-path.ts'
 import { nextLink } from './link-header.ts'
 import type { PaginationConfig } from './poll-paging-config.ts'
 import type { PageState } from './poll-state.ts'
@@ -88,6 +88,17 @@ export class PollPages {
     }
     this.#sameAgain(next, answer)
     return next
+  }
+
+  /**
+   * Whether an answer that leads to no other page says so itself: what would lead on is there, and empty. Else it
+   * may be that `next` looks for it in the wrong place.
+   */
+  saysLast({ body, headers }: Pick<PageAnswer, 'body' | 'headers'>): boolean {
+    if (this.#config?.type === 'link') return headers['link'] !== undefined
+    return [this.#more, this.#next].some(
+      (finder) => finder !== null && findSaid(finder, body) === '',
+    )
   }
 
   #nextOf(page: PageState, answer: PageAnswer): PageState | null {

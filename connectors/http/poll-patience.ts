@@ -38,10 +38,21 @@ export class PollPatience {
     const { topic, troubles, isAlone } = this.#options
     if (!(error instanceof SluiceError)) throw error
     const isPassing = error.fault === 'transient'
-    if (!isPassing && (isAlone || error.fault !== 'config')) throw error
+    if (!isPassing && (isAlone || error.fault !== 'config' || isLasting(error))) throw error
     troubles.set(topic, error)
     if (!isPassing) return cureMs
     return Math.max(backoffMs(attempt, backoff, this.#ctx.random), error.retryAfterMs ?? 0)
+  }
+
+  /**
+   * What a topic cannot go on after in this life: the source ends where the topic is all of it; else it is on show
+   * until the source ends, and the others go on.
+   */
+  async rest(error: unknown, signal: AbortSignal): Promise<void> {
+    const { topic, troubles, isAlone } = this.#options
+    if (isAlone || !(error instanceof SluiceError) || error.fault !== 'config') throw error
+    troubles.set(topic, error)
+    await sleepUntil(this.#ctx.clock, Number.POSITIVE_INFINITY, signal)
   }
 
   /** Waits so long, and then throws nothing: the caller asks again. */
@@ -54,4 +65,9 @@ export class PollPatience {
     const { clock } = this.#ctx
     await sleepUntil(clock, clock.nowMs() + this.waitMs(error, attempt, backoff), signal)
   }
+}
+
+/** In the middle of a batch: rows were taken for known that were not written, and may not come again. */
+function isLasting({ code }: SluiceError): boolean {
+  return code === 'http.poll.too_many_keys'
 }

@@ -25,56 +25,76 @@ export interface RecordsOptions {
 }
 
 const newline = Buffer.from('\n')
+const noBody = Buffer.alloc(0)
 const noHeader = { start: -1, end: -1 } as const
+
+/** Bytes that are gathered at a time, or one record; what holds them is kept for the next (gathering.ts). */
+const gatheredBytesMax = 4 << 20
+
+/** An answer, of which some records were gathered. */
+interface Answer {
+  readonly body: Buffer
+  readonly parts: AnswerParts
+  readonly receivedMs: number
+  /** The line that each record of CSV is read by; null = none. */
+  readonly header: Buffer | null
+}
+
+const noAnswer: Answer = {
+  body: noBody,
+  parts: { headers: {}, event: null, eventId: null },
+  receivedMs: 0,
+  header: null,
+}
 
 export class PollRecords {
   readonly #options: RecordsOptions
-  readonly #found = new Ranges()
   readonly #gathering = new Gathering()
+  #answer = noAnswer
+  /** Places of its records, of which those before `#next` were gathered. */
+  readonly #found = new Ranges()
+  #next = 0
+  /** Of the first record that is gathered, in its page or stream. */
   #offset = 0
-  /** Of those gathered. */
-  #taken = 0
 
   constructor(options: RecordsOptions) {
     this.#options = options
   }
 
-  /** Records gathered and not taken. */
+  /** Records that were added and not taken. */
   get count(): number {
-    return this.#gathering.count - this.#taken
+    return this.#gathering.count + this.#found.count - this.#next
   }
 
   /**
-   * Gathers the records of one whole answer; returns how many. `page`: of the run, from 1; 0 = there are none.
+   * Finds the records of one whole answer; returns how many. `page`: of the run, from 1; 0 = there are none.
    * Throws `http.poll.answer`.
    */
   add(body: Buffer, parts: AnswerParts, receivedMs: number, page = 0): number {
     const { format, finder, csv, mayBeMissing } = this.#options
+    this.clear()
     const found = this.#found
-    found.count = 0
     this.#offset = 0
     this.#gathering.partition = page
     const type = parts.headers['content-type'] ?? ''
     const other = otherKind(format, body, type)
     if (other !== null) throw this.#unusable(other.message, other.remedy)
+    let header: Buffer | null = null
     if (format === 'csv') {
       csvRecords(body, { start: 0, end: body.length }, new CsvFields(csv), found)
-      return this.#addCsv(body, parts, receivedMs)
-    }
-    if (format === 'ndjson') lines(body, 0, body.length, found)
+      if (csv.header && found.count > 0) {
+        header = body.subarray(found.starts[0], found.ends[0])
+        this.#next = 1
+      }
+    } else if (format === 'ndjson') lines(body, 0, body.length, found)
     // 204, or nothing at all, is no record.
     else if (body.length > 0) {
       const place = { start: 0, end: body.length }
       const fault = findRecords(finder, body, place, found, mayBeMissing)
       if (fault !== null) throw this.#unusable(fault.message, linesRemedy(body))
     }
-    if (found.count === 0) return 0
-    const base = this.#gathering.put(body)
-    const beside = this.#beside(parts)
-    for (let i = 0; i < found.count; i++) {
-      this.#gather(base + found.starts[i]!, base + found.ends[i]!, beside, receivedMs)
-    }
-    return found.count
+    this.#answer = { body, parts, receivedMs, header }
+    return this.count
   }
 
   #unusable(what: string, remedy: string | null): SluiceError {
@@ -87,51 +107,49 @@ export class PollRecords {
   /** Gathers one record, of a stream. */
   addOne(value: Uint8Array, parts: AnswerParts, receivedMs: number): void {
     const start = this.#gathering.put(value)
-    this.#gather(start, this.#gathering.end, this.#beside(parts), receivedMs)
+    this.#append(start, this.#gathering.end, this.#beside(parts), receivedMs)
   }
 
-  /** Forgets what was gathered: its page is asked for once more. */
+  /** Forgets what was added: its page is asked for once more. */
   clear(): void {
     this.#gathering.clear()
-    this.#taken = 0
+    this.#answer = noAnswer
+    this.#next = 0
+    this.#found.clear()
   }
 
   /** The values of records of an answer, for a look at them. */
   values(body: Buffer, countMax: number): Uint8Array[] {
     const values: Uint8Array[] = []
-    this.add(body, { headers: {}, event: null, eventId: null }, 0)
-    const { bytes, valueStarts, valueEnds, count } = this.#gathering
-    for (let i = 0; i < Math.min(count, countMax); i++) {
-      values.push(bytes.slice(valueStarts[i], valueEnds[i]))
+    this.add(body, noAnswer.parts, 0)
+    while (values.length < countMax && this.count > 0) {
+      this.#gather(countMax - values.length)
+      const { bytes, valueStarts, valueEnds, count } = this.#gathering
+      for (let i = 0; i < count; i++) values.push(bytes.slice(valueStarts[i], valueEnds[i]))
+      this.#gathering.clear()
     }
-    this.#gathering.clear()
+    this.clear()
     return values
   }
 
   /**
-   * Decodes what was gathered, up to so many records; what is left is for the next call. Whoever has a large
-   * answer lets others do something in between.
+   * Decodes up to so many records, or fewer where they are large; what is left is for the next call. Whoever has
+   * a large answer lets others do something in between.
    */
   take(countMax = Number.POSITIVE_INFINITY): Decoded {
     const gathering = this.#gathering
-    const { count } = gathering
-    const end = Math.min(count, this.#taken + countMax)
-    gathering.count = end
-    const decoded = this.#decode(gathering, this.#taken)
-    gathering.count = count
-    this.#taken = end
-    if (end === count) {
-      this.#offset += count
-      this.#taken = 0
-      gathering.clear()
-    }
+    this.#gather(countMax)
+    const decoded = this.#decode(gathering)
+    this.#offset += gathering.count
+    gathering.clear()
+    if (this.count === 0) this.clear()
     return decoded
   }
 
   /** Records that were set aside, once more. */
   decodeAgain(batch: Batch): Decoded {
     const decoded = gatherRejected(batch, this.#options.columns).map((gathering) =>
-      this.#decode(gathering, 0),
+      this.#decode(gathering),
     )
     return {
       changes: decoded.flatMap(({ changes }) => changes),
@@ -139,26 +157,52 @@ export class PollRecords {
     }
   }
 
-  /** With a header each record gets a copy of it: one that is set aside has to be read without its answer. */
-  #addCsv(body: Buffer, parts: AnswerParts, receivedMs: number): number {
+  /**
+   * The next records of the answer, some at a time: what is kept of a record while it is decoded is many times its
+   * bytes where it is small, and with a header each gets a copy of that, since one that is set aside has to be read
+   * without its answer.
+   */
+  #gather(countMax: number): void {
     const found = this.#found
-    const { header: hasHeader } = this.#options.csv
-    const first = hasHeader ? 1 : 0
-    const header = hasHeader ? body.subarray(found.starts[0], found.ends[0]) : null
+    const { parts, header } = this.#answer
+    if (this.#next === found.count) return
     const beside = this.#beside(parts)
-    for (let i = first; i < found.count; i++) {
-      const start = this.#gathering.end
-      if (header !== null) {
-        this.#gathering.put(header)
-        this.#gathering.put(newline)
-      }
-      this.#gathering.put(body.subarray(found.starts[i], found.ends[i]))
-      this.#gather(start, this.#gathering.end, beside, receivedMs)
-    }
-    return Math.max(0, found.count - first)
+    const end = Math.min(found.count, this.#next + countMax)
+    if (header === null) this.#gatherPart(end, beside)
+    else this.#gatherEach(header, end, beside)
   }
 
-  #gather(start: number, end: number, { extras, header }: Beside, receivedMs: number): void {
+  /** They stand behind each other: one copy is all it takes. */
+  #gatherPart(end: number, beside: Beside): void {
+    const { body, receivedMs } = this.#answer
+    const { starts, ends } = this.#found
+    const from = this.#next
+    const first = starts[from]!
+    while (
+      this.#next < end &&
+      (this.#next === from || ends[this.#next]! - first < gatheredBytesMax)
+    )
+      this.#next++
+    const base = this.#gathering.put(body.subarray(first, ends[this.#next - 1])) - first
+    for (let i = from; i < this.#next; i++) {
+      this.#append(base + starts[i]!, base + ends[i]!, beside, receivedMs)
+    }
+  }
+
+  #gatherEach(header: Buffer, end: number, beside: Beside): void {
+    const { body, receivedMs } = this.#answer
+    const { starts, ends } = this.#found
+    const gathering = this.#gathering
+    while (this.#next < end && gathering.end < gatheredBytesMax) {
+      const start = gathering.put(header)
+      gathering.put(newline)
+      gathering.put(body.subarray(starts[this.#next], ends[this.#next]))
+      this.#next++
+      this.#append(start, gathering.end, beside, receivedMs)
+    }
+  }
+
+  #append(start: number, end: number, { extras, header }: Beside, receivedMs: number): void {
     const offset = this.#offset + this.#gathering.count
     this.#gathering.add(start, end, header, { extras, timeUs: receivedMs * 1000, offset })
   }
@@ -172,10 +216,10 @@ export class PollRecords {
     return { extras, header: { start, end: this.#gathering.end } }
   }
 
-  #decode(gathering: Gathering, from: number): Decoded {
+  #decode(gathering: Gathering): Decoded {
     const { decoder, columns, topic } = this.#options
     columns.current = gathering
-    const decoded = decoder.decode(gathering, from)
+    const decoded = decoder.decode(gathering, 0)
     columns.current = null
     if (decoded < gathering.count) {
       const message = `${topic}: its format waits for something that it cannot need`

@@ -151,7 +151,7 @@ export class PollRows {
     const { known, since } = this.#setup
     const { page: _, runSince, ...ended } = state
     if (since === null || known === null || runSince === undefined) return ended
-    const greatest = since.later(state.since, since.order.overlaps ? BigInt(runSince) : runSince)
+    const greatest = since.later(state.since, since.reached(runSince, this.#ctx.clock.nowMs()))
     if (greatest === undefined) return ended
     const moved = { ...ended, since: greatest }
     const oldestMs = known.forget(since.border(moved)!)

@@ -11,14 +11,18 @@ export interface ScheduleConfig {
   readonly timezone: string
 }
 
-/** `lastMs`: the start of the last run. What was missed meanwhile is made up for once. */
+/**
+ * `lastMs`: the start of the last run. What was missed meanwhile is made up for once. One that is yet to come was
+ * told by a clock that was wrong: nobody waits for that time.
+ */
 export function nextRunMs(
   { every, cron, timezone }: ScheduleConfig,
   lastMs: number | undefined,
   nowMs: number,
 ): number {
-  if (cron === undefined) return lastMs === undefined ? nowMs : lastMs + (every ?? 0)
-  const next = new Cron(cron, { timezone, paused: true }).nextRun(new Date(lastMs ?? nowMs))
+  const fromMs = Math.min(lastMs ?? nowMs, nowMs)
+  if (cron === undefined) return lastMs === undefined ? nowMs : fromMs + (every ?? 0)
+  const next = new Cron(cron, { timezone, paused: true }).nextRun(new Date(fromMs))
   // A pattern may have had its last time, such as one of a year that is over.
   return next?.getTime() ?? Number.POSITIVE_INFINITY
 }

@@ -39,6 +39,17 @@ export class PollSince {
     return this.order.floor(from, this.#config.format)
   }
 
+  /**
+   * The greatest value of a run that has ended, as the next one may begin at. A time that is yet to come is that of
+   * one row: whoever asked from there on would not see what all others are written at.
+   */
+  reached(greatest: string, nowMs: number): SinceValue {
+    if (!this.order.overlaps) return greatest
+    const value = BigInt(greatest)
+    const nowUs = BigInt(Math.floor(nowMs)) * 1000n + this.order.aheadUs
+    return this.order.isTime && value > nowUs ? nowUs : value
+  }
+
   /** The greater one, as a state has it. */
   later(before: string | undefined, value: SinceValue | null): string | undefined {
     if (value === null) return before

@@ -32,7 +32,7 @@ const state = z.object({
   borderMs: z.number().optional(),
   etag: z.string().optional(),
   modified: z.string().optional(),
-  /** Hash of the parameters that those two were the answer to. */
+  /** Hash of the request that those two were the answer to. */
   askedFor: z.string().optional(),
   /** Of a stream of server-sent events. */
   eventId: z.string().optional(),

@@ -6,6 +6,7 @@
 import { backoffMs } from '../../core/connector/backoff.ts'
 import type { Context } from '../../core/connector/context.ts'
 import { SluiceError } from '../../core/errors/error.ts'
+import { otherKind } from './answer-kind.ts'
 import { LineReader } from './line-reader.ts'
 import type { PollStream } from './poll-http.ts'
 import type { PollRows } from './poll-rows.ts'
@@ -64,7 +65,7 @@ export class PollStreamReader {
 
   /** One connection, until it ends. */
   async *#connection(from: PollState, signal: AbortSignal): AsyncGenerator<PollStep> {
-    const { client, pages, records, name, config } = this.#setup
+    const { client, pages } = this.#setup
     const { eventId } = from
     const headers = {
       'cache-control': 'no-store',
@@ -77,15 +78,23 @@ export class PollStreamReader {
       { ...pageRequest(this.#setup, from, pages.begin()), headers },
       signal,
     )
+    try {
+      yield* this.#steps(from, stream)
+    } finally {
+      stream.close()
+    }
+  }
+
+  async *#steps(from: PollState, stream: PollStream): AsyncGenerator<PollStep> {
+    const { records, name, config } = this.#setup
     const isEvents = config.stream === 'sse'
     if (isEvents && stream.status === 200) checkType(name, stream)
     const reader = isEvents
-      ? new Events(this.#setup, stream, eventId ?? null)
+      ? new Events(this.#setup, stream, from.eventId ?? null)
       : new Lines(this.#setup, stream)
     this.#rows.begin()
     let state = from
     for await (const piece of stream.body) {
-      this.#patience.well()
       try {
         reader.push(piece, this.#ctx.clock.nowMs())
       } catch (error) {
@@ -93,6 +102,7 @@ export class PollStreamReader {
         if (records.count > 0) yield this.#step(state, reader.lastId)
         throw error
       }
+      this.#patience.well()
       this.#retryMs = reader.retryMs ?? this.#retryMs
       if (records.count === 0 && reader.lastId === (state.eventId ?? null)) continue
       this.#fruitless = 0
@@ -162,6 +172,7 @@ class Lines implements PieceReader {
   readonly #setup: PollSetup
   readonly #headers: PollStream['headers']
   readonly #lines: LineReader
+  #hasBegun = false
 
   constructor(setup: PollSetup, { headers }: PollStream) {
     this.#setup = setup
@@ -169,16 +180,30 @@ class Lines implements PieceReader {
     this.#lines = new LineReader(`poll.${setup.name}`, setup.config.max_response, false)
   }
   push(piece: Buffer, nowMs: number): void {
+    this.#begin(piece)
     this.#lines.push(piece, (line) => this.#add(line, nowMs))
   }
   end(nowMs: number): void {
     this.#add(this.#lines.rest(), nowMs)
   }
+  /** A page for people would be a dead letter a line, with each connection. */
+  #begin(piece: Buffer): void {
+    if (this.#hasBegun || isBlank(piece)) return
+    this.#hasBegun = true
+    const other = otherKind('ndjson', piece, this.#headers['content-type'] ?? '')
+    if (other === null) return
+    const message = `poll.${this.#setup.name}: an answer cannot be used: ${other.message}`
+    throw new SluiceError('http.poll.answer', { message, remedy: other.remedy })
+  }
   #add(line: Buffer, nowMs: number): void {
     // Blank lines keep the connection alive.
-    if (line.every((byte) => byte <= 0x20)) return
+    if (isBlank(line)) return
     this.#setup.records.addOne(line, { headers: this.#headers, event: null, eventId: null }, nowMs)
   }
+}
+
+function isBlank(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte <= 0x20)
 }
 
 /** Throws `http.poll.answer` where the answer is no stream of events. */

@@ -1,6 +1,6 @@
 /**
  * Tokens by OAuth's client credentials (RFC 6749 §4.4): kept until a fifth of their life is left, or until
- * they are refused. Everyone who asks while one is fetched gets that one.
+ * they are refused. Of one topic, whose requests go one by one.
  */
 import { tokenAnswer, tokenRequest } from '../../core/connector/oauth.ts'
 import { SluiceError } from '../../core/errors/error.ts'
@@ -39,10 +39,9 @@ export class PollToken {
     return this.#kept.token
   }
 
-  /** The token was refused; false = it was fetched for this very request, and another would be too. */
-  refused(token: string): boolean {
-    if (this.#kept?.token === token) this.#kept = null
-    return this.#kept === null
+  /** The token was refused: the next request gets another. */
+  refused(): void {
+    this.#kept = null
   }
 
   async #fetch(signal: AbortSignal): Promise<Kept> {

@@ -3,7 +3,6 @@
  * rows, and the state from which a new life asks for the next page. What fails is asked for again, for as
  * long as it takes; what the operator has to mend stops the source.
  */
-import { hash } from 'node:crypto'
 import type { SourceContext } from '../../core/connector/context.ts'
 import type { Decoded, RejectedRecords } from '../../core/connector/format/format.ts'
 import type { TopicChange } from '../../core/connector/source.ts'
@@ -42,8 +41,9 @@ interface DecodedPage extends Page {
   readonly next: PageState | null
 }
 
-/** More records of one answer that do not fit are no dead letters: what was said of them is wrong. */
+/** More records of one answer that do not fit, or more of them, are no dead letters: what was said of them is wrong. */
 const misfitsMax = 10_000
+const misfitsBytesMax = 64 << 20
 
 export class PollTopic {
   readonly name: string
@@ -72,6 +72,14 @@ export class PollTopic {
 
   /** Until the signal is aborted. */
   async *run(signal: AbortSignal): AsyncGenerator<PollStep> {
+    try {
+      yield* this.#runs(signal)
+    } catch (error) {
+      await this.#patience.rest(error, signal)
+    }
+  }
+
+  async *#runs(signal: AbortSignal): AsyncGenerator<PollStep> {
     yield { topic: this.name, changes: this.#setup.announced, rejected: [], state: null }
     await this.#rows.remember(this.#ctx.history, this.#state, signal)
     if (this.#setup.config.stream !== undefined) {
@@ -135,13 +143,18 @@ export class PollTopic {
     const { records } = this.#setup
     const parts: Decoded[] = []
     let misfits = 0
+    let misfitsBytes = 0
     for (;;) {
       const part = records.take(decodedAtOnce)
-      for (const { errors } of part.rejected) misfits += errors.length
+      for (const { errors, batch } of part.rejected) {
+        misfits += errors.length
+        misfitsBytes += batch.byteLength
+      }
       parts.push(part)
-      if (misfits > misfitsMax) {
+      if (misfits > misfitsMax || misfitsBytes > misfitsBytesMax) {
         const first = parts.flatMap(({ rejected }) => rejected)[0]!.errors[0]!
-        const message = `poll.${this.name}: more than ${misfitsMax} records of an answer do not fit; the first: ${first.message}`
+        const many = misfits > misfitsMax ? `more than ${misfitsMax}` : misfits
+        const message = `poll.${this.name}: ${many} records of an answer do not fit; the first: ${first.message}`
         throw new SluiceError('http.poll.unfit_records', { message })
       }
       if (records.count === 0) return { parts, misfits }
@@ -222,11 +235,7 @@ export class PollTopic {
   async #ask(page: PageState, signal: AbortSignal): Promise<Page | 'unchanged'> {
     const { client, records } = this.#setup
     const request = pageRequest(this.#setup, this.#state, page)
-    const asked = hash(
-      'sha256',
-      JSON.stringify([request.values.since, request.parameters]),
-      'base64url',
-    )
+    const asked = client.question(request)
     const answer = await client.ask(
       { ...request, headers: page.taken === 0 ? this.#validators(asked) : {} },
       signal,
@@ -240,13 +249,13 @@ export class PollTopic {
     const parts = { headers, event: null, eventId: null }
     const number = this.#setup.config.pagination === undefined ? 0 : page.taken + 1
     const count = records.add(answer.body, parts, this.#ctx.clock.nowMs(), number)
-    return { answer, records: count, asked: asked.slice(0, 16) }
+    return { answer, records: count, asked }
   }
 
   /** What the server said the answer was: it need not send it again. */
   #validators(asked: string): Readonly<Record<string, string>> {
     const { etag, modified, askedFor } = this.#state
-    if (this.#rows.isPending || askedFor !== asked.slice(0, 16)) return {}
+    if (this.#rows.isPending || askedFor !== asked) return {}
     return {
       ...(etag !== undefined && { 'if-none-match': etag }),
       ...(modified !== undefined && { 'if-modified-since': modified }),

@@ -1,21 +1,11 @@
 /**
- * Bodies of requests, with every length bounded before it is held: as it comes (its pieces counted against
- * one request's limit and against what all waiting requests may hold), and as it unpacks, where a few
- * kilobytes may claim to be gigabytes.
+ * Bodies of requests, with every length bounded before it is held: the pieces are counted as they come, against
+ * one request's limit and against what all waiting requests may hold.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { promisify } from 'node:util'
-import {
-  brotliDecompress,
-  gunzip,
-  inflate,
-  inflateRaw,
-  zstdDecompress,
-  type InputType,
-  type ZlibOptions,
-} from 'node:zlib'
-import type { Semaphore } from '../../core/connector/semaphore.ts'
 import { freeMemory } from '../../core/record/batch-memory.ts'
+import { Pieces } from './pieces.ts'
+import type { UnpackFault } from './unpack.ts'
 
 /** Why a request is not taken: what `sendProblem` needs, but for what is the same for all. */
 export interface Refusal {
@@ -29,6 +19,12 @@ export interface Refusal {
 /** What a waiting request holds beside its body: socket, objects, answer. */
 export const requestOverheadBytes = 4096
 
+/**
+ * Room that a body is given before it comes, at most: a request that only says how large it will be must not
+ * keep others out while it sends nothing.
+ */
+const aheadBytesMax = 16 * 1024
+
 /** Bytes that waiting requests hold together. */
 export class Budget {
   readonly bytesMax: number
@@ -40,9 +36,16 @@ export class Budget {
   get bytes(): number {
     return this.#bytes
   }
+  /** Of one body, however empty it is here. */
+  get bodyBytesMax(): number {
+    return this.bytesMax - requestOverheadBytes
+  }
+  hasRoom(bytes: number): boolean {
+    return this.#bytes + bytes <= this.bytesMax
+  }
   /** false: there is no room, and nothing was taken. */
   take(bytes: number): boolean {
-    if (this.#bytes + bytes > this.bytesMax) return false
+    if (!this.hasRoom(bytes)) return false
     this.#bytes += bytes
     return true
   }
@@ -74,25 +77,31 @@ export function readBody(
   limits: { readonly bodyBytesMax: number; readonly budget: Budget },
   end: (result: BodyEnd) => void,
 ): void {
-  const { bodyBytesMax, budget } = limits
+  const { budget } = limits
+  // What there will never be room for is too large, and not to be sent again.
+  const bodyBytesMax = Math.min(limits.bodyBytesMax, budget.bodyBytesMax)
   const announced = Number(request.headers['content-length'] ?? 0)
   if (announced > bodyBytesMax) return end({ kind: 'refused', refusal: tooLarge(bodyBytesMax) })
-  let heldBytes = announced + requestOverheadBytes
-  if (!budget.take(heldBytes)) return end({ kind: 'refused', refusal: full })
+  let heldBytes = Math.min(announced, aheadBytesMax) + requestOverheadBytes
+  if (!budget.hasRoom(announced + requestOverheadBytes) || !budget.take(heldBytes)) {
+    return end({ kind: 'refused', refusal: full })
+  }
   if (request.headers.expect !== undefined) response.writeContinue()
-  const pieces: Buffer[] = []
-  let bytes = 0
+  const pieces = new Pieces()
   let isOver = false
   const finish = (result: BodyEnd): void => {
     if (isOver) return
     isOver = true
-    if (result.kind !== 'body') budget.give(heldBytes)
+    if (result.kind !== 'body') {
+      pieces.clear()
+      budget.give(heldBytes)
+    }
     end(result)
   }
   const take = (piece: Buffer): void => {
     // What comes after a refusal is thrown away (http-problem.ts).
     if (isOver) return
-    bytes += piece.length
+    const bytes = pieces.bytes + piece.length
     if (bytes > bodyBytesMax) {
       return finish({ kind: 'refused', refusal: tooLarge(bodyBytesMax) })
     }
@@ -105,10 +114,9 @@ export function readBody(
   }
   request.on('data', take)
   request.on('end', () => {
-    const body = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, bytes)
-    // The request, which lives until its answer, holds these functions, and they hold the pieces.
-    pieces.length = 0
-    finish({ kind: 'body', body, heldBytes })
+    if (isOver) return
+    // The request, which lives until its answer, holds these functions: they must not hold the body too.
+    finish({ kind: 'body', body: pieces.take(), heldBytes })
   })
   // A connection that breaks off is an error of the request; one that had its end is over already.
   request.on('error', () => finish({ kind: 'gone' }))
@@ -132,53 +140,14 @@ function tooLarge(bytesMax: number): Refusal {
   }
 }
 
-type Unpack = (body: InputType, options: ZlibOptions) => Promise<Buffer>
-
-const unpackers: Readonly<Record<string, Unpack>> = {
-  gzip: promisify(gunzip) as Unpack,
-  'x-gzip': promisify(gunzip) as Unpack,
-  br: promisify(brotliDecompress) as Unpack,
-  zstd: promisify(zstdDecompress) as Unpack,
-  // With the frame of zlib as the standard wants it (RFC 9110 §8.4.1.2), or without, as many send it.
-  deflate: (body, options) => {
-    const first = (body as Buffer)[0] ?? 0
-    const isZlib = (first & 0x0f) === 8 && ((first << 8) | ((body as Buffer)[1] ?? 0)) % 31 === 0
-    return (promisify(isZlib ? inflate : inflateRaw) as Unpack)(body, options)
-  },
-}
-
 /** Coding names in Content-Encoding; null = the body is as it is. */
 export function contentCoding(request: IncomingMessage): string | null {
   const coding = request.headers['content-encoding']?.trim().toLowerCase() ?? ''
   return coding === '' || coding === 'identity' ? null : coding
 }
 
-/** A body unpacked, or why not. */
-export async function unpack(
-  body: Buffer,
-  coding: string,
-  limits: { readonly bytesMax: number; readonly slots: Semaphore },
-  signal: AbortSignal,
-): Promise<Buffer | Refusal> {
-  const decompress = Object.hasOwn(unpackers, coding) ? unpackers[coding] : undefined
-  if (decompress === undefined) {
-    const codings = Object.keys(unpackers).join(', ')
-    return {
-      status: 415,
-      code: 'http.content_encoding',
-      detail: `the content encoding is none of ${codings}; several in a row are not taken`,
-    }
-  }
-  const { bytesMax, slots } = limits
-  await slots.acquire(signal)
-  try {
-    return await decompress(body, { maxOutputLength: bytesMax })
-  } catch (error) {
-    const isLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-    if (isLarge)
-      return { ...tooLarge(bytesMax), detail: `a body may have ${bytesMax} bytes unpacked` }
-    return { status: 400, code: 'http.content_encoding', detail: `the body is not ${coding}` }
-  } finally {
-    slots.release()
-  }
+/** Of a body that does not unpack. */
+export function notUnpacked({ kind, detail }: UnpackFault, bytesMax: number): Refusal {
+  if (kind === 'too_large') return { ...tooLarge(bytesMax), detail }
+  return { status: kind === 'unknown' ? 415 : 400, code: 'http.content_encoding', detail }
 }

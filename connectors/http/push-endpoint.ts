@@ -13,18 +13,20 @@ import type { IpRanges } from '../../core/connector/ip-range.ts'
 import type { Semaphore } from '../../core/connector/semaphore.ts'
 import type { Authenticator, RequestHead } from './auth.ts'
 import { Delivery } from './delivery.ts'
+import { pairsOf } from './form.ts'
 import { handshake } from './handshakes.ts'
 import { sendRefusal, sendText } from './push-answer.ts'
 import {
   contentCoding,
   full,
+  notUnpacked,
   readBody,
   requestOverheadBytes,
-  unpack,
   type Budget,
   type Refusal,
 } from './push-body.ts'
 import type { RateLimit } from './rate-limit.ts'
+import { unpack, type UnpackFault } from './unpack.ts'
 
 export interface EndpointParts {
   readonly topic: string
@@ -33,6 +35,8 @@ export interface EndpointParts {
   readonly auth: Authenticator | null
   /** The name of the scheme, for its handshake. */
   readonly scheme: string
+  /** What is signed is the idempotency key. */
+  readonly tellsReplays: boolean
   readonly takesCloudEvents: boolean
   readonly bodyBytesMax: number
   readonly unpackedBytesMax: number
@@ -61,6 +65,8 @@ interface Visit {
   readonly response: ServerResponse
   readonly call: RouteCall
   readonly head: RequestHead
+  /** What was signed, hashed, once it was found right. */
+  signed: string | null
 }
 
 export class PushEndpoint {
@@ -74,10 +80,10 @@ export class PushEndpoint {
 
   handle(request: IncomingMessage, response: ServerResponse, call: RouteCall): void {
     const mark = request.url?.indexOf('?') ?? -1
-    const query = mark < 0 ? noQuery : new URLSearchParams(request.url!.slice(mark + 1))
-    const head = { headers: request.headers, query }
-    const visit = { request, response, call, head }
-    const refusal = this.#gate(visit)
+    const query = mark < 0 ? noQuery : pairsOf(request.url!.slice(mark + 1))
+    const head = { headers: request.headers, query: query ?? noQuery }
+    const visit = { request, response, call, head, signed: null }
+    const refusal = this.#gate(visit) ?? (query === null ? badQuery : null)
     if (refusal !== null) return this.#refuse(visit, refusal)
     if (request.method === 'OPTIONS') return this.#answerOptions(request, response)
     const { bodyBytesMax } = this.#parts
@@ -110,26 +116,34 @@ export class PushEndpoint {
   }
 
   #body(visit: Visit, body: Buffer, heldBytes: number): void {
-    const { auth, scheme, unpackedBytesMax: bytesMax } = this.#parts
-    const { unpacking: slots, signal } = this.#host
+    const { auth, scheme, tellsReplays } = this.#parts
+    const { unpacking: slots, budget, signal } = this.#host
     const reason = auth?.body(visit.head, body, this.#host.nowMs()) ?? null
     if (reason !== null) return this.#letGo(visit, unauthorised(reason), heldBytes)
+    if (tellsReplays) visit.signed = auth?.signed(visit.head, body) ?? null
     const said = handshake(scheme, body)
     if (said !== null) {
-      this.#host.budget.give(heldBytes)
+      budget.give(heldBytes)
       return sendText(visit.response, said)
     }
     const coding = contentCoding(visit.request)
     if (coding === null) return this.#take(visit, body, heldBytes)
+    const bytesMax = Math.min(this.#parts.unpackedBytesMax, budget.bodyBytesMax)
     const work = unpack(body, coding, { bytesMax, slots }, signal).then(
-      (unpacked) => this.#unpacked(visit, unpacked, heldBytes),
+      (unpacked) => this.#unpacked(visit, unpacked, { heldBytes, bytesMax }),
       () => this.#letGo(visit, ending, heldBytes),
     )
     this.#host.keep(work)
   }
 
-  #unpacked(visit: Visit, unpacked: Buffer | Refusal, heldBytes: number): void {
-    if (!Buffer.isBuffer(unpacked)) return this.#letGo(visit, unpacked, heldBytes)
+  #unpacked(
+    visit: Visit,
+    unpacked: Buffer | UnpackFault,
+    { heldBytes, bytesMax }: { readonly heldBytes: number; readonly bytesMax: number },
+  ): void {
+    if (!Buffer.isBuffer(unpacked)) {
+      return this.#letGo(visit, notUnpacked(unpacked, bytesMax), heldBytes)
+    }
     // The packed body goes, the unpacked one comes.
     const { budget } = this.#host
     budget.give(heldBytes)
@@ -138,12 +152,12 @@ export class PushEndpoint {
     this.#take(visit, unpacked, bytes)
   }
 
-  #take({ request, response, call, head }: Visit, body: Buffer, heldBytes: number): void {
-    const signature = this.#parts.auth?.signature(head) ?? null
+  #take(visit: Visit, body: Buffer, heldBytes: number): void {
+    const { request, response, call, head, signed } = visit
     const { query } = head
     const receivedMs = this.#host.nowMs()
     const { topic } = this.#parts
-    const parts = { topic, request, response, call, query, body, heldBytes, receivedMs, signature }
+    const parts = { topic, request, response, call, query, body, heldBytes, receivedMs, signed }
     this.#host.taken(new Delivery(parts, this.#host.settled))
   }
 
@@ -184,6 +198,12 @@ export const ending: Refusal = {
   code: 'http.not_ready',
   detail: 'what takes these requests is about to end; send again',
   retryAfterS: 2,
+}
+
+const badQuery: Refusal = {
+  status: 400,
+  code: 'http.target',
+  detail: 'the query is not percent-encoded UTF-8',
 }
 
 function unauthorised(reason: string): Refusal {

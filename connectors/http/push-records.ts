@@ -2,7 +2,7 @@
  * From the body of a request to records: what kind of body it is, and where in it each record stands.
  *
  *   format   media type                                       records
- *   json     application/x-ndjson, -jsonl, json-seq's kin      each line that is not blank
+ *   json     application/x-ndjson, jsonl and their kin        each line that is not blank
  *            application/x-www-form-urlencoded                 one: an object of texts, unless it begins as JSON
  *            application/cloudevents+json, -batch+json         the data of the event, or of each
  *            anything else but multipart                       an array's elements, or the one value
@@ -13,7 +13,12 @@
  * Media types are believed only where they tell kinds apart: many senders say text/plain, or nothing, and
  * `curl -d` says form whatever it sends. No form begins with { or [, which are percent-encoded in one.
  */
-import { csvRecords, CsvFields, type CsvSyntax } from '../../core/connector/format/csv-scan.ts'
+import {
+  byteOrderMark,
+  csvRecords,
+  CsvFields,
+  type CsvSyntax,
+} from '../../core/connector/format/csv-scan.ts'
 import { lines, Ranges } from '../../core/connector/format/json-ranges.ts'
 import type { Field } from '../../core/record/schema.ts'
 import { cloudMode, EventReader, eventFault, headerAttributes } from './cloud-events.ts'
@@ -64,9 +69,19 @@ export class BodyReader {
   }
 
   /** Finds the records of the delivery's body; ends at the first that is refused. */
-  read({ parts }: Delivery, gathering: Gathering, each: OnRecord): Refusal | null {
+  read(delivery: Delivery, gathering: Gathering, each: OnRecord): Refusal | null {
+    const refusal = this.#read(delivery, gathering, each)
+    this.#ranges.clear()
+    this.#events.clear()
+    return refusal
+  }
+
+  #read({ parts }: Delivery, gathering: Gathering, each: OnRecord): Refusal | null {
     const { format, cloudEvents } = this.#options
-    const { body, request } = parts
+    const { request } = parts
+    // What marks text as UTF-8 is no part of it (RFC 8259 §8.1); of a body that is kept whole it may be.
+    const isKept = format === 'text' || format === 'bytes'
+    const body = isKept ? parts.body : unmarked(parts.body)
     const mediaType = mediaTypeOf(request.headers['content-type'])
     if (mediaType.startsWith('multipart/')) {
       return unsupported('multipart bodies are not taken')
@@ -83,7 +98,7 @@ export class BodyReader {
       if (fault !== null) return badEvent(fault)
       if (body.length === 0) return each(-1, -1, 0, attributes)
     }
-    if (format === 'text' || format === 'bytes') {
+    if (isKept) {
       const start = gathering.put(body)
       return each(start, gathering.end, 0, attributes)
     }
@@ -92,13 +107,14 @@ export class BodyReader {
       if (format !== 'json') {
         return unsupported('the media type is that of a form; of CSV it is text/csv')
       }
-      const start = gathering.put(formToJson(body, this.#options.fields))
+      const object = formToJson(body, this.#options.fields)
+      if (object === null) return malformed('a form that is not UTF-8')
+      const start = gathering.put(object)
       return each(start, gathering.end, 0, attributes)
     }
     if (format === 'csv') return this.#readCsv(body, gathering, attributes, each)
     const start = gathering.put(body)
     const found = this.#ranges
-    found.count = 0
     if (lineTypes.test(mediaType)) lines(gathering.bytes, start, gathering.end, found)
     else if (firstByte(body) === openBracket) {
       const fault = arrayElements(gathering.bytes, start, gathering.end, found)
@@ -129,7 +145,6 @@ export class BodyReader {
   ): Refusal | null {
     const { csv, rowsMax } = this.#options
     const found = this.#ranges
-    found.count = 0
     csvRecords(body, { start: 0, end: body.length }, new CsvFields(csv), found)
     const first = csv.header ? 1 : 0
     if (found.count - first > rowsMax) return tooMany(rowsMax)
@@ -173,13 +188,17 @@ export class BodyReader {
   }
 }
 
+function unmarked(body: Buffer): Buffer {
+  const marked = byteOrderMark(body, 0, body.length)
+  return marked === 0 ? body : body.subarray(marked)
+}
+
 /** In lower case, without parameters. */
 function mediaTypeOf(header: string | undefined): string {
   return (header ?? '').split(';', 1)[0]!.trim().toLowerCase()
 }
 
 function wholeOf(body: Buffer, ranges: Ranges): Ranges {
-  ranges.count = 0
   ranges.add(0, body.length)
   return ranges
 }

@@ -37,6 +37,7 @@ export function setupOf(name: string, config: PushTopicConfig): PushSetup {
       rate: config.rate_limit === undefined ? null : new RateLimit(config.rate_limit),
       auth: auth === 'none' ? null : authenticator(auth),
       scheme: auth === 'none' ? auth : auth.scheme,
+      tellsReplays: from?.from === 'signature',
       takesCloudEvents: config.cloudevents !== 'off',
       bodyBytesMax: config.max_body,
       unpackedBytesMax: config.max_unpacked,

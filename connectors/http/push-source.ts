@@ -85,8 +85,8 @@ export class PushSource implements Source {
     }
   }
 
-  async decodeAgain(topic: string, batch: Batch): Promise<Decoded> {
-    return this.#byName.get(topic)?.decodeAgain(batch) ?? { changes: [], rejected: [] }
+  async decodeAgain(topic: string, batch: Batch): Promise<Decoded | null> {
+    return this.#byName.get(topic)?.decodeAgain(batch) ?? null
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -41,12 +41,6 @@ export interface Drained {
   readonly deliveries: readonly Delivery[]
 }
 
-interface Part {
-  readonly delivery: Delivery
-  readonly firstRecord: number
-  readonly endRecord: number
-}
-
 /** A small body can ask for much: its header once a row, its headers once an event. */
 const tooMuch: Refusal = {
   status: 413,
@@ -82,6 +76,12 @@ export class PushTopic {
     return waiting
   }
 
+  /** Leaves out those that were told to send again: taken all the same, they would be there twice. */
+  forgetAnswered(): void {
+    this.#queue = this.#queue.slice(this.#queueFrom).filter(({ isAnswered }) => !isAnswered)
+    this.#queueFrom = 0
+  }
+
   /** The schema of the topic, and of its keys, as batches of no rows. */
   announce(): TopicChange[] {
     return [...this.parts.decoder.take().changes, ...this.#keysOf([])]
@@ -89,18 +89,17 @@ export class PushTopic {
 
   /** Up to about `bytesMax` of waiting bodies as one batch. Refused requests are answered here. */
   drain(bytesMax: number): Drained {
-    const parts: Part[] = []
+    const gathered: Delivery[] = []
     let bytes = 0
     while (this.#queueFrom < this.#queue.length && bytes < bytesMax) {
       const delivery = this.#queue[this.#queueFrom++]!
       bytes += delivery.parts.body.length
-      const part = this.#gather(delivery)
-      if (part !== null) parts.push(part)
+      if (this.#gather(delivery)) gathered.push(delivery)
     }
     // Those that were drained are let go at once.
     this.#queue = this.#queueFrom === this.#queue.length ? [] : this.#queue.slice(this.#queueFrom)
     this.#queueFrom = 0
-    const drained = this.#decode(parts)
+    const drained = this.#decode(gathered)
     this.#gathering.clear()
     return drained
   }
@@ -116,16 +115,18 @@ export class PushTopic {
     }
   }
 
-  /** Its records into the gathering; null when it was refused. */
-  #gather(delivery: Delivery): Part | null {
+  /** Its records into the gathering; false when it was refused. */
+  #gather(delivery: Delivery): boolean {
     const gathering = this.#gathering
     const [firstRecord, firstByte] = [gathering.count, gathering.end]
     const refusal = this.#readBody(delivery)
     delivery.dropBody()
-    if (refusal === null) return { delivery, firstRecord, endRecord: gathering.count }
+    delivery.firstRecord = firstRecord
+    delivery.endRecord = gathering.count
+    if (refusal === null) return true
     gathering.rewind(firstRecord, firstByte)
     this.#refuse(delivery, refusal)
-    return null
+    return false
   }
 
   #refuse(delivery: Delivery, refusal: Refusal): void {
@@ -171,23 +172,24 @@ export class PushTopic {
     return { extras, header: { start, end: this.#gathering.end }, timeUs }
   }
 
-  #decode(parts: readonly Part[]): Drained {
+  #decode(gathered: readonly Delivery[]): Drained {
     let { changes, rejected } = this.#decodeAll(this.#gathering)
-    let good = parts
+    let good = gathered
     if (rejected.length > 0) {
-      const counts = this.#badRows(parts, rejected)
+      const counts = this.#badRows(gathered, rejected)
       if (this.parts.onBadRow === 'dead_letter') {
-        for (const [part, rows] of counts) part.delivery.setAside = rows
+        for (const [delivery, rows] of counts) delivery.setAside = rows
       } else {
-        for (const part of counts.keys()) this.#refuse(part.delivery, this.#whyRefused(part))
-        good = parts.filter((part) => !counts.has(part))
+        for (const delivery of counts.keys()) this.#refuse(delivery, this.#whyRefused(delivery))
+        good = gathered.filter((delivery) => !counts.has(delivery))
         this.#gathering.keep(good.map(({ firstRecord: from, endRecord: to }) => ({ from, to })))
         ;({ changes, rejected } = this.#decodeAll(this.#gathering))
       }
     }
     const deliveries: Delivery[] = []
-    for (const { delivery, firstRecord, endRecord } of good) {
-      delivery.accepted = endRecord - firstRecord - delivery.setAside
+    for (const delivery of good) {
+      const { firstRecord, endRecord, setAside } = delivery
+      delivery.accepted = endRecord - firstRecord - setAside
       if (endRecord > firstRecord) deliveries.push(delivery)
       else delivery.stored()
     }
@@ -209,24 +211,24 @@ export class PushTopic {
     return decoder.take()
   }
 
-  /** Of each part that has some: how many of its records were rejected. */
+  /** Of each request that has some: how many of its records were rejected. */
   #badRows(
-    parts: readonly Part[],
+    gathered: readonly Delivery[],
     rejected: readonly RejectedRecords[],
-  ): ReadonlyMap<Part, number> {
-    const counts = new Map<Part, number>()
+  ): ReadonlyMap<Delivery, number> {
+    const counts = new Map<Delivery, number>()
     let at = 0
     for (const { indexes } of rejected) {
       for (const record of indexes) {
-        while (parts[at]!.endRecord <= record) at++
-        counts.set(parts[at]!, (counts.get(parts[at]!) ?? 0) + 1)
+        while (gathered[at]!.endRecord <= record) at++
+        counts.set(gathered[at]!, (counts.get(gathered[at]!) ?? 0) + 1)
       }
     }
     return counts
   }
 
-  /** The part is decoded alone, so that its rows have the numbers that they have in the request. */
-  #whyRefused({ firstRecord, endRecord }: Part): Refusal {
+  /** The request is decoded alone, so that its rows have the numbers that they have in it. */
+  #whyRefused({ firstRecord, endRecord }: Delivery): Refusal {
     const { rejected } = this.#decodeAll(this.#gathering.part(firstRecord, endRecord))
     return refusalOf(
       rejected.flatMap(({ errors, indexes }) =>
@@ -238,6 +240,6 @@ export class PushTopic {
   #keysOf(deliveries: readonly Delivery[]): TopicChange[] {
     const { idempotency, name } = this.parts
     if (idempotency === null) return []
-    return [{ topic: keysTopic(name), batch: idempotency.batch(deliveries) }]
+    return [{ topic: keysTopic(name), batch: idempotency.batch(deliveries), bookkeeping: true }]
   }
 }

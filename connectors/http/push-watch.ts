@@ -18,15 +18,26 @@ const late: Refusal = {
   retryAfterS: 5,
 }
 
+/** Of those that nothing was done with: for sure they are not stored. */
+const away: Refusal = {
+  status: 503,
+  code: 'http.busy',
+  detail: 'the log is slow or away, and nothing of this request was stored; send again',
+  retryAfterS: 5,
+}
+
 export class Watch {
   readonly #topics: readonly PushTopic[]
   readonly #timeoutMs: number
   readonly #ctx: Context
   /**
-   * In the order they came. Not one stays here after its answer: a second's worth of requests, with their
-   * sockets' objects, would grow old and cost the garbage collector more than all else here.
+   * Those that wait, in the order they came, each linked to its neighbours. Not one stays here after its answer: a
+   * second's worth of requests, with their sockets' objects, would grow old and cost the garbage collector more than
+   * all else here. Nor in a Set: the table that it outgrew points to the one after, so that one old table keeps them
+   * all, and each collection of the young copied 15 MB of answered requests.
    */
-  readonly #waiting = new Set<Delivery>()
+  #oldest: Delivery | null = null
+  #newest: Delivery | null = null
   /** By topic and status. */
   readonly #counts = new Map<string, Map<number, number>>()
   readonly #forgotten = new Map<PushTopic, number>()
@@ -38,12 +49,15 @@ export class Watch {
   }
 
   add(delivery: Delivery): void {
-    this.#waiting.add(delivery)
+    delivery.before = this.#newest
+    if (this.#newest === null) this.#oldest = delivery
+    else this.#newest.behind = delivery
+    this.#newest = delivery
   }
 
   /** Nothing is held for it any more. */
   settled(delivery: Delivery): void {
-    this.#waiting.delete(delivery)
+    this.#unlink(delivery)
     this.count(delivery.parts.topic, delivery.status)
   }
 
@@ -87,10 +101,29 @@ export class Watch {
 
   #answerLate(): void {
     const oldestMs = this.#ctx.clock.nowMs() - this.#timeoutMs
-    for (const delivery of this.#waiting) {
-      if (delivery.parts.receivedMs > oldestMs) return
-      this.#waiting.delete(delivery)
-      delivery.answer(late)
+    let isAway = false
+    for (;;) {
+      // One that is refused may take its followers out of the list.
+      const delivery = this.#oldest
+      if (delivery === null || delivery.parts.receivedMs > oldestMs) break
+      this.#unlink(delivery)
+      if (delivery.isTaken) delivery.answer(late)
+      else {
+        isAway = true
+        delivery.refused(away)
+      }
     }
+    if (isAway) for (const topic of this.#topics) topic.forgetAnswered()
+  }
+
+  /** Of one that is not linked any more, because it was answered before it was settled, too. */
+  #unlink(delivery: Delivery): void {
+    const { before, behind } = delivery
+    if (before !== null) before.behind = behind
+    else if (this.#oldest === delivery) this.#oldest = behind
+    if (behind !== null) behind.before = before
+    else if (this.#newest === delivery) this.#newest = before
+    delivery.before = null
+    delivery.behind = null
   }
 }

@@ -15,6 +15,8 @@ export interface SinceOrder {
   readonly overlaps: boolean
   /** Whether what is before is said in ms, and not in the field's own unit. */
   readonly isTime: boolean
+  /** Of times: µs that what is now may read later than it is in UTC. */
+  readonly aheadUs: bigint
   /** null: the row has none. */
   at(column: Column, row: number): SinceValue | null
   /** Of `start`; null = it is none. */
@@ -57,11 +59,14 @@ export function orderOf(type: LogicalType): SinceOrder | null {
 
 const unitUs = { iso: 1n, us: 1n, ms: 1000n, s: 1_000_000n } as const
 const dayUs = 86_400_000_000n
+/** Where no zone is said: nobody is further ahead of UTC (Kiribati). */
+const zoneAheadUs = 14n * 3_600_000_000n
 const digits = /^-?\d{1,19}$/
 
 const integers: SinceOrder = {
   overlaps: true,
   isTime: false,
+  aheadUs: 0n,
   at: (column, row) => (isNull(column, row) ? null : BigInt(numberAt(column, row))),
   parse: (text) => (digits.test(text) ? BigInt(text) : null),
   floor: (value) => value,
@@ -71,6 +76,7 @@ const integers: SinceOrder = {
 const dates: SinceOrder = {
   overlaps: true,
   isTime: true,
+  aheadUs: zoneAheadUs,
   // As the µs of its midnight, so that an overlap is a duration here too.
   at: (column, row) => {
     const day = isNull(column, row) ? null : Number(numberAt(column, row))
@@ -84,6 +90,7 @@ const dates: SinceOrder = {
 const texts = {
   overlaps: false,
   isTime: false,
+  aheadUs: 0n,
   parse: (text: string) => text,
   floor: (value: SinceValue) => value,
   write: String,
@@ -93,6 +100,7 @@ function times(isUtc: boolean): SinceOrder {
   return {
     overlaps: true,
     isTime: true,
+    aheadUs: isUtc ? 0n : zoneAheadUs,
     at: (column, row) => {
       if (isNull(column, row)) return null
       const us = numberAt(column, row)

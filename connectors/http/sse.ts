@@ -12,6 +12,7 @@
 import { SluiceError } from '../../core/errors/error.ts'
 import { byteOrderMark } from '../../core/connector/format/csv-scan.ts'
 import { LineReader } from './line-reader.ts'
+import { Pieces } from './pieces.ts'
 
 export interface SseEvent {
   /** `message` where the event does not say. */
@@ -33,8 +34,8 @@ export class SseReader {
   readonly #bytesMax: number
   readonly #lines: LineReader
   #isFirstLine = true
-  #data: Buffer[] = []
-  #dataBytes = 0
+  /** Of the event that comes in, each line with its LF. */
+  readonly #data = new Pieces()
   #type = ''
   #id: string | null
 
@@ -66,12 +67,12 @@ export class SseReader {
   #field(name: string, value: Buffer): void {
     switch (name) {
       case 'data':
-        this.#dataBytes += value.length + 1
-        if (this.#dataBytes > this.#bytesMax) {
+        if (this.#data.bytes + value.length + 1 > this.#bytesMax) {
           const message = `${this.#name}: an event has more than ${this.#bytesMax} bytes`
           throw new SluiceError('http.poll.too_large', { message })
         }
-        this.#data.push(Buffer.from(value), newline)
+        this.#data.push(Buffer.from(value))
+        this.#data.push(newline)
         return
       case 'event':
         this.#type = value.toString()
@@ -90,10 +91,8 @@ export class SseReader {
     this.lastId = this.#id === '' ? null : this.#id
     const type = this.#type === '' ? 'message' : this.#type
     this.#type = ''
-    if (this.#data.length === 0) return
-    const data = Buffer.concat(this.#data.slice(0, -1))
-    this.#data = []
-    this.#dataBytes = 0
+    if (this.#data.bytes === 0) return
+    const data = this.#data.take().subarray(0, -1)
     each({ type, data, id: this.lastId })
   }
 }

@@ -2,6 +2,7 @@
  * KafkaClient: the driver over whichever library carries the links. Knows the cluster's brokers and who leads
  * what, as the last answers said; tries nothing again, but forgets what turned out to be wrong.
  */
+import { abortable } from '../../core/errors/abortable.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { addressOf, type Address } from './broker-address.ts'
 import type {
@@ -137,8 +138,9 @@ export class KafkaClient implements KafkaDriver {
     offsets: readonly PartitionOffset[],
     signal: AbortSignal,
   ): Promise<void> {
-    const calls = await this.#coordinator(group, signal)
-    const answers = await abortable(calls.call(offsetCommit, { group, offsets }), signal)
+    const answers = await this.#askCoordinator(group, signal, (calls) =>
+      calls.call(offsetCommit, { group, offsets }),
+    )
     for (const { error, topic } of answers) {
       this.#failGroup(error, { what: `store offsets of group ${group}`, group, topic })
     }
@@ -149,9 +151,10 @@ export class KafkaClient implements KafkaDriver {
     partitions: readonly TopicPartition[],
     signal: AbortSignal,
   ): Promise<readonly PartitionOffset[]> {
-    const calls = await this.#coordinator(group, signal)
     const request = { group, topics: byTopic(partitions) }
-    const { error, offsets } = await abortable(calls.call(offsetFetch, request), signal)
+    const { error, offsets } = await this.#askCoordinator(group, signal, (calls) =>
+      calls.call(offsetFetch, request),
+    )
     const about = { what: `read the offsets of group ${group}`, group }
     this.#failGroup(error, about)
     const found: PartitionOffset[] = []
@@ -174,8 +177,9 @@ export class KafkaClient implements KafkaDriver {
 
   /** Kafka's own name of why the group's offsets could not be stored; null = they could. */
   async groupRefusal(group: string, signal: AbortSignal): Promise<string | null> {
-    const calls = await this.#coordinator(group, signal)
-    const error = errorName(await abortable(calls.call(heartbeat, group), signal))
+    const error = errorName(
+      await this.#askCoordinator(group, signal, (calls) => calls.call(heartbeat, group)),
+    )
     // A heartbeat of nobody: whoever gets so far may read the group.
     return error === 'GROUP_AUTHORIZATION_FAILED' ? error : null
   }
@@ -231,6 +235,7 @@ export class KafkaClient implements KafkaDriver {
         return await abortable(this.#links.to(address, 'other'), signal)
       } catch (error) {
         if (signal.aborted || !(error instanceof SluiceError)) throw error
+        this.#askLast(address)
         failures.push(error)
       }
     }
@@ -241,6 +246,16 @@ export class KafkaClient implements KafkaDriver {
     throw new SluiceError('source.kafka.unreachable', {
       message: `No broker answers. ${failures.map(({ message }) => message).join(' ')}`,
     })
+  }
+
+  /** One that is gone for good may take its ten seconds each time to say so. */
+  #askLast(address: Address): void {
+    const where = addressOf(address)
+    const there = [...this.#brokers].filter(([, known]) => addressOf(known) === where)
+    for (const [node, known] of there) {
+      this.#brokers.delete(node)
+      this.#brokers.set(node, known)
+    }
   }
 
   async #to(node: number, signal: AbortSignal): Promise<BrokerCalls> {
@@ -279,6 +294,20 @@ export class KafkaClient implements KafkaDriver {
     if (name === null) return { topic, partition, offset }
     this.#leaders.delete(nameOf(topic, partition))
     throw this.#error(name, aboutOffsets({ topic, partition }))
+  }
+
+  /** One that does not answer need not be the coordinator any more: the next call looks for it anew. */
+  async #askCoordinator<T>(
+    group: string,
+    signal: AbortSignal,
+    ask: (calls: BrokerCalls) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await abortable(ask(await this.#coordinator(group, signal)), signal)
+    } catch (error) {
+      this.#coordinators.delete(group)
+      throw error
+    }
   }
 
   async #coordinator(group: string, signal: AbortSignal): Promise<BrokerCalls> {
@@ -325,15 +354,4 @@ function aboutOffsets({ topic, partition }: TopicPartition): About {
 
 function nameOf(topic: string, partition: number): string {
   return `${partition}/${topic}`
-}
-
-/** Rejects with the signal's reason as soon as it is aborted; what was under way is for nobody then. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason as Error)
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
-    const done = (): void => signal.removeEventListener('abort', stop)
-    promise.then(resolve, reject).finally(done)
-  })
 }

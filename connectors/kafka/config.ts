@@ -59,7 +59,8 @@ const fetch = z
     }).prefault('1B'),
     max_wait: durationText('How long a broker may wait for records before it answers.', {
       minMs: 10,
-      maxMs: 30_000,
+      // Well below requestTimeoutMs: an answer that waits so long must not count as missing.
+      maxMs: 20_000,
     }).prefault('500ms'),
   })
   .meta({ description: 'Sizes of the requests to brokers.' })

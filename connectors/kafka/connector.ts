@@ -58,7 +58,8 @@ class KafkaSource implements Source {
     return Promise.resolve()
   }
 
-  async decodeAgain(topic: string, batch: Batch, signal: AbortSignal): Promise<Decoded> {
+  async decodeAgain(topic: string, batch: Batch, signal: AbortSignal): Promise<Decoded | null> {
+    if (wantedOf(this.#config).settingsOf(topic) === null) return null
     const decoder = this.#formats.decoderOf(topic)
     for (const records of recordsOf(batch)) {
       for (let at = decoder.decode(records, 0); at < records.count;) {

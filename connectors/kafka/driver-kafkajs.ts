@@ -1,6 +1,6 @@
 /**
  * The driver on kafkajs: its connection (network/connection), below the consumer that would decode records into
- * objects. Requests bring their own encoding, answers come as bytes. Speaks to Kafka 0.10 and later: its SASL
+ * objects. Requests bring their own encoding, answers come as bytes. Speaks to Kafka 0.10.1 and later: its SASL
  * knows the form before 1.0, when the login was not yet a request.
  */
 import { createRequire } from 'node:module'

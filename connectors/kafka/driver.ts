@@ -80,6 +80,8 @@ export interface FetchLimits {
 }
 
 export interface FetchedPartition extends TopicPartition {
+  /** Its topic was asked for by id: this cannot be another topic of the same name. */
+  readonly isById: boolean
   /** Kafka's own name of the error (`OFFSET_OUT_OF_RANGE`); null = none. */
   readonly error: string | null
   /** One after the last record that is replicated; −1 where it is not told. */

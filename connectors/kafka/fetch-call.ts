@@ -28,6 +28,7 @@ export async function fetchFrom(
     return partitions.map((fetched) => ({
       ...fetched,
       topic: name,
+      isById,
       error: errorName(fetched.error),
       ...(memory === null ? {} : { memory }),
     }))

@@ -104,14 +104,6 @@ export class Fetcher implements AsyncDisposable {
     }
   }
 
-  /** A chunk that was taken and not released goes in front of all that waits. */
-  giveBack(chunk: Chunk): void {
-    const { era } = chunk.partition
-    this.#inbox = [{ ...chunk, era }, ...this.#inbox.slice(this.#inboxAt)]
-    this.#inboxAt = 0
-    this.#arrived.wake()
-  }
-
   /** Forgets what came or is to come of the partition, and goes on at `to` when it is held no more. */
   rewind(partition: Partition, to: number): void {
     const { doubt } = partition
@@ -234,6 +226,7 @@ export class Fetcher implements AsyncDisposable {
       else someRest = true
     }
     if (asked.length === 0) return loop.wakeup.wait(signal)
+    for (const partition of asked) if (this.#wasLeft(partition)) partition.suspect()
     const positions = asked.map((partition): FetchPosition => ({
       topic: partition.topic.name,
       id: partition.topic.id,
@@ -258,6 +251,16 @@ export class Fetcher implements AsyncDisposable {
     if (got === 0 && someRest) await loop.wakeup.wait(signal, limits.maxWaitMs)
   }
 
+  /**
+   * Whether nobody asked for so long, because the log is slower than Kafka, that the topic may be another one, and
+   * all that came before is decoded. Asked for by its id it would say so; one that was read to its end is looked at
+   * when records come.
+   */
+  #wasLeft({ isById, doubt, asked, next, stableEnd, heardMs }: Partition): boolean {
+    if (isById || doubt !== null || asked !== next || asked >= stableEnd) return false
+    return this.#options.clock.nowMs() - heardMs >= quietMs
+  }
+
   /** A new leader waits until nobody else has the partition on the way: chunks stay in order. */
   #landed(partition: Partition, { broker }: BrokerLoop): void {
     partition.inFlight = false
@@ -275,8 +278,12 @@ export class Fetcher implements AsyncDisposable {
     let got = 0
     for (const answer of answers) {
       const { partition, era } = asked.get(`${answer.topic}/${answer.partition}`) ?? nothing
-      if (partition === null || era !== partition.era) continue
+      if (partition === null || era !== partition.era) {
+        answer.memory?.release()
+        continue
+      }
       if (answer.error !== null) {
+        answer.memory?.release()
         partition.held = true
         this.#options.onRefused(partition, answer.error)
         continue
@@ -315,7 +322,7 @@ export class Fetcher implements AsyncDisposable {
   }
 
   /**
-   * Whether the partition ends before where it did, or before where it is read up to, or a topic without id was quiet
+   * Whether the partition ends before where it did, or before where it is read up to, or one that was asked for by name was quiet
    * for so long that it may be another one: then the answer is void. Brokers do not end a request that waits
    * for records where the topic is deleted, and answer it with those of the next one of that name (0.11).
    */
@@ -325,9 +332,10 @@ export class Fetcher implements AsyncDisposable {
     partition.highWatermark = end
     partition.stableEnd = Number(answer.lastStableOffset)
     partition.heardMs = this.#options.clock.nowMs()
+    partition.isById = answer.isById
     if (partition.doubt === null) {
       const isQuiet = partition.asked >= stableEnd && partition.heardMs - heardMs >= quietMs
-      const isNew = partition.topic.id === null && isQuiet && answer.records.byteLength > 0
+      const isNew = !answer.isById && isQuiet && answer.records.byteLength > 0
       return (isNew || end < highWatermark) && partition.suspect()
     }
     if (end >= partition.next) return false
@@ -343,6 +351,10 @@ export class Fetcher implements AsyncDisposable {
   }
 }
 
-function isFree({ held, inFlight, topic }: Partition): boolean {
-  return !held && !inFlight && !topic.stalled
+function isFree(partition: Partition): boolean {
+  const { held, inFlight, topic } = partition
+  if (held || inFlight || topic.stalled) return false
+  const { asking } = topic
+  // One without a leader keeps nobody waiting.
+  return asking === null || asking === partition || asking.leader === null
 }

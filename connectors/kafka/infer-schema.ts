@@ -31,6 +31,8 @@ export async function inferKafkaSchema(
     const values = samples.flatMap((one) => sampleValues(settings, one))
     return proposal(config, name, values)
   }
+  // What no entry of `topics` fits may well exist.
+  if (question.topic !== null) settingsOf(config, named(config, question.topic))
   await using driver = await openDriver(config, ctx)
   const topic = await chosen(driver, config, question.topic, signal)
   settingsOf(config, topic.name)
@@ -111,10 +113,9 @@ async function chosen(
   if (first === undefined)
     throw topicMissing(name ?? [...wanted.names, ...wanted.patterns].join(', '))
   const names = found.map((topic) => topic.name)
-  const hint = name === null ? null : didYouMean(name, names)
   throw new SluiceError('source.kafka.topic_missing', {
     message: `Which topic? There are ${names.slice(0, 20).join(', ')}.`,
-    remedy: hint ?? 'Say which with --topic.',
+    remedy: 'Say which with --topic.',
   })
 }
 

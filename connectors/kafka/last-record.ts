@@ -10,8 +10,14 @@
 import { crc32c } from '@node-rs/crc32'
 import type { Records } from '../../core/connector/format/records.ts'
 import type { FetchedPartition } from './driver.ts'
-import { batchHeadBytes, batchLengthAt, batchPrefixBytes, magicAt } from './record-batch.ts'
-import { emptyHead, readHead } from './record-batch.ts'
+import {
+  batchHeadBytes,
+  batchLengthAt,
+  batchPrefixBytes,
+  emptyHead,
+  magicAt,
+  readHead,
+} from './record-batch.ts'
 import { RecordBatches } from './record-batches.ts'
 import { firstAt } from './record-memory.ts'
 

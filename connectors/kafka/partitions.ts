@@ -24,8 +24,9 @@ export class Partition {
   /** One after the last record that is replicated, and of no open transaction; −1 = not known. */
   highWatermark = -1
   stableEnd = -1
-  /** When a broker answered about it. */
+  /** When a broker answered about it, and whether its topic had been asked for by id. */
   heardMs = 0
+  isById = false
   /** A broker refused it, which is being looked into; no request meanwhile. */
   held = false
   /** Counts up when it goes on elsewhere: what was asked for before is void. */
@@ -78,8 +79,10 @@ export class FollowedTopic {
   id: string | null
   restarts: number
   restart: string | null
-  /** Its decoder asks for something, and nothing else of it may come before that is there. */
+  /** Its decoder asks for something, and nothing of it may come before that is there. */
   stalled = false
+  /** Whose next record asked: it comes before those of the others. null = none did. */
+  asking: Partition | null = null
 
   constructor(name: string, place: Omit<TopicPlace, 'next' | 'last'>) {
     this.name = name

@@ -3,9 +3,9 @@
  * batches, each with the position behind it. All decoding is here, synchronously, while somebody pulls.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import { backoffMs } from '../../core/connector/backoff.ts'
 import type { Context } from '../../core/connector/context.ts'
 import type { RecordDecoder } from '../../core/connector/format/format.ts'
+import type { Records } from '../../core/connector/format/records.ts'
 import type { Position, SourceBatch } from '../../core/connector/source.ts'
 import { Troubles } from '../../core/connector/troubles.ts'
 import { toSluiceError, type SluiceError } from '../../core/errors/error.ts'
@@ -22,6 +22,8 @@ import { formatPosition, parsePosition } from './position.ts'
 import { RecordBatches } from './record-batches.ts'
 import { firstAt } from './record-memory.ts'
 import { TopicDecoders } from './topic-decoders.ts'
+import { TopicTroubles } from './topic-troubles.ts'
+import { Wakeup } from './wakeup.ts'
 
 export interface SourceRunOptions {
   readonly driver: KafkaDriver
@@ -34,9 +36,17 @@ export interface SourceRunOptions {
   readonly ctx: Context
 }
 
+/** What a record needs before it can be looked at. */
+interface Need {
+  readonly meet: (signal: AbortSignal) => Promise<void>
+  /** For so long the others wait too. */
+  readonly withinMs: number
+}
+
 /** Rows gathered are handed out when they take so much, or when nothing more is there. */
 const batchBytes = 1 << 20
-const pauses = { baseMs: 100, maxMs: 10_000 }
+/** A registry that is there answers in less. */
+const soonMs = 100
 
 export class SourceRun {
   readonly #options: SourceRunOptions
@@ -46,6 +56,7 @@ export class SourceRun {
   readonly #watch: ClusterWatch
   readonly #troubles: Troubles
   readonly #decoders: TopicDecoders
+  readonly #waiting: TopicTroubles
   readonly #batches = new RecordBatches()
   readonly #backlog: Backlog
   /** Why it cannot go on; null = it can. */
@@ -68,6 +79,7 @@ export class SourceRun {
       { ...follow, driver, clock: ctx.clock, logger: ctx.logger },
       after === null ? null : parsePosition(after),
     )
+    this.#waiting = new TopicTroubles(() => this.#follower.topics, this.#troubles, ctx)
     this.#background = new Background(onEnd)
     this.#fetcher = new Fetcher({
       driver,
@@ -121,7 +133,7 @@ export class SourceRun {
           else yield batch
           continue
         }
-        for (const batch of this.#decode(chunk)) {
+        for await (const batch of this.#decode(chunk, signal)) {
           if (batch !== null) yield batch
           // Sockets are read in between, however fast batches are taken.
           await turn()
@@ -139,41 +151,78 @@ export class SourceRun {
   #announce(): void {
     if (!this.#changed) return
     this.#changed = false
-    for (const topic of this.#follower.topics.values()) this.#decoders.of(topic)
+    this.#waiting.forgetGone()
+    for (const topic of this.#follower.topics.values()) {
+      try {
+        this.#decoders.of(topic)
+      } catch (error) {
+        this.#waiting.show(topic.name, error)
+      }
+    }
   }
 
   /** A piece at a time; null where no batch is full yet. */
-  *#decode(chunk: Chunk): Generator<SourceBatch | null, void, undefined> {
+  async *#decode(
+    chunk: Chunk,
+    signal: AbortSignal,
+  ): AsyncGenerator<SourceBatch | null, void, undefined> {
     const { partition } = chunk
     const { topic } = partition
     if (!this.#isBelieved(chunk)) return this.#fetcher.release(chunk)
-    const decoder = this.#decoders.of(topic)
     this.#batches.open(chunk.fetched, partition.partition)
     // It may be gone before this was decoded, and in the middle of it.
     while (this.#follower.topics.get(topic.name) === topic) {
       const records = this.#batches.next()
       if (records === null) break
-      const from = firstAt(records, partition.next)
-      const index = from < records.count ? decoder.decode(records, from) : from
-      if (index > from) partition.last = lastRecordOf(records, index - 1)
-      if (index < records.count) {
-        partition.next = records.offsets[index]!
-        return this.#hold(chunk, decoder)
+      for (;;) {
+        const need = this.#decodePiece(partition, records)
+        if (need === null) break
+        if (!(await this.#isMet(need, partition, signal))) return this.#fetcher.release(chunk)
       }
-      partition.next = Math.max(partition.next, this.#batches.end)
-      const batch = decoder.byteLength < batchBytes ? null : this.#take()
+      const batch = this.#decoders.of(topic).byteLength < batchBytes ? null : this.#take()
       this.#decoders.of(topic)
       yield batch
     }
     partition.next = Math.max(partition.next, chunk.end)
+    // Whatever asked may have been removed meanwhile.
+    this.#answered(partition)
     this.#fetcher.release(chunk)
   }
 
+  /** null: all of it was looked at; otherwise what the next record needs. */
+  #decodePiece(partition: Partition, records: Records): Need | null {
+    const { topic } = partition
+    const from = firstAt(records, partition.next)
+    try {
+      const decoder = this.#decoders.of(topic)
+      const index = from < records.count ? decoder.decode(records, from) : from
+      if (index > from) {
+        partition.last = lastRecordOf(records, index - 1)
+        this.#waiting.clear(topic.name)
+        this.#answered(partition)
+      }
+      if (index === records.count) {
+        partition.next = Math.max(partition.next, this.#batches.end)
+        return null
+      }
+      partition.next = records.offsets[index]!
+      const ask = (signal: AbortSignal): Promise<void> => decoder.prepare(signal)
+      return { meet: (signal) => this.#waiting.until(topic, ask, signal), withinMs: soonMs }
+    } catch (error) {
+      this.#waiting.show(topic.name, error)
+      const meet = async (signal: AbortSignal): Promise<void> => {
+        await this.#waiting.cure(signal)
+        // Whatever was mended, a decoder that knows nothing finds it.
+        this.#decoders.renew(topic)
+      }
+      return { meet, withinMs: 0 }
+    }
+  }
+
   /** Whether the partition is still the one that was read, as far as there was any doubt; otherwise nothing of the chunk counts. */
-  #isBelieved({ partition, fetched, from, end }: Chunk): boolean {
+  #isBelieved({ partition, fetched, end }: Chunk): boolean {
     const { doubt, topic } = partition
-    // What came before the doubt and was given back does not tell.
-    if (doubt === null || from > doubt[0]) return true
+    if (doubt === null) return true
     const { name } = topic
     if (isStillThere({ ...fetched, topic: name }, partition.partition, doubt) === false) {
       this.#watch.replaced(partition)
@@ -187,43 +236,45 @@ export class SourceRun {
     return false
   }
 
-  /** The decoder asks for something: its topic waits for that. */
-  #hold(chunk: Chunk, decoder: RecordDecoder): void {
-    const { topic } = chunk.partition
-    topic.stalled = true
-    for (const partition of topic.partitions) {
-      this.#fetcher.rewind(partition, partition === chunk.partition ? chunk.end : partition.next)
-    }
-    this.#background.run(async (signal) => {
-      await this.#prepare(topic.name, decoder, signal)
-      // First of all the record that asked: the decoder goes on with it.
-      this.#fetcher.giveBack(chunk)
+  /**
+   * Whether what the record needs is there soon, as when a registry answers. Otherwise its topic waits for it: what
+   * came of the topic is forgotten, and asked for again then, or topics that wait would take the room of the others.
+   */
+  async #isMet({ meet, withinMs }: Need, asking: Partition, signal: AbortSignal): Promise<boolean> {
+    const { topic } = asking
+    const met = new Wakeup(this.#options.ctx.clock)
+    let isMet = false
+    this.#background.run(async (stop) => {
+      await meet(stop)
+      isMet = true
+      met.wake()
+      if (!topic.stalled) return
       topic.stalled = false
       for (const partition of topic.partitions) this.#fetcher.look(partition)
     })
+    if (withinMs > 0) await met.wait(signal, withinMs)
+    signal.throwIfAborted()
+    if (isMet && this.#follower.topics.get(topic.name) === topic) return true
+    topic.stalled = !isMet
+    topic.asking = asking
+    for (const partition of topic.partitions) this.#fetcher.rewind(partition, partition.next)
+    return false
   }
 
-  async #prepare(topic: string, decoder: RecordDecoder, signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#options.ctx
-    const about = `schema of ${topic}`
-    for (let failures = 1; ; failures++) {
-      try {
-        await decoder.prepare(signal)
-        return this.#troubles.clear(about)
-      } catch (error) {
-        signal.throwIfAborted()
-        const reason = toSluiceError(error)
-        if (reason.fault !== 'transient') throw error
-        this.#troubles.set(about, reason)
-        const pauseMs = Math.max(reason.retryAfterMs ?? 0, backoffMs(failures, pauses, random))
-        await clock.sleep(pauseMs, signal)
-      }
-    }
+  /** The record that asked was looked at: those of the other partitions may come again. */
+  #answered(partition: Partition): void {
+    const { topic } = partition
+    if (topic.asking !== partition) return
+    topic.asking = null
+    for (const other of topic.partitions) this.#fetcher.look(other)
   }
 
   /** Everything gathered, with the position behind it; null when that is nothing. */
   #take(): SourceBatch | null {
-    const { changes, rejected } = this.#decoders.take(this.#follower.takeEmptied())
+    const { changes, rejected } = this.#decoders.take(
+      this.#follower.takeEmptied(),
+      (topic, error) => this.#waiting.show(topic, error),
+    )
     const position = formatPosition(this.#follower.position)
     const isMoved = position !== this.#position
     if (changes.length === 0 && rejected.length === 0 && !isMoved) return null

@@ -11,7 +11,7 @@ import type { Query } from './schema/catalog.ts'
 
 const urlWords: UrlWords = {
   code: 'source.mysql.url',
-  product: 'MySQL',
+  owner: 'MySQL source',
   schemes: ['mysql', 'mariadb'],
   port: 3306,
   tlsModes: ['disabled', 'required', 'verify-ca', 'verify-identity'],

@@ -1,51 +1,17 @@
-/**
- * From the configured URL to a session. How a URL is read, and what its TLS modes check, is said in
- * core/connector/database-url.ts; here are PostgreSQL's words for it.
- */
-import type { ConnectionOptions } from 'node:tls'
+/** From the configured URL (core/connector/postgres-url.ts) to a session. */
 import { Client, type ClientConfig } from 'pg'
-import { readDatabaseUrl, type UrlTls, type UrlWords } from '../../core/connector/database-url.ts'
+import { postgresServer } from '../../core/connector/postgres-url.ts'
 import type { Secret } from '../../core/connector/secret.ts'
 import { sessionSettingsSql } from './session.ts'
 
-const urlWords: UrlWords = {
-  code: 'source.postgres.url',
-  product: 'PostgreSQL',
-  schemes: ['postgres', 'postgresql'],
-  port: 5432,
-  tlsModes: ['disable', 'require', 'verify-ca', 'verify-full'],
-  tlsMode: 'sslmode',
-  tlsCa: 'sslrootcert',
-  tlsCert: 'sslcert',
-  tlsKey: 'sslkey',
-  connectTimeout: 'connect_timeout',
-  // Our sessions have an application_name of their own: one in the URL is passed over.
-  others: ['host', 'port', 'options', 'application_name'],
-}
-
 /** What the driver needs to connect. Throws `source.postgres.url` when the URL cannot be used. */
 export function clientConfig(url: Secret, application: string): ClientConfig {
-  const { host, port, user, password, database, tls, ...read } = readDatabaseUrl(url, urlWords)
-  const options = read.parameters.get('options')
   return {
-    host,
-    port,
-    user,
-    password,
-    database: database === '' ? user : database,
-    ssl: tlsOptions(tls),
+    ...postgresServer(url, { code: 'source.postgres.url', owner: 'PostgreSQL source' }),
     application_name: application,
-    connectionTimeoutMillis: read.connectTimeoutMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 30_000,
-    ...(options === null ? {} : { options }),
   }
-}
-
-function tlsOptions(tls: UrlTls | null): ConnectionOptions | false {
-  if (tls === null) return false
-  const { verifyIdentity, ...options } = tls
-  return verifyIdentity ? options : { ...options, checkServerIdentity: () => undefined }
 }
 
 /**

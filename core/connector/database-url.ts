@@ -24,8 +24,8 @@ import type { Secret } from './secret.ts'
 export interface UrlWords {
   /** Of every error. */
   readonly code: Code
-  /** In messages: `MySQL`. */
-  readonly product: string
+  /** Whose URL it is, in messages: `MySQL source`. */
+  readonly owner: string
   /** The first one is what messages ask for. */
   readonly schemes: readonly [string, ...string[]]
   readonly port: number
@@ -201,7 +201,7 @@ function isThisMachine(host: string): boolean {
 
 function urlError(words: UrlWords, what: string, cause?: unknown): SluiceError {
   return new SluiceError(words.code, {
-    message: `The url of the ${words.product} source ${what}.`,
+    message: `The url of the ${words.owner} ${what}.`,
     ...(cause === undefined ? {} : { cause }),
   })
 }

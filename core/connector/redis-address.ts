@@ -19,6 +19,14 @@ export interface RedisSettings {
   readonly ca?: string
   /** Longest wait for a connection, and for an answer. */
   readonly timeoutMs: number
+  /** For withReplicas (redis-replicas.ts). */
+  readonly replicas?: ReplicasWanted
+}
+
+/** So many of every master, each time at most so long. */
+export interface ReplicasWanted {
+  readonly count: number
+  readonly timeoutMs: number
 }
 
 export interface RedisAddress {

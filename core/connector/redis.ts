@@ -8,14 +8,22 @@
  */
 import { Cluster, Redis, type Command } from 'ioredis'
 import { SluiceError } from '../errors/error.ts'
-import { redisAddress, type RedisAddress, type RedisSettings } from './redis-address.ts'
+import {
+  redisAddress,
+  type RedisAddress,
+  type RedisSettings,
+  type ReplicasWanted,
+} from './redis-address.ts'
 import { redisError } from './redis-errors.ts'
+import { Semaphore } from './semaphore.ts'
 
 export type RedisReply = unknown
 
 export class RedisLink implements AsyncDisposable {
   /** `host:port`, for messages. */
   readonly where: string
+  /** What withReplicas waits for; null: nothing. */
+  readonly replicas: (ReplicasWanted & { readonly turn: Semaphore }) | null
   readonly #address: RedisAddress
   readonly #settings: RedisSettings
   readonly #client: Redis | Cluster
@@ -25,13 +33,22 @@ export class RedisLink implements AsyncDisposable {
   /** A connection that was cut and is not quite gone: the client takes it for ready until then. */
   #ending: Promise<void> | null = null
   #disposed = false
+  #losses = 0
 
   /** Connects to nothing yet. Throws `redis.url`. */
   constructor(settings: RedisSettings) {
     this.#settings = settings
     this.#address = redisAddress(settings)
     this.where = this.#address.where
+    const { replicas } = settings
+    this.replicas = replicas === undefined ? null : { ...replicas, turn: new Semaphore(1) }
     this.#client = clientOf(this.#address, settings)
+    const lost = (): void => {
+      this.#losses++
+    }
+    if (this.#client instanceof Cluster) {
+      this.#client.on('+node', (node: Redis) => node.on('close', lost))
+    } else this.#client.on('close', lost)
     this.#client.on('error', (error: Error) => {
       this.#trouble = error
     })
@@ -54,6 +71,11 @@ export class RedisLink implements AsyncDisposable {
     return this.#client instanceof Cluster ? this.#client.nodes('master') : [this.#client]
   }
 
+  /** How many connections were lost so far, or cut. */
+  get losses(): number {
+    return this.#losses
+  }
+
   /** Connects unless it is connected. Throws what keeps it from that. */
   async ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
@@ -73,8 +95,11 @@ export class RedisLink implements AsyncDisposable {
     return this.#client.sendCommand(command) as Promise<RedisReply>
   }
 
-  /** What `work` comes to, as a SluiceError where it fails. Gives up on abort, and after the time-out. */
-  async settled<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  /**
+   * What `work` comes to, as a SluiceError where it fails. Gives up on abort, and after the time-out; `moreMs`:
+   * what the server was asked to take beyond it.
+   */
+  async settled<T>(work: Promise<T>, signal: AbortSignal, moreMs = 0): Promise<T> {
     let stop = (): void => {}
     let timer: NodeJS.Timeout | undefined
     const ended = new Promise<never>((_, reject) => {
@@ -83,8 +108,8 @@ export class RedisLink implements AsyncDisposable {
       if (signal.aborted) stop()
       timer = setTimeout(() => {
         this.drop()
-        reject(this.timedOut())
-      }, this.#settings.timeoutMs)
+        reject(this.timedOut(moreMs))
+      }, this.timeoutMs + moreMs)
     })
     try {
       return await Promise.race([work, ended])
@@ -99,10 +124,9 @@ export class RedisLink implements AsyncDisposable {
     }
   }
 
-  timedOut(): SluiceError {
-    const { timeoutMs } = this.#settings
+  timedOut(moreMs = 0): SluiceError {
     return new SluiceError('redis.unreachable', {
-      message: `Redis at ${this.where}: no answer for ${timeoutMs} ms.`,
+      message: `Redis at ${this.where}: no answer for ${this.timeoutMs + moreMs} ms.`,
     })
   }
 
@@ -198,4 +222,9 @@ function clientOf(address: RedisAddress, settings: RedisSettings): Redis | Clust
     ...(address.tls ? { sentinelTLS: options.tls ?? {} } : {}),
     sentinelRetryStrategy: () => null,
   })
+}
+
+/** One server of those behind a link, for messages. */
+export function whereOf({ options }: Redis): string {
+  return `${options.host ?? ''}:${options.port ?? ''}`
 }

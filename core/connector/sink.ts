@@ -29,6 +29,8 @@ export interface SinkConnector<C> {
    * `validate` find one that the sink never receives, without a network.
    */
   topicsNamed?(config: C): readonly NamedTopic[]
+  /** Whether its sinks have `resync`, so that asking for one is refused at once where they have not. */
+  readonly resyncs?: boolean
   /** What `sluice features …` can do with this sink; absent for those that keep no features. */
   readonly features?: FeatureTools<C>
 }
@@ -149,7 +151,7 @@ export interface Sink extends AsyncDisposable {
   readyMs?(group: string, under: number): number
   /** Wake those that wait; without them the caller keeps timers of its own. The sink disposes of them. */
   readonly timers?: Timers
-  /** Building a topic's target anew beside the one in use; absent where the sink cannot. */
+  /** Building a topic's target anew beside the one in use; absent where the sink cannot (`resyncs`). */
   readonly resync?: SinkResync
 }
 

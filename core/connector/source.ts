@@ -62,9 +62,11 @@ export interface Source extends AsyncDisposable {
   ack(position: Position): Promise<void>
   /**
    * Decodes once more what was rejected: rows of `RejectedRecords.batch`, whose dead letters are to be
-   * tried again. Called while `read` is being consumed. A source without it rejects nothing.
+   * tried again. Called before `read`, or while it is being consumed. null: the topic is none of this source any
+   * more. Throws what keeps it from trying (a registry that does not answer); the letters stay as they are
+   * then. A source without it rejects nothing.
    */
-  decodeAgain?(topic: string, batch: Batch, signal: AbortSignal): Promise<Decoded>
+  decodeAgain?(topic: string, batch: Batch, signal: AbortSignal): Promise<Decoded | null>
 }
 
 export interface SourceBatch {
@@ -96,6 +98,8 @@ export interface RowsChange {
   readonly batch: Batch
   /** The source keeps nothing of the batch: its memory is given back as soon as its rows are encoded. */
   readonly owned?: boolean
+  /** Rows that the source writes for itself: not counted as rows that came. Only beside `transaction: null`. */
+  readonly bookkeeping?: boolean
   /**
    * The third state beside value and null: per column a bitmap (least significant bit first) of rows
    * whose value the source did not send because it did not change, or null. Such slots are null in

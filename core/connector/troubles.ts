@@ -19,8 +19,9 @@ export class Troubles implements Disposable {
     this.#ctx.trouble?.(error, about)
     if (this.#parts.has(about)) return
     this.#parts.add(about)
-    const { code, message, remedy } = error
-    this.#ctx.logger.warn('trying again', { about, code, reason: message, remedy })
+    const { code, message, remedy, fault } = error
+    const what = fault === 'transient' ? 'trying again' : 'waits for its cure'
+    this.#ctx.logger.warn(what, { about, code, reason: message, remedy })
     this.#report()
   }
 

@@ -9,7 +9,6 @@
  * chunks and targets (400), paths that nobody has (404), heads and bodies that do not arrive in time (408),
  * heads that are too large or hold too many fields (431). Connections beyond `maxConnections` are closed.
  */
-import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import findMyWay from 'find-my-way'
@@ -18,6 +17,7 @@ import { sendProblem } from '../connector/http-problem.ts'
 import type { HttpRoutes, RouteCall, RouteHandler } from '../connector/http-routes.ts'
 import type { Secret } from '../connector/secret.ts'
 import { SluiceError, toSluiceError } from '../errors/error.ts'
+import { listen } from '../observe/listen.ts'
 import { ClientAddresses } from './client-address.ts'
 
 export interface HttpServerSettings {
@@ -83,17 +83,18 @@ export class HttpServer implements HttpRoutes, AsyncDisposable {
   }
 
   async add(path: string, handle: RouteHandler): Promise<AsyncDisposable> {
-    const shape = path.replaceAll(/:[^/]+/g, ':')
-    const known = this.#routes.get(shape)
-    if (known?.handle !== null && known !== undefined) {
-      throw new SluiceError('http.route_taken', { message: `the path ${path} is taken already` })
-    }
     this.#listening ??= this.#listen()
     try {
       await this.#listening
     } catch (error) {
       this.#listening = null
       throw error
+    }
+    // Looked for after all that is waited for: sources start side by side.
+    const shape = path.replaceAll(/:[^/]+/g, ':')
+    const known = this.#routes.get(shape)
+    if (known?.handle !== null && known !== undefined) {
+      throw new SluiceError('http.route_taken', { message: `the path ${path} is taken already` })
     }
     const route: Route = { path, handle }
     // Parameters may have other names than before.
@@ -124,23 +125,10 @@ export class HttpServer implements HttpRoutes, AsyncDisposable {
   async #listen(): Promise<void> {
     const { host, port, tls } = this.#settings
     const server = this.#create()
-    const listening = once(server, 'listening')
-    server.listen({ host, port })
-    try {
-      await listening
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
-      throw new SluiceError('http.port_unavailable', {
-        message: `cannot listen on ${host}:${port}: ${code}`,
-        cause: error,
-        // Another process may be about to end; an address that is not ours stays so.
-        fault: code === 'EADDRINUSE' ? 'transient' : 'config',
-      })
-    }
+    const at = await listen(server, { host, port, code: 'http.port_unavailable' })
     server.on('error', (error) => this.#logger.warn('HTTP server', { reason: error.message }))
     this.#server = server
-    const url = `${tls === null ? 'http' : 'https'}://${host}:${this.port ?? port}`
-    this.#logger.info('waiting for requests', { url })
+    this.#logger.info('waiting for requests', { url: `${tls === null ? 'http' : 'https'}://${at}` })
   }
 
   #create(): Server {
@@ -148,6 +136,8 @@ export class HttpServer implements HttpRoutes, AsyncDisposable {
     const options = {
       headersTimeout: headersTimeoutMs,
       requestTimeout: Math.max(requestTimeoutMs, headersTimeoutMs),
+      // Of TLS, before there is a request whose head could be late.
+      handshakeTimeout: headersTimeoutMs,
       keepAliveTimeout: keepAliveMs,
       connectionsCheckingInterval: checkMs,
       maxHeaderSize: headBytesMax,
@@ -174,7 +164,7 @@ export class HttpServer implements HttpRoutes, AsyncDisposable {
       const detail = `a request may have ${headersMax} header fields`
       return sendProblem(request, response, { status: 431, code: 'http.head', detail })
     }
-    const found = this.#router.find('POST', request.url ?? '/')
+    const found = this.#router.find('POST', originForm(request.url ?? '/'))
     const route = found?.store as Route | null | undefined
     if (found === null || route === undefined || route === null) {
       const isBad = found !== null
@@ -217,6 +207,12 @@ export class HttpServer implements HttpRoutes, AsyncDisposable {
       failed(error)
     }
   }
+}
+
+/** A server has to take the whole address too, as some proxies send it (RFC 9112 §3.2.2). */
+function originForm(target: string): string {
+  if (target.startsWith('/')) return target
+  return /^https?:\/\/[^/?#]+(\/[^]*)$/i.exec(target)?.[1] ?? target
 }
 
 /** One for all requests: each of them lives until its answer, with all that it holds. */

@@ -11,6 +11,7 @@ import type { FlushPolicy, TaskContext } from '../task/context.ts'
 import { runDeliver } from '../task/deliver.ts'
 import { runIngest } from '../task/ingest.ts'
 import { chainName } from '../task/names.ts'
+import { pollPauses } from '../task/poll.ts'
 import { runTransform } from '../task/transform.ts'
 import { aborted, timeoutOr } from '../task/wait.ts'
 import type { HubTask } from './hub.ts'
@@ -108,6 +109,7 @@ async function findInputs(
 ): Promise<{ topic: string; chain: string }[] | null> {
   ctx.report({ state: 'starting', detail: 'waiting for its input topics' })
   const givesUpMs = ctx.clock.nowMs() + announceMsMax
+  const pauses = pollPauses(ctx.log.store.url)
   for (;;) {
     const { topics, complete } = await announcedTopics(ctx.log, chains, signal)
     try {
@@ -118,7 +120,7 @@ async function findInputs(
     } catch (error) {
       if (complete && ctx.clock.nowMs() > givesUpMs) throw error
     }
-    await timeoutOr(ctx.clock, 50, [aborted(signal)])
+    await timeoutOr(ctx.clock, pauses.next().value, [aborted(signal)])
     if (signal.aborted) return null
   }
 }

@@ -7,6 +7,7 @@
  */
 import type { Batch } from '../record/batch.ts'
 import type { Schema } from '../record/schema.ts'
+import { abortable } from '../errors/abortable.ts'
 import { SluiceError } from '../errors/error.ts'
 import { decodeBlock } from './codec-block.ts'
 import { corrupt } from './codec-bytes.ts'
@@ -56,6 +57,8 @@ export class ChainReader implements AsyncDisposable {
   #last: { readonly part: LoadedCommit['part']; readonly size: number; used: number } | null = null
   #floorCheckedMs = -Infinity
   readonly #closed = new AbortController()
+  /** Tells this reader from others, and keeps nothing of it. */
+  readonly #name = {}
   #atEnd = false
 
   private constructor(log: Log, chain: string, from: number) {
@@ -94,14 +97,22 @@ export class ChainReader implements AsyncDisposable {
     for (;;) {
       const seen = wake.version(this.chain)
       const commit = look ? await this.tryNext(signal) : null
-      if (commit !== null) return commit
-      look = true
+      if (commit !== null) {
+        wake.found(this.chain, commit.seq)
+        return commit
+      }
       this.#atEnd = true
-      if (nowMs() - this.#floorCheckedMs >= floorCheckMs) await this.#checkFloor(signal)
+      if (look) {
+        wake.missed(this.chain, this.#seq, nowMs(), this.#name)
+        if (nowMs() - this.#floorCheckedMs >= floorCheckMs) await this.#checkFloor(signal)
+      }
       const held = this.#log.held.has(this.chain)
       const waitMs = (held ? heldPollMs : pollMs) * (0.75 + this.#log.random() / 2)
       await wake.wait(this.chain, seen, (until) => this.#log.sleep(waitMs, until), signal)
       pollMs = Math.min(pollMax, pollMs * 2)
+      // Every topic of a sink has its reader, and each look at an object store is paid for.
+      const isNews = wake.version(this.chain) !== seen
+      look = isNews || !wake.isLookedFor(this.chain, this.#seq, nowMs() - waitMs, this.#name)
     }
   }
 
@@ -172,10 +183,9 @@ export class ChainReader implements AsyncDisposable {
   async #fetch(seq: number, signal: AbortSignal): Promise<LoadedCommit | null> {
     const ahead = this.#ahead.get(seq)
     this.#ahead.delete(seq)
-    const fetched = await ahead
+    const commit = ahead === undefined ? null : (await abortable(ahead, signal)).commit
     // Not found, or failed, some time ago: that may have changed.
-    if (fetched?.commit !== null && fetched !== undefined) return fetched.commit
-    return loadCommit(this.#log, this.chain, seq, this.#suffixBytes, signal)
+    return commit ?? loadCommit(this.#log, this.chain, seq, this.#suffixBytes, signal)
   }
 
   #fetchAhead(seq: number): void {

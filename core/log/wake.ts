@@ -1,14 +1,23 @@
 /** The reason why a sleep is given up: made once, since an abort without one makes an error with its stack. */
 const awake = new Error('no longer waited for')
 
+interface Look {
+  readonly seq: number
+  readonly atMs: number
+  readonly by: object
+}
+
 /**
  * Wake-ups within this process: a reader that waits for the next commit of a chain need not poll
- * when its writer is here. Only a hint: correctness rests on the reader's own GET.
+ * when its writer is here, and of many readers that wait for one commit a single one polls for all. Only
+ * a hint: correctness rests on the reader's own GET.
  */
 export class WakeUps {
   readonly #newest = new Map<string, number>()
   readonly #versions = new Map<string, number>()
   readonly #waiting = new Map<string, Set<() => void>>()
+  /** Where a commit was looked for last in vain. */
+  readonly #looks = new Map<string, Look>()
 
   /** Changes at each commit of the chain; take it before looking, give it to `wait` after. */
   version(chain: string): number {
@@ -23,10 +32,25 @@ export class WakeUps {
   /** Commit `seq` of the chain is in the store. */
   notify(chain: string, seq: number): void {
     this.#newest.set(chain, seq)
-    this.#versions.set(chain, this.version(chain) + 1)
-    const waiting = this.#waiting.get(chain)
-    this.#waiting.delete(chain)
-    for (const wake of waiting ?? []) wake()
+    this.#wake(chain)
+  }
+
+  /** The reader has looked for the commit, and it is not there yet. */
+  missed(chain: string, seq: number, atMs: number, by: object): void {
+    this.#looks.set(chain, { seq, atMs, by })
+  }
+
+  /** A reader has found the commit: where its writer did not say so, those are told who left the looking to it. */
+  found(chain: string, seq: number): void {
+    if (this.#looks.get(chain)?.seq !== seq) return
+    this.#looks.delete(chain)
+    if ((this.newest(chain) ?? 0) < seq) this.#wake(chain)
+  }
+
+  /** Whether another reader looks for that commit, and did so at `sinceMs` or later. */
+  isLookedFor(chain: string, seq: number, sinceMs: number, by: object): boolean {
+    const look = this.#looks.get(chain)
+    return look !== undefined && look.seq === seq && look.by !== by && look.atMs >= sinceMs
   }
 
   /**
@@ -61,5 +85,12 @@ export class WakeUps {
       over.abort(awake)
       await slept.catch(() => {})
     }
+  }
+
+  #wake(chain: string): void {
+    this.#versions.set(chain, this.version(chain) + 1)
+    const waiting = this.#waiting.get(chain)
+    this.#waiting.delete(chain)
+    for (const wake of waiting ?? []) wake()
   }
 }

@@ -51,6 +51,11 @@ export interface WriterOptions {
   /** Who writes, for people: `host:pid`, a worker's name. */
   readonly writer: string
   readonly signal: AbortSignal
+  /**
+   * Told what kept a snapshot from being written, once until one is. Commits go on without, and each tries it
+   * again; taking the chain over takes longer meanwhile.
+   */
+  readonly onSnapshotProblem?: (problem: unknown) => void
 }
 
 export class ChainWriter implements AsyncDisposable {
@@ -62,14 +67,17 @@ export class ChainWriter implements AsyncDisposable {
   /** Settles when the commit before is done, well or not. */
   #turn: Promise<void> = Promise.resolve()
   #broken: unknown = null
+  readonly #onSnapshotProblem: (problem: unknown) => void
   #snapshotMs: number
-  #snapshotProblem: unknown = null
+  #snapshotFailed = false
 
-  private constructor(log: Log, state: ChainState, writer: string) {
+  private constructor(log: Log, state: ChainState, options: WriterOptions) {
+    const { writer, onSnapshotProblem = () => {} } = options
     this.chain = state.chain
     this.epoch = state.epoch
     this.#log = log
     this.#writer = writer
+    this.#onSnapshotProblem = onSnapshotProblem
     this.#state = state
     this.#snapshotMs = log.nowMs()
   }
@@ -85,7 +93,8 @@ export class ChainWriter implements AsyncDisposable {
     const state = await loadChain(log, chain, signal)
     const held = log.held.get(chain)
     if (held !== undefined && state.epoch > held) throw stepDown(state, held)
-    const epoch = state.epoch + 1
+    // Beyond a fence of ours whose answer was lost: it may get into the chain only now, and is no other's.
+    const epoch = Math.max(state.epoch, held ?? 0) + 1
     // Kept before the fence is written: a fence whose answer is lost may be in the chain all the same.
     log.held.set(chain, epoch)
     for (;;) {
@@ -101,7 +110,7 @@ export class ChainWriter implements AsyncDisposable {
         state.apply(fence.opened)
         log.cache.set(commitKey(chain, state.seq), fence.bytes)
         log.wake.notify(chain, state.seq)
-        const opened = new ChainWriter(log, state, writer)
+        const opened = new ChainWriter(log, state, options)
         await opened.#snapshotIfDue(signal)
         return opened
       }
@@ -113,11 +122,6 @@ export class ChainWriter implements AsyncDisposable {
   /** What the chain says, this writer's commits included. */
   get head(): ChainHead {
     return this.#state.head()
-  }
-
-  /** Why the last snapshot could not be written, null when it could. It is tried again with the next commit. */
-  get snapshotProblem(): unknown {
-    return this.#snapshotProblem
   }
 
   /** The operator state: the last full one, if any, and the deltas after it. */
@@ -156,9 +160,10 @@ export class ChainWriter implements AsyncDisposable {
   /**
    * Durable when it resolves. Calls may overlap; commits are made in the order of the calls.
    *
-   * Throws `log.fenced`; errors of the store from before the commit began (the writer stays usable);
-   * and `log.commit_unresolved` or the abort's reason when the outcome is open: this writer then
-   * refuses all further work, and opening the chain again settles what happened.
+   * Throws `log.fenced`, what the store throws, and `log.commit_unresolved` or the abort's reason when
+   * the outcome is open. Whatever it is, this writer then refuses all further work: a later commit may
+   * say that rows are done which the one that failed was to hold. Opening the chain again settles what
+   * happened.
    */
   async commit(draft: CommitDraft, signal: AbortSignal): Promise<Commit> {
     const before = this.#turn
@@ -175,6 +180,9 @@ export class ChainWriter implements AsyncDisposable {
       if (result.status === 'rejected') throw result.reason
       const [pieces, state] = result.value
       return await this.#publish(draft, pieces, state, signal)
+    } catch (error) {
+      this.#broken ??= error
+      throw error
     } finally {
       done()
     }
@@ -201,16 +209,11 @@ export class ChainWriter implements AsyncDisposable {
     const body = await this.#place(pieces, state, signal)
     const sealed = seal(log, this.#state, { writer: this.#writer, epoch: this.epoch, draft, body })
     freeBlocks(pieces)
-    try {
-      failpoint('log.commit.before_create')
-      const other = await createCommit(log, this.chain, sealed, signal)
-      failpoint('log.commit.after_create')
-      if (other !== null) throw this.#lost(other.footer, sealed.id)
-      this.#state.apply(sealed.opened)
-    } catch (error) {
-      this.#broken = error
-      throw error
-    }
+    failpoint('log.commit.before_create')
+    const other = await createCommit(log, this.chain, sealed, signal)
+    failpoint('log.commit.after_create')
+    if (other !== null) throw this.#lost(other.footer, sealed.id)
+    this.#state.apply(sealed.opened)
     const key = commitKey(this.chain, sealed.seq)
     log.cache.set(key, sealed.bytes)
     log.wake.notify(this.chain, sealed.seq)
@@ -262,13 +265,12 @@ export class ChainWriter implements AsyncDisposable {
     if (this.#log.nowMs() - this.#state.timeMs < floorCheckMs) return
     const { floor } = await loadHint(this.#log, this.chain, signal)
     if (floor <= this.#state.seq + 1) return
-    this.#broken = new SluiceError('log.fenced', {
+    throw new SluiceError('log.fenced', {
       message: `${this.chain}: went on to commit ${floor} and beyond while this writer slept at ${this.#state.seq}`,
     })
-    throw this.#broken
   }
 
-  /** The commit holds already, so whatever goes wrong here is kept for the next time. */
+  /** The commit holds already, so whatever goes wrong here is left for the next time. */
   async #snapshotIfDue(signal: AbortSignal): Promise<void> {
     const { seq, snapshotSeq } = this.#state
     const commits = seq - snapshotSeq
@@ -284,9 +286,10 @@ export class ChainWriter implements AsyncDisposable {
       await store.put(hintKey(this.chain), encodeHint(this.chain, hint), signal)
       this.#state.snapshotSeq = seq
       this.#snapshotMs = this.#log.nowMs()
-      this.#snapshotProblem = null
+      this.#snapshotFailed = false
     } catch (error) {
-      this.#snapshotProblem = error
+      if (!this.#snapshotFailed && !signal.aborted) this.#onSnapshotProblem(error)
+      this.#snapshotFailed = true
     }
   }
 }

@@ -4,8 +4,7 @@
  * otherwise: it has no authentication, and it shows names of tables and servers.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { once } from 'node:events'
-import { SluiceError } from '../errors/error.ts'
+import { listen } from './listen.ts'
 import type { MetricsRegistry } from './metrics.ts'
 
 export interface ObserveServerOptions {
@@ -39,20 +38,8 @@ export class ObserveServer implements AsyncDisposable {
       })
     })
     server.maxConnections = 64
-    const listening = once(server, 'listening')
-    server.listen({ host, port })
-    try {
-      await listening
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
-      throw new SluiceError('observe.port_unavailable', {
-        message: `cannot listen on ${host}:${port}: ${code}`,
-        cause: error,
-      })
-    }
-    const address = server.address()
-    const bound = typeof address === 'object' && address !== null ? address.port : port
-    return new ObserveServer(server, `http://${host}:${bound}`)
+    const at = await listen(server, { host, port, code: 'observe.port_unavailable' })
+    return new ObserveServer(server, `http://${at}`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

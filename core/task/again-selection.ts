@@ -7,6 +7,12 @@ import type { RowFilter } from './row-filter.ts'
 /** Which rows of a batch, ascending; `base` is the offset of its first row. Asked in the log's order. */
 export type Selection = (batch: Batch, base: number) => Int32Array
 
+/** Offsets from `from` up to `end`, and not that one. */
+export interface OffsetRange {
+  readonly from: number
+  readonly end: number
+}
+
 /** The old row of an update, which its new one follows. */
 export function isOldHalf(batch: Batch, row: number): boolean {
   return batch.weights[row]! < 0 && batch.ops[row] === Op.update
@@ -15,11 +21,11 @@ export function isOldHalf(batch: Batch, row: number): boolean {
 export const everyRow: Selection = (batch) =>
   Int32Array.from({ length: batch.rows }, (_, row) => row)
 
-/** What the condition matches; of an update both halves, when one of them does. */
-export function matchingRows(filter: RowFilter): Selection {
-  return (batch) => {
+/** What the condition matches; of an update both halves, when one of them does. Only `range` is wanted. */
+export function matchingRows(filter: RowFilter, { from, end }: OffsetRange): Selection {
+  return (batch, base) => {
     const marks = new Uint8Array(batch.rows)
-    for (const row of filter.matching(batch)) marks[row] = 1
+    for (const row of filter.matching(batch, from - base, end - base)) marks[row] = 1
     for (let row = 0; row + 1 < batch.rows; row++) {
       const pair =
         isOldHalf(batch, row) && batch.weights[row + 1]! > 0 && batch.ops[row + 1] === Op.update

@@ -9,11 +9,11 @@ import { usualBudget, type LetterBudget } from '../connector/letter-budget.ts'
 import { abilitiesOf, type SinkConnector, type TopicInfo } from '../connector/sink.ts'
 import { ChainReader } from '../log/reader.ts'
 import { readHead } from '../log/head.ts'
-import { ChainWriter } from '../log/writer.ts'
 import type { TaskContext } from './context.ts'
 import { DeliveryLog } from './delivery-log.ts'
 import { DeliveryStatus } from './delivery-status.ts'
-import { chainName, topicMatches } from './names.ts'
+import { topicMatches } from './names.ts'
+import { openOwnChain } from './own-chain.ts'
 import { followRequests } from './request-intake.ts'
 import { TopicDelivery } from './topic-delivery.ts'
 
@@ -26,9 +26,13 @@ export interface DeliverTask {
   readonly chains: readonly string[]
   /** Rows that may be set aside before a topic stops. */
   readonly deadLetters?: LetterBudget
+  /** Memory that all topics share for their rows; 64 MiB, or four batches, when absent. */
+  readonly heldBytesMax?: number
   /** What is done when a topic's rows get another shape; `lenient` when absent. */
   readonly onSchemaChange?: SchemaPolicy
 }
+
+const heldBytesDefault = 64 << 20
 
 export async function runDeliver(
   task: DeliverTask,
@@ -36,8 +40,7 @@ export async function runDeliver(
   signal: AbortSignal,
 ): Promise<void> {
   ctx.report({ state: 'starting', detail: 'taking over the chain' })
-  const chain = chainName(ctx.pipeline, 'deliver', ctx.name)
-  await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
+  await using writer = await openOwnChain(ctx, 'deliver', signal)
   const known = await knownTopics(task, ctx, signal)
   const deliveries = new Map<string, TopicDelivery>()
   const waitsSinceMs = (topic: string) => deliveries.get(topic)?.waitsSinceMs
@@ -47,6 +50,8 @@ export async function runDeliver(
   ctx.report({ state: 'running', detail: '' })
   const status = new DeliveryStatus(ctx)
   const batching = task.connector.batching(task.config)
+  // A sink with large batches gets on with a few of them at a time.
+  const { heldBytesMax = Math.max(heldBytesDefault, batching.bytesMax * 4) } = task
   const abilities = abilitiesOf(task.connector, task.config)
   const rules = { policy: task.onSchemaChange ?? defaultPolicy, abilities }
   const running = new Map<string, Promise<void>>()
@@ -61,6 +66,7 @@ export async function runDeliver(
       chain,
       firstSeq: seq,
       batching,
+      heldBytesMax,
       sink,
       rules,
       commits,

@@ -70,6 +70,11 @@ export class DeliveryStatus {
     return oldestMs === Infinity ? 0 : Math.max(0, this.#ctx.clock.nowMs() - oldestMs)
   }
 
+  /** How many topics have rows in memory. */
+  get holding(): number {
+    return this.#topics.reduce((sum, { backlogBytes }) => sum + (backlogBytes > 0 ? 1 : 0), 0)
+  }
+
   #backlogBytes(): number {
     return this.#topics.reduce((sum, { backlogBytes }) => sum + backlogBytes, 0)
   }

@@ -19,7 +19,9 @@ export class FlushTimer {
     if (bytes >= this.#policy.bytesMax) return 0
     const { intervalMs, intervalMsMax } = this.#policy
     const stretched = this.#latencyMs > intervalMs ? this.#latencyMs * 2 : intervalMs
-    return Math.max(0, this.#lastStartMs + Math.min(stretched, intervalMsMax) - nowMs)
+    const sinceMs = nowMs - this.#lastStartMs
+    // Rows must not wait for a clock that was set back to come to where it was.
+    return sinceMs < 0 ? 0 : Math.max(0, Math.min(stretched, intervalMsMax) - sinceMs)
   }
 
   started(nowMs: number): void {
@@ -28,7 +30,7 @@ export class FlushTimer {
 
   /** Follows the store's latency, quickly up and slowly down. */
   finished(nowMs: number): void {
-    const latencyMs = nowMs - this.#lastStartMs
+    const latencyMs = Math.max(0, nowMs - this.#lastStartMs)
     this.#latencyMs =
       latencyMs > this.#latencyMs ? latencyMs : this.#latencyMs * 0.8 + latencyMs * 0.2
   }

@@ -14,11 +14,12 @@ import { isAbort, SluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
 import type { Commit, CommitDraft, EncodedRows, LogEntry } from '../log/types.ts'
 import { ChainReader } from '../log/reader.ts'
-import { ChainWriter } from '../log/writer.ts'
+import type { ChainWriter } from '../log/writer.ts'
 import type { FlushPolicy, TaskContext } from './context.ts'
 import { FlushTimer } from './flush.ts'
 import { Lag } from './lag.ts'
-import { chainName, deadLetterTopic, sourceTopic } from './names.ts'
+import { deadLetterTopic, sourceTopic } from './names.ts'
+import { openOwnChain } from './own-chain.ts'
 import { ownHistory } from './own-history.ts'
 import { nextRequests, requestCommits, type RequestCommit } from './request-intake.ts'
 import { requestChain } from './requests.ts'
@@ -46,8 +47,8 @@ export async function runIngest(
   signal: AbortSignal,
 ): Promise<void> {
   ctx.report({ state: 'starting', detail: 'taking over the chain' })
-  const chain = chainName(ctx.pipeline, 'ingest', ctx.name)
-  await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
+  await using writer = await openOwnChain(ctx, 'ingest', signal)
+  const { chain } = writer
   const { log } = ctx
   const history: SourceContext['history'] = (topic, sinceMs, until) =>
     ownHistory(log, chain, { topic: sourceTopic(ctx.name, topic), sinceMs }, until)
@@ -192,7 +193,9 @@ class Ingest {
     if (this.#ready.length > 0 || this.#letters.changed)
       return this.#timer.dueInMs(nowMs, this.#readyBytes)
     if (this.#position === this.#committed) return null
-    return Math.max(0, this.#lastCommitMs + heartbeatMs - nowMs)
+    const sinceMs = nowMs - this.#lastCommitMs
+    // A clock that was set back ends the wait too.
+    return sinceMs < 0 ? 0 : Math.max(0, heartbeatMs - sinceMs)
   }
 
   async #take(batch: SourceBatch): Promise<void> {
@@ -268,7 +271,7 @@ class Ingest {
     const batch = await this.#unchanged.resolve(topic, change, transaction)
     // Rows with a key may be remembered beyond the commit, and filled-in ones share what is.
     const owned = change.owned === true && batch === change.batch && batch.schema.key.length === 0
-    return { kind: 'rows', topic, batch, owned }
+    return { kind: 'rows', topic, batch, owned, bookkeeping: change.bookkeeping === true }
   }
 
   #append(entries: readonly LogEntry[]): void {
@@ -276,7 +279,7 @@ class Ingest {
       if (this.#isKnown(entry)) continue
       if (entry.kind === 'rows' && entry.batch.rows > 0) {
         this.#letters.took(entry.topic, entry.batch.rows)
-        this.#readyRows += entry.batch.rows
+        if (entry.bookkeeping !== true) this.#readyRows += entry.batch.rows
         this.#oldestUs = Math.min(this.#oldestUs, entry.batch.timesUs[0]!)
       }
       if (entry.kind === 'staged')

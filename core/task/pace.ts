@@ -21,8 +21,10 @@ export class Pace {
   }
 
   /** When the next batch may be sent, in ms since 1970; a full one may go before. */
-  get dueMs(): number {
-    return this.#lastSentMs + Math.max(this.#pauseMs, this.#pressureMs)
+  dueMs(nowMs: number): number {
+    // Rows must not wait for a clock that was set back to come to where it was.
+    const fromMs = Math.min(this.#lastSentMs, nowMs)
+    return fromMs + Math.max(this.#pauseMs, this.#pressureMs)
   }
 
   sent(nowMs: number, rows: number): void {

@@ -23,6 +23,7 @@ import type { Job, JobNotes } from './request-desk.ts'
 import { LetterRows, RetryRows } from './retry-rows.ts'
 import { RowFilter } from './row-filter.ts'
 import { targetFor } from './schema-gate.ts'
+import { pastOf, type Past } from './schema-past.ts'
 import type { Target } from './schema-shape.ts'
 import type { Sender } from './sender.ts'
 import { deadLetterTopic } from './names.ts'
@@ -38,6 +39,8 @@ interface Open {
   readonly request: number
   readonly rows: AgainRows
   readonly end: number | null
+  /** The condition that chooses them. */
+  readonly filter?: RowFilter
 }
 
 const nothing = { sent: 0, refused: 0, skipped: 0 }
@@ -49,6 +52,8 @@ export class Redelivery implements AsyncDisposable {
   readonly #sender: Sender
   readonly #ctx: TaskContext
   #open: Open | null = null
+  /** What the topic's earlier schemas called the fields of one. */
+  #past: { readonly of: string; readonly past: Past } | null = null
 
   constructor(topic: DeliveredTopic, batching: Batching, { commits, sender, ctx }: Parts) {
     this.#topic = topic
@@ -64,8 +69,9 @@ export class Redelivery implements AsyncDisposable {
     try {
       const found = await this.#read(job, state, stop)
       if (found === 'nothing') {
+        const problem = undecidedText(this.#open?.filter)
         await this.#close()
-        await this.#record(job, state, {})
+        await this.#record(job, state, { problem })
       } else if (found !== 'over') await this.#deliver(found, state, stop)
       return true
     } catch (thrown) {
@@ -206,10 +212,13 @@ export class Redelivery implements AsyncDisposable {
     // Rows that were not delivered yet come by themselves.
     if (body.kind === 'replay') {
       const end = job.notes.end ?? Math.min(body.to, state.done)
-      const select =
-        body.where === null ? everyRow : matchingRows(await RowFilter.parse(body.where))
       const range = { from: body.from, end }
-      return { request, end, rows: new ReplayRows(log, this.#topic, range, select, limits) }
+      if (body.where === null) {
+        return { request, end, rows: new ReplayRows(log, this.#topic, range, everyRow, limits) }
+      }
+      const filter = await RowFilter.parse(body.where)
+      const select = matchingRows(filter, range)
+      return { request, end, filter, rows: new ReplayRows(log, this.#topic, range, select, limits) }
     }
     // Live rows wait meanwhile, so that they follow the last one that is sent here.
     const end = job.notes.end ?? state.done
@@ -229,10 +238,23 @@ export class Redelivery implements AsyncDisposable {
     const head = shape === undefined ? null : await readHead(log, chain, signal)
     const known = head?.topics.get(name)?.schemas.find(({ id }) => id === shape?.schema)
     const schema = known ?? (await schemaAt(log, this.#topic, Math.max(0, done - 1), signal))
-    if (schema !== null) return targetFor(shape, schema)
+    if (schema !== null) {
+      return this.withPast(targetFor(shape, schema), schema.id, signal)
+    }
     throw new SluiceError('task.request_refused', {
       message: `${name}: nothing was delivered yet, so that there is nothing to send again`,
     })
+  }
+
+  /** Also for rows of earlier schemas. `schema`: the id of the topic's that the target is of. */
+  async withPast(target: Target, schema: string, signal: AbortSignal): Promise<Target> {
+    if (this.#past?.of !== schema) {
+      const { name, chain } = this.#topic
+      const head = await readHead(this.#ctx.log, chain, signal)
+      const past = pastOf(head?.topics.get(name)?.schemas ?? [], schema)
+      this.#past = { of: schema, past }
+    }
+    return { ...target, past: this.#past.past }
   }
 
   async #close(): Promise<void> {
@@ -240,6 +262,13 @@ export class Redelivery implements AsyncDisposable {
     this.#open = null
     await open?.rows[Symbol.asyncDispose]()
   }
+}
+
+/** Nobody can tell whether these rows were meant: not sent, and said. null when there was none. */
+function undecidedText(filter: RowFilter | undefined): string | null {
+  const rows = filter?.failures ?? 0
+  if (rows === 0) return null
+  return `the condition failed for ${rows} ${rows === 1 ? 'row' : 'rows'} (a division by zero, say), which were left out`
 }
 
 interface Planned {

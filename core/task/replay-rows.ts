@@ -7,14 +7,14 @@ import { SluiceError } from '../errors/error.ts'
 import { locate, readHead } from '../log/head.ts'
 import type { Log } from '../log/log.ts'
 import { ChainReader } from '../log/reader.ts'
-import type { BlockInfo } from '../log/types.ts'
+import type { BlockInfo, Commit } from '../log/types.ts'
 import type { Batch } from '../record/batch.ts'
 import { concatBatches, sliceBatch } from '../record/batch-ops.ts'
 import type { Schema } from '../record/schema.ts'
 import { runsMax, type AgainRows, type Run, type Step, type StepLimits } from './again-rows.ts'
 import type { DeliveredTopic } from './delivery-log.ts'
 import type { RowPlace } from './dead-letters.ts'
-import { isOldHalf, type Selection } from './again-selection.ts'
+import { isOldHalf, type OffsetRange, type Selection } from './again-selection.ts'
 
 interface Block {
   readonly batch: Batch
@@ -33,15 +33,17 @@ export class ReplayRows implements AgainRows {
   readonly #select: Selection
   readonly #limits: StepLimits
   #reader: ChainReader | null = null
+  /** The commit that is being read, and its next block. */
+  #commit: Commit | null = null
+  #next = 0
   /** The block that the last step ended in, and the place where it did. */
   #block: Block | null = null
-  #ahead: Block[] = []
   #place = -1
 
   constructor(
     log: Log,
     topic: DeliveredTopic,
-    range: { readonly from: number; readonly end: number },
+    range: OffsetRange,
     select: Selection,
     limits: StepLimits,
   ) {
@@ -86,26 +88,35 @@ export class ReplayRows implements AgainRows {
     const { name, chain } = this.#topic
     const { seq } = await locate(this.#log, chain, name, { offset: place }, signal)
     this.#reader = ChainReader.open(this.#log, chain, seq)
+    this.#commit = null
+    this.#next = 0
     this.#block = null
-    this.#ahead = []
   }
 
   /** The block that holds offset `at`, or the first one after it. */
   async #blockAt(at: number, signal: AbortSignal): Promise<Block | null> {
+    if (this.#block !== null && this.#block.base + this.#block.batch.rows > at) return this.#block
+    this.#block = await this.#nextBlock(at, signal)
+    return this.#block
+  }
+
+  /** Only one at a time is in memory: a commit may hold a transaction of any size. */
+  async #nextBlock(at: number, signal: AbortSignal): Promise<Block | null> {
+    const reader = this.#reader!
     for (;;) {
-      if (this.#block !== null && this.#block.base + this.#block.batch.rows > at) return this.#block
-      this.#block = this.#ahead.shift() ?? null
-      if (this.#block !== null) continue
-      const commit = await this.#reader!.tryNext(signal)
+      const commit = (this.#commit ??= await reader.tryNext(signal))
       if (commit === null) return null
-      for (const [index, block] of commit.blocks.entries()) {
-        const base = block.baseOffset
-        if (block.topic !== this.#topic.name || base + block.rows <= at || base >= this.#end)
-          continue
-        const batch = await this.#reader!.readBlock(commit, index, signal)
+      for (; this.#next < commit.blocks.length; this.#next++) {
+        const { topic, baseOffset: base, rows } = commit.blocks[this.#next]!
+        if (topic !== this.#topic.name || base + rows <= at) continue
+        if (base >= this.#end) return null
+        const batch = await reader.readBlock(commit, this.#next, signal)
         if (batch === null || batch.rows === 0) continue
-        this.#ahead.push({ batch, base, rows: this.#select(batch, base) })
+        this.#next++
+        return { batch, base, rows: this.#select(batch, base) }
       }
+      this.#commit = null
+      this.#next = 0
     }
   }
 }

@@ -77,6 +77,14 @@ export interface Job {
   readonly signal: AbortSignal
 }
 
+export interface NewJobs {
+  readonly topics: readonly string[]
+  /** Letters of the request whose row was changed. */
+  readonly edited: Batch | null
+  /** What of it cannot be done; the rest is. */
+  readonly problem: string | null
+}
+
 interface Content {
   readonly request: Request
   readonly edited: Batch | null
@@ -141,10 +149,10 @@ export class RequestDesk {
   }
 
   /** A request with a job for each of the topics; without any it is over at once. */
-  start(request: Request, topics: readonly string[], edited: Batch | null): void {
+  start(request: Request, { topics, edited, problem }: NewJobs): void {
     const { number, seq, by, atUs, body } = request
     const jobs = Object.fromEntries(topics.map((topic) => [topic, firstNotes]))
-    const entry = { ...nothing, kind: body.kind, by, atUs, seq, jobs, problem: null }
+    const entry = { ...nothing, kind: body.kind, by, atUs, seq, jobs, problem }
     this.#set(number, entry)
     this.#keep(request, edited)
     this.#settle(number)

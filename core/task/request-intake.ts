@@ -5,6 +5,7 @@ import type { Batch } from '../record/batch.ts'
 import type { TaskContext } from './context.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import type { LetterBook } from './letter-book.ts'
+import { pollMs } from './poll.ts'
 import type { RequestDesk } from './request-desk.ts'
 import { editedIn, requestChain, requestsIn, type Request } from './requests.ts'
 
@@ -19,10 +20,6 @@ interface Taken extends AcceptedRequest {
   readonly nowMs: number
 }
 
-/** Looking at a local folder costs a system call, a GET on S3 money. */
-const folderPollMs = 100
-const pollMs = 5000
-
 /** What one commit of a requests' chain asks, and the commit after it. */
 export interface RequestCommit {
   readonly requests: readonly AcceptedRequest[]
@@ -36,7 +33,7 @@ export async function* requestCommits(
   next: number,
   signal: AbortSignal,
 ): AsyncGenerator<RequestCommit, void> {
-  const pauseMs = ctx.log.store.url.startsWith('s3:') ? pollMs : folderPollMs
+  const pauseMs = pollMs(ctx.log.store.url)
   await using reader = ChainReader.open(ctx.log, chain, next)
   while (!signal.aborted) {
     const found = await nextRequests(reader, signal)
@@ -85,12 +82,15 @@ export function takeRequest(taken: Taken, book: LetterBook, desk: RequestDesk): 
     case 'replay_keys': {
       const topics = Object.keys(body.letters).filter(delivers)
       const others = Object.keys(body.letters).filter((topic) => !delivers(topic))
-      if (topics.length > 0) return desk.start(request, topics, edited)
-      return desk.finish(request, { how: 'failed', problem: notDelivered(others) })
+      const problem = others.length === 0 ? null : notDelivered(others)
+      if (topics.length > 0) return desk.start(request, { topics, edited, problem })
+      return desk.finish(request, { how: 'failed', problem })
     }
     case 'replay':
     case 'resync':
-      if (delivers(body.topic)) return desk.start(request, [body.topic], null)
+      if (delivers(body.topic)) {
+        return desk.start(request, { topics: [body.topic], edited: null, problem: null })
+      }
       return desk.finish(request, { how: 'failed', problem: notDelivered([body.topic]) })
     case 'drop': {
       // What is being sent is not dropped: it may be in the target already.

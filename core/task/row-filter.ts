@@ -22,7 +22,7 @@ export class RowFilter {
     Schema['id'],
     { readonly execution: Execution; readonly schema: Schema }
   >()
-  /** Rows for which the condition failed, as in a division by zero. */
+  /** Rows for which the condition failed, as in a division by zero; of those that were asked about. */
   failures = 0
 
   private constructor(query: ParsedQuery) {
@@ -44,8 +44,8 @@ export class RowFilter {
     this.#executionOf(schema)
   }
 
-  /** Indexes of the rows that match, ascending. */
-  matching(batch: Batch): Int32Array {
+  /** Indexes of the rows that match, ascending. Failures count of rows [from, to) alone. */
+  matching(batch: Batch, from: number = 0, to: number = batch.rows): Int32Array {
     const { execution, schema } = this.#executionOf(batch.schema)
     const places = new NumberBuilder()
     for (let row = 0; row < batch.rows; row++) places.append(row)
@@ -58,7 +58,7 @@ export class RowFilter {
       for (let row = 0; row < output.rows; row++)
         found.push(Number(numberAt(output.columns[0]!, row)))
     }
-    this.failures += execution.rowErrors().length
+    for (const { row } of execution.rowErrors()) if (row >= from && row < to) this.failures++
     return Int32Array.from(found).sort()
   }
 

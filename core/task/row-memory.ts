@@ -68,11 +68,13 @@ function after(prefix: string): string {
 
 export class RowMemory implements AsyncDisposable {
   readonly #level: Level
+  readonly #folder: string
   readonly #topics = new Map<string, TopicMemory>()
   readonly #writer = new ValueWriter()
 
-  private constructor(level: Level) {
+  private constructor(level: Level, folder: string) {
     this.#level = level
+    this.#folder = folder
   }
 
   /**
@@ -83,10 +85,11 @@ export class RowMemory implements AsyncDisposable {
   static async open(folder: string): Promise<RowMemory> {
     try {
       for (let beside = 1; ; beside++) {
-        const level = await openLevel(beside === 1 ? folder : `${folder}.${beside}`)
+        const path = beside === 1 ? folder : `${folder}.${beside}`
+        const level = await openLevel(path)
         if (level === null && beside < foldersMax) continue
         if (level === null) throw new Error(`${foldersMax} processes hold such a folder`)
-        const memory = new RowMemory(level)
+        const memory = new RowMemory(level, path)
         await memory.#load()
         return memory
       }
@@ -110,19 +113,20 @@ export class RowMemory implements AsyncDisposable {
   async remember(topic: string, kept: Kept): Promise<void> {
     if (covers(this.kept(topic), kept)) return
     await this.clearTopic(topic)
-    await this.#level.batch().del(`c${topic}`).put(`a${topic}`, Buffer.from(kept)).write()
+    const writes = this.#level.batch().del(`c${topic}`).put(`a${topic}`, Buffer.from(kept))
+    await this.#done(writes.write())
     const known = this.#topics.get(topic) ?? noTopic()
     this.#topics.set(topic, { ...known, kept, bySchema: new Map() })
   }
 
   async cursor(topic: string): Promise<number> {
-    const value = await this.#level.get(`c${topic}`)
+    const value = await this.#done(this.#level.get(`c${topic}`))
     return value === undefined ? 1 : Number(Buffer.from(value).toString())
   }
   async moveCursors(topics: Iterable<string>, seq: number): Promise<void> {
     const writes = this.#level.batch()
     for (const topic of topics) writes.put(`c${topic}`, Buffer.from(String(seq)))
-    await writes.write()
+    await this.#done(writes.write())
   }
 
   /** Makes rows the newest of their keys, in order; those that `isOld` names are left out. */
@@ -144,11 +148,11 @@ export class RowMemory implements AsyncDisposable {
         bytes += this.#writer.end
       }
       if (bytes < writeBytes) continue
-      await writes.write()
+      await this.#done(writes.write())
       writes = this.#level.batch()
       bytes = 0
     }
-    await writes.write()
+    await this.#done(writes.write())
   }
 
   /** What is known of each key: in the first of the scopes that has it, else among the committed rows. */
@@ -163,7 +167,7 @@ export class RowMemory implements AsyncDisposable {
     }
     for (const key of keys) asked.push(`m${topic}${end}${key}`)
     // One call sees one state: a transaction that is being merged is in one place or in the other.
-    const values = await this.#level.getMany(asked)
+    const values = await this.#done(this.#level.getMany(asked))
     return keys.map((_, i) => {
       for (const [from, { aborted }] of scopes.entries()) {
         const versions = values[from * keys.length + i]
@@ -212,18 +216,19 @@ export class RowMemory implements AsyncDisposable {
       writes.put(`l${topic}${end}${id}`, Buffer.from(JSON.stringify(fields)))
     }
     memory.bySchema.clear()
-    await writes.write()
+    await this.#done(writes.write())
   }
 
   async clearTopic(topic: string): Promise<void> {
-    await this.#level.clear({ gte: `m${topic}${end}`, lt: after(`m${topic}${end}`) })
+    const range = { gte: `m${topic}${end}`, lt: after(`m${topic}${end}`) }
+    await this.#done(this.#level.clear(range))
   }
 
   /** Adds rows of an open transaction that memory has no room for. */
   async putOpen(scope: Scope, part: string, { topic, batch, keys }: KeyedRows): Promise<void> {
     const prefix = `t${scope.id}${end}${topic}${end}`
     const wanted = [...new Set(keys)]
-    const before = await this.#level.getMany(wanted.map((key) => prefix + key))
+    const before = await this.#done(this.#level.getMany(wanted.map((key) => prefix + key)))
     const known = new Map(wanted.map((key, i) => [key, before[i]]))
     const layout = await this.#layoutOf(topic, batch.schema)
     const writes = this.#level.batch()
@@ -241,11 +246,16 @@ export class RowMemory implements AsyncDisposable {
     for (const [key, versions] of known) {
       if (versions !== undefined) writes.put(prefix + key, versions)
     }
-    await writes.write()
+    await this.#done(writes.write())
   }
 
   /** Makes a transaction's rows the newest committed ones. */
-  async mergeOpen({ id, aborted }: Scope): Promise<void> {
+  async mergeOpen(scope: Scope): Promise<void> {
+    await this.#done(this.#merge(scope))
+    await this.dropOpen(scope.id)
+  }
+
+  async #merge({ id, aborted }: Scope): Promise<void> {
     const prefix = `t${id}${end}`
     let writes = this.#level.batch()
     for await (const [at, versions] of this.#level.iterator({ gte: prefix, lt: after(prefix) })) {
@@ -259,15 +269,29 @@ export class RowMemory implements AsyncDisposable {
       writes = this.#level.batch()
     }
     await writes.write()
-    await this.dropOpen(id)
   }
 
   async dropOpen(scope: string): Promise<void> {
-    await this.#level.clear({ gte: `t${scope}${end}`, lt: after(`t${scope}${end}`) })
+    const range = { gte: `t${scope}${end}`, lt: after(`t${scope}${end}`) }
+    await this.#done(this.#level.clear(range))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#level.close()
+  }
+
+  /** What the database comes to. A disk that is full, or a folder that somebody removed, is no bug of ours. */
+  async #done<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (cause) {
+      const { code } = cause as { code?: unknown }
+      if (typeof code !== 'string' || !code.startsWith('LEVEL_')) throw cause
+      throw new SluiceError('task.state_unusable', {
+        message: `cannot use the row memory in ${this.#folder}: ${code}`,
+        cause,
+      })
+    }
   }
 
   async #load(): Promise<void> {
@@ -319,7 +343,7 @@ export class RowMemory implements AsyncDisposable {
       if (JSON.stringify(layout.fields) === content) return { layout, columns }
     }
     const layout: RowLayout = { id: memory.nextLayout++, fields }
-    await this.#level.put(`l${topic}${end}${layout.id}`, Buffer.from(content))
+    await this.#done(this.#level.put(`l${topic}${end}${layout.id}`, Buffer.from(content)))
     memory.layouts.set(layout.id, layout)
     return { layout, columns }
   }

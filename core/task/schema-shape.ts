@@ -8,6 +8,8 @@ import { makeBatch, type Batch } from '../record/batch.ts'
 import { isNull, type Column } from '../record/column.ts'
 import { convertColumn } from '../record/column-convert.ts'
 import { makeSchema, type Field, type Schema } from '../record/schema.ts'
+import type { Past, Then } from './schema-past.ts'
+import { appendValue } from './value-edit.ts'
 
 export interface TopicShape {
   /** Id of the topic's schema that this belongs to. */
@@ -31,6 +33,8 @@ export interface Target {
   readonly schema: Schema
   /** One per field of `schema`; null when the topic's rows are sent as they are. */
   readonly columns: readonly ShapeColumn[] | null
+  /** For rows of the topic's earlier schemas; without it they are taken by the names of now. */
+  readonly past?: Past
 }
 
 export function targetOf(shape: TopicShape, topic: Schema): Target {
@@ -114,15 +118,21 @@ export function shapeBatch(batch: Batch, target: Target): Shaped {
   if (batch.schema.id === target.schema.id) return { batch, misfits: [] }
   const columns =
     target.columns ?? target.schema.fields.map((field) => ({ field, from: field.name }))
+  const then = target.past?.(batch.schema)
+  const kept = new Set(columns.flatMap(({ field, from }) => (from === null ? [field.name] : [])))
   const misfits = new Map<number, Misfit>()
-  const shaped = columns.map(({ field, from }, index) => {
-    const source = sourceIndex(batch.schema, field, from)
+  const shaped = columns.map((wanted, index) => {
+    const { field } = wanted
+    const source = sourceIndex(batch.schema, wanted, then?.names, kept)
     const isKey = target.schema.key.includes(index)
     const mayLack = (row: number): boolean => !isKey && keyAlone(batch, row)
     const refuse = (row: number, isNull: boolean): void => {
       if (!mayLack(row) && !misfits.has(row)) misfits.set(row, { row, field, isNull })
     }
     if (source < 0) {
+      const added = wanted.from === null ? undefined : then?.added.get(wanted.from)
+      const filled = added === undefined ? null : columnOfText(field, added, batch.rows)
+      if (filled !== null) return filled
       if (!field.nullable) for (let row = 0; row < batch.rows; row++) refuse(row, true)
       return nullColumn(field, batch.rows)
     }
@@ -141,14 +151,31 @@ export function shapeBatch(batch: Batch, target: Target): Shaped {
   }
 }
 
-function sourceIndex({ fields }: Schema, { name }: Field, from: string | null): number {
-  const own = fields.findIndex((field) => field.name === from)
-  return own >= 0 ? own : fields.findIndex((field) => field.name === name)
+/** −1 where the row has no such value. A column of then that the target has kept goes on with its values. */
+function sourceIndex(
+  { fields }: Schema,
+  { field, from }: ShapeColumn,
+  names: Then['names'] | undefined,
+  kept: ReadonlySet<string>,
+): number {
+  const index = (name: string | null): number => fields.findIndex((one) => one.name === name)
+  const then = from === null ? undefined : names?.get(from)
+  if (then === null) return -1
+  if (then !== undefined && !kept.has(then)) return index(then)
+  const own = index(from)
+  return own >= 0 ? own : index(field.name)
 }
 
 /** Of such a row only the key is sure: that the rest is missing says nothing. */
 function keyAlone({ schema, weights }: Batch, row: number): boolean {
   return schema.changelog === 'upsert' && weights[row]! < 0
+}
+
+/** The same value in every row; null where the text is none of the type's. */
+function columnOfText(field: Field, text: string, rows: number): Column | null {
+  const builder = builderFor(field.type)
+  for (let row = 0; row < rows; row++) if (appendValue(builder, field, text) !== null) return null
+  return builder.finish()
 }
 
 function nullColumn({ type }: Field, rows: number): Column {

@@ -9,7 +9,7 @@
 import type { Decoded, RejectedRecords } from '../connector/format/format.ts'
 import type { Source, TopicChange } from '../connector/source.ts'
 import type { LetterBudget } from '../connector/letter-budget.ts'
-import type { SluiceError } from '../errors/error.ts'
+import { SluiceError } from '../errors/error.ts'
 import type { ChainWriter } from '../log/writer.ts'
 import type { Commit, LogEntry } from '../log/types.ts'
 import type { Batch } from '../record/batch.ts'
@@ -216,7 +216,12 @@ export class SourceLetters {
           continue
         }
         const batch = batchOfKept([kept])
-        const made = await source.decodeAgain(name, batch, signal)
+        const made = await decodedAgain(source, name, batch, signal)
+        if ('problem' in made) {
+          // So it would be with the others.
+          problem = made.problem
+          break
+        }
         changes.push(...this.#outcome(open, batch, made, request, counts))
       }
     }
@@ -247,6 +252,25 @@ export class SourceLetters {
     this.#book.refusedAgain(open, { code, message, row: { batch, row: 0 } }, by, nowMs)
     counts.refused++
     return []
+  }
+}
+
+/** Or why nobody can tell now: the letter stays, and the source goes on with what it reads. */
+async function decodedAgain(
+  source: DecodingSource,
+  topic: string,
+  batch: Batch,
+  signal: AbortSignal,
+): Promise<Decoded | { readonly problem: string }> {
+  try {
+    const made = await source.decodeAgain(topic, batch, signal)
+    return made ?? { problem: `${topic} is not read any more: drop its letters, or read it again` }
+  } catch (error) {
+    signal.throwIfAborted()
+    const isOutside =
+      error instanceof SluiceError && (error.fault === 'transient' || error.fault === 'config')
+    if (!isOutside) throw error
+    return { problem: `${error.message} (${error.code})` }
   }
 }
 

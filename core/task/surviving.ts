@@ -25,7 +25,7 @@ export async function survivingRows(
 ): Promise<Batch[]> {
   const rows = new Map<string, Place[]>()
   await using reader = ChainReader.open(log, chain, 1)
-  for (;;) {
+  for (let offset = 0; offset < beforeOffset;) {
     const commit = await reader.tryNext(signal)
     if (commit === null) break
     for (const [index, block] of commit.blocks.entries()) {
@@ -33,16 +33,23 @@ export async function survivingRows(
       const whole = await reader.readBlock(commit, index, signal)
       if (whole === null) rows.clear()
       else fold(rows, sliceBatch(whole, 0, Math.min(whole.rows, beforeOffset - block.baseOffset)))
+      offset = block.baseOffset + block.rows
+    }
+  }
+  const byBatch = new Map<Batch, number[]>()
+  for (const places of rows.values()) {
+    for (const { batch, row } of places) {
+      const known = byBatch.get(batch)
+      if (known === undefined) byBatch.set(batch, [row])
+      else known.push(row)
     }
   }
   const bySchema = new Map<Schema['id'], Batch[]>()
-  for (const places of rows.values()) {
-    for (const { batch, row } of places) {
-      const one = selectRows(batch, Int32Array.of(row))
-      const batches = bySchema.get(batch.schema.id)
-      if (batches === undefined) bySchema.set(batch.schema.id, [one])
-      else batches.push(one)
-    }
+  for (const [batch, alive] of byBatch) {
+    const selected = selectRows(batch, Int32Array.from(alive))
+    const batches = bySchema.get(batch.schema.id)
+    if (batches === undefined) bySchema.set(batch.schema.id, [selected])
+    else batches.push(selected)
   }
   return [...bySchema.values()].map(concatBatches)
 }
@@ -51,10 +58,11 @@ function fold(rows: Map<string, Place[]>, batch: Batch): void {
   const upsert = batch.schema.changelog === 'upsert'
   for (let row = 0; row < batch.rows; row++) {
     const key = rowKey(batch, row)
-    const before = rows.get(key) ?? []
-    if (batch.weights[row]! > 0)
-      rows.set(key, upsert ? [{ batch, row }] : [...before, { batch, row }])
-    else if (before.length <= 1 || upsert) rows.delete(key)
-    else rows.set(key, before.slice(1))
+    const before = rows.get(key)
+    if (batch.weights[row]! > 0) {
+      if (before === undefined || upsert) rows.set(key, [{ batch, row }])
+      else before.push({ batch, row })
+    } else if (before === undefined || before.length <= 1 || upsert) rows.delete(key)
+    else before.pop()
   }
 }

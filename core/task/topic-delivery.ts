@@ -21,7 +21,7 @@ import type { Job } from './request-desk.ts'
 import { SchemaGate, targetFor, type Passage } from './schema-gate.ts'
 import type { Target } from './schema-shape.ts'
 import { Sender } from './sender.ts'
-import { deliveryEnd, TopicFeed, type Delivery } from './topic-feed.ts'
+import { deliveryEnd, TopicFeed, type Delivery, type FeedLimits } from './topic-feed.ts'
 import { aborted, firstOf } from './wait.ts'
 import { WaitingDelivery } from './waiting-delivery.ts'
 import { WaitingRows } from './waiting-rows.ts'
@@ -32,6 +32,8 @@ interface Options {
   /** A commit at or before the topic's first block. */
   readonly firstSeq: number
   readonly batching: Batching
+  /** Memory that all topics of the sink share for their rows. */
+  readonly heldBytesMax: number
   readonly sink: Sink
   readonly rules: SchemaRules
   readonly commits: DeliveryLog
@@ -46,6 +48,8 @@ export class TopicDelivery {
   readonly #feed: TopicFeed
   readonly #pace: Pace
   readonly #limits: Batching
+  /** What is read for the next batch. */
+  readonly #room: FeedLimits
   readonly #sender: Sender
   readonly #gate: SchemaGate
   readonly #flights: Flights
@@ -66,13 +70,15 @@ export class TopicDelivery {
   /** Ends a wait: a request may have come, or letters may be gone. */
   #poke: () => void = () => {}
 
-  constructor({ topic, chain, firstSeq, batching, sink, rules, commits, ctx, status }: Options) {
+  constructor(options: Options) {
+    const { topic, chain, firstSeq, batching, sink, rules, commits, ctx, status } = options
     this.#topic = { name: topic, chain }
     this.#commits = commits
     this.#ctx = ctx
     this.#status = status
     this.#pace = new Pace(batching)
     this.#limits = batching
+    this.#room = roomOf(options)
     this.#flights = new Flights(batching)
     const waiting = new WaitingRows()
     this.#sender = new Sender(topic, { sink, waiting }, ctx, {
@@ -105,7 +111,13 @@ export class TopicDelivery {
       sender: this.#sender,
       commits,
       ctx,
-      target: async (stop) => (this.#target ??= await this.#again.target(this.#state, stop)),
+      target: async (stop) => {
+        const found = this.#target ?? (await this.#again.target(this.#state, stop))
+        // Rows of another shape may have been planned while the log was asked.
+        const target = (this.#target ??= found)
+        const schema = this.#state.shape?.schema ?? target.schema.id
+        return this.#again.withPast(target, schema, stop)
+      },
     })
     commits.desk.watch(topic, () => this.#poke())
     // What was wrong before a restart is said again if it still is.
@@ -119,6 +131,14 @@ export class TopicDelivery {
   }
   get backlogBytes(): number {
     return this.#flights.bytes + this.#feed.bufferedBytes
+  }
+
+  /** When the next batch may be sent. */
+  get #dueMs(): number {
+    return this.#pace.dueMs(this.#ctx.clock.nowMs())
+  }
+  get #isDue(): boolean {
+    return this.#dueMs <= this.#ctx.clock.nowMs()
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -177,7 +197,7 @@ export class TopicDelivery {
     if (this.#stopped !== null) return this.#holdBack(this.#stopped, [poked, ...ends], signal)
     if (this.#state.parked?.code === 'task.dead_letter_budget') await this.#unpark()
     if (this.#flights.hasRoom && !this.#filled) {
-      this.#filling ??= this.#feed.wait(this.#pace.dueMs, this.#limits, signal).then(() => {
+      this.#filling ??= this.#feed.wait(this.#dueMs, this.#room, signal).then(() => {
         this.#filled = true
       })
       await firstOf([this.#filling, poked, ...ends])
@@ -207,11 +227,10 @@ export class TopicDelivery {
   async #livesFirst(signal: AbortSignal): Promise<boolean> {
     const theirs = this.#liveTurn
     this.#liveTurn = false
-    if (!theirs || this.#flights.count > 0 || this.#pace.dueMs > this.#ctx.clock.nowMs())
-      return false
+    if (!theirs || this.#flights.count > 0 || !this.#isDue) return false
     if (this.#commits.overBudget(this.#topic.name) !== null) return false
     if (this.#filling !== null && !this.#filled) return false
-    if (this.#filling === null) await this.#feed.poll(this.#limits, signal)
+    if (this.#filling === null) await this.#feed.poll(this.#room, signal)
     return this.#takeOff(this.#state, [], signal)
   }
 
@@ -330,13 +349,8 @@ export class TopicDelivery {
     const state: TopicState = { done, seq, ...this.#flights.plans(), ...kept, parked: null }
     // After rows were set aside their number is looked at first, in the next turn.
     const goesOn = letters.length === 0 && this.#commits.desk.job(this.#topic.name) === null
-    if (
-      goesOn &&
-      this.#filling === null &&
-      this.#flights.hasRoom &&
-      this.#pace.dueMs <= clock.nowMs()
-    ) {
-      await this.#feed.poll(this.#limits, signal)
+    if (goesOn && this.#filling === null && this.#flights.hasRoom && this.#isDue) {
+      await this.#feed.poll(this.#room, signal)
       if (this.#fits() && (await this.#takeOff(state, letters, signal))) return
     }
     await this.#update(state, letters)
@@ -353,5 +367,18 @@ export class TopicDelivery {
     const parked = { code: error.code, message: error.message, remedy: error.remedy }
     await this.#update({ ...this.#state, parked }, [])
     this.#ctx.logger.error('topic parked', { topic: this.#topic.name, ...parked })
+  }
+}
+
+/**
+ * A batch's limits, or the topic's share of the memory where that is less. All have the same share, those that are
+ * parked or held up as well: what these hold may be more, and must not bring the others down to a few rows a batch.
+ */
+function roomOf({ batching, heldBytesMax, status }: Options): FeedLimits {
+  return {
+    rowsMax: batching.rowsMax,
+    get bytesMax() {
+      return Math.min(batching.bytesMax, heldBytesMax / Math.max(1, status.holding))
+    },
   }
 }

@@ -60,6 +60,12 @@ export interface FeedLimits {
   readonly bytesMax: number
 }
 
+/** A commit that is being read: how many of its blocks were. */
+interface OpenCommit {
+  readonly commit: Commit
+  next: number
+}
+
 /** How many of a batch's first rows, at most `rows`, go with the `before` rows that are taken already. */
 type Cut = (batch: Batch, rows: number, before: number) => number
 
@@ -69,8 +75,14 @@ export class TopicFeed implements AsyncDisposable {
   readonly #clock: Clock
   readonly #pieces: Piece[] = []
   #offset: number
+  /** While a commit is being read, that one; else the one after it. */
   #seq: number
   #next: Promise<Commit> | null = null
+  /**
+   * Read a block at a time: a source's transaction is one commit, however large it is. null: whatever was read
+   * holds nothing more of the topic.
+   */
+  #open: OpenCommit | null = null
   #rows = 0
   #bytes = 0
   #readMs: number | null = null
@@ -100,6 +112,7 @@ export class TopicFeed implements AsyncDisposable {
   get waitsSinceMs(): number | null | undefined {
     const first = this.#pieces[0]
     if (first !== undefined) return first.timeMs
+    if (this.#open !== null) return this.#open.commit.timeMs
     return this.#reader.atEnd ? null : (this.#readMs ?? undefined)
   }
 
@@ -122,11 +135,6 @@ export class TopicFeed implements AsyncDisposable {
   get next(): { readonly offset: number; readonly schema: Schema | null } | null {
     const first = this.#pieces[0]
     return first === undefined ? null : { offset: first.from, schema: first.batch?.schema ?? null }
-  }
-
-  /** Schema of the row that comes next; null when a truncate does, or nothing is read. */
-  nextSchema(): string | null {
-    return this.#pieces[0]?.batch?.schema.id ?? null
   }
 
   /** What can be delivered next within the limits; null when nothing was read yet. */
@@ -181,38 +189,58 @@ export class TopicFeed implements AsyncDisposable {
     return this.#rows >= limits.rowsMax || this.#bytes >= limits.bytesMax
   }
 
-  /** Reads one commit, waiting at most `ms`; false when time ran out. */
+  /** Reads on by a block or a commit, waiting at most `ms`; false when time ran out. */
   async #read(ms: number | null, signal: AbortSignal): Promise<boolean> {
+    if (await this.#readBlock(signal)) return true
     const next = (this.#next ??= this.#reader.next(signal))
     if (await timeoutOr(this.#clock, ms, [next])) return false
     this.#next = null
-    await this.#load(await next, signal)
+    await this.#begin(await next, signal)
     return true
   }
 
-  /** Reads one commit if it is there already. */
+  /** As `#read`, of what is there already. */
   async #readMore(signal: AbortSignal): Promise<boolean> {
-    if (this.#next !== null) return this.#read(0, signal)
+    if (this.#open !== null || this.#next !== null) return this.#read(0, signal)
     const commit = await this.#reader.tryNext(signal)
     if (commit === null) return false
-    await this.#load(commit, signal)
+    await this.#begin(commit, signal)
     return true
   }
 
-  async #load(commit: Commit, signal: AbortSignal): Promise<void> {
-    this.#seq = commit.seq + 1
+  async #begin(commit: Commit, signal: AbortSignal): Promise<void> {
+    this.#seq = commit.seq
     this.#readMs = commit.timeMs
-    for (const [index, block] of commit.blocks.entries()) {
-      if (block.topic !== this.#topic || block.rows === 0) continue
-      const end = block.baseOffset + block.rows
-      if (end <= this.#offset) continue
-      const whole = await this.#reader.readBlock(commit, index, signal)
-      const from = Math.max(block.baseOffset, this.#offset)
-      const batch = whole === null ? null : sliceBatch(whole, from - block.baseOffset, whole.rows)
-      this.#pieces.push({ seq: commit.seq, from, batch, timeMs: commit.timeMs })
-      this.#rows += batch?.rows ?? 1
-      this.#bytes += batch?.byteLength ?? 0
+    this.#open = { commit, next: 0 }
+    this.#passOver(this.#open)
+    await this.#readBlock(signal)
+  }
+
+  /** The next block of the topic in the commit that is being read; false when there is none. */
+  async #readBlock(signal: AbortSignal): Promise<boolean> {
+    if (this.#open === null) return false
+    const { commit, next } = this.#open
+    const { baseOffset } = commit.blocks[next]!
+    const whole = await this.#reader.readBlock(commit, next, signal)
+    const from = Math.max(baseOffset, this.#offset)
+    const batch = whole === null ? null : sliceBatch(whole, from - baseOffset, whole.rows)
+    this.#pieces.push({ seq: commit.seq, from, batch, timeMs: commit.timeMs })
+    this.#rows += batch?.rows ?? 1
+    this.#bytes += batch?.byteLength ?? 0
+    this.#open.next++
+    this.#passOver(this.#open)
+    return true
+  }
+
+  /** Goes on to the next block that has rows to come, and closes the commit where none has. */
+  #passOver(open: OpenCommit): void {
+    const { commit } = open
+    for (; open.next < commit.blocks.length; open.next++) {
+      const { topic, rows, baseOffset } = commit.blocks[open.next]!
+      if (topic === this.#topic && rows > 0 && baseOffset + rows > this.#offset) return
     }
+    this.#open = null
+    this.#seq = commit.seq + 1
   }
 
   #drop(pieces: number): void {

@@ -3,12 +3,12 @@
  * through the plan, and commits {output rows, input cursors, state delta} in one object. A crash
  * recomputes from the last commit; nothing else is needed (invariants 2, 6, 7).
  */
-import { SluiceError } from '../errors/error.ts'
+import { isAbort, SluiceError } from '../errors/error.ts'
 import { failpoint } from '../errors/failpoint.ts'
 import { readHead } from '../log/head.ts'
 import { ChainReader } from '../log/reader.ts'
 import type { Commit, CommitDraft, LogEntry } from '../log/types.ts'
-import { ChainWriter } from '../log/writer.ts'
+import type { ChainWriter } from '../log/writer.ts'
 import { makeBatch, type Batch } from '../record/batch.ts'
 import { emptyBatch } from '../record/batch-ops.ts'
 import type { Schema } from '../record/schema.ts'
@@ -20,7 +20,9 @@ import { deadLetterBatch, newLetter, type DeadLetter } from './dead-letters.ts'
 import { FlushTimer } from './flush.ts'
 import { Lag } from './lag.ts'
 import { nextTrail, trailOf, type LetterTrail } from './letter-trail.ts'
-import { chainName, deadLetterTopic } from './names.ts'
+import { deadLetterTopic } from './names.ts'
+import { openOwnChain } from './own-chain.ts'
+import { pollPauses } from './poll.ts'
 import { survivingRows } from './surviving.ts'
 import { aborted, firstOf, isSettled, timeoutOr } from './wait.ts'
 
@@ -60,8 +62,7 @@ export async function runTransform(
   const schemas = await inputSchemas(task, ctx, signal)
   if (schemas === null) return
   const query = compile(task.query, schemas)
-  const chain = chainName(ctx.pipeline, 'transform', ctx.name)
-  await using writer = await ChainWriter.open(ctx.log, chain, { writer: ctx.writer, signal })
+  await using writer = await openOwnChain(ctx, 'transform', signal)
   const transform = new Transform(task, ctx, writer, query, schemas)
   await transform.run(signal)
 }
@@ -72,6 +73,7 @@ async function inputSchemas(
   ctx: TaskContext,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Schema> | null> {
+  const pauses = pollPauses(ctx.log.store.url)
   for (;;) {
     const schemas = new Map<string, Schema>()
     for (const { topic, chain } of task.inputs) {
@@ -80,7 +82,7 @@ async function inputSchemas(
       if (schema !== undefined) schemas.set(topic, schema)
     }
     if (schemas.size === task.inputs.length) return schemas
-    await timeoutOr(ctx.clock, 50, [aborted(signal)])
+    await timeoutOr(ctx.clock, pauses.next().value, [aborted(signal)])
     if (signal.aborted) return null
   }
 }
@@ -142,8 +144,11 @@ class Transform {
         const dueInMs = this.#timer.dueInMs(this.#ctx.clock.nowMs(), 0)
         if (dueInMs > 0) await timeoutOr(this.#ctx.clock, dueInMs, [stopped])
         if (signal.aborted) break
-        await this.#step(waiting)
+        await this.#step(waiting, signal)
       }
+    } catch (error) {
+      // Stopped in the middle of a step, which is made anew from the last commit.
+      if (!(isAbort(error) && signal.aborted)) throw error
     } finally {
       reading.abort()
       for (const next of waiting.values()) next.catch(() => {})
@@ -191,8 +196,7 @@ class Transform {
   }
 
   /** Everything that is there now, up to the byte bound, in the order of the chains; then one commit. */
-  async #step(waiting: Map<string, Promise<Commit>>): Promise<void> {
-    const signal = new AbortController().signal
+  async #step(waiting: Map<string, Promise<Commit>>, signal: AbortSignal): Promise<void> {
     let bytes = 0
     let relevant = false
     let rows = 0

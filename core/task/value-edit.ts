@@ -76,7 +76,7 @@ export function editRow(batch: Batch, changes: ReadonlyMap<string, JsonInput>): 
 }
 
 /** Why the value does not fit; null when it was appended. */
-function appendValue(
+export function appendValue(
   builder: AnyBuilder,
   { type, nullable }: Field,
   value: JsonInput,

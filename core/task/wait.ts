@@ -14,6 +14,8 @@ interface Watched {
   readonly waiting: Set<(outcome: Outcome) => void>
 }
 
+/** Without a reason, each wait would make an error with its stack. */
+const isWaited = new Error('the wait is over')
 const watched = new WeakMap<Promise<unknown>, Watched>()
 const ends = new WeakMap<AbortSignal, Promise<void>>()
 
@@ -64,7 +66,7 @@ export async function timeoutOr(
     await firstOf([...events, time])
     return isOver
   } finally {
-    timer.abort()
+    timer.abort(isWaited)
   }
 }
 

@@ -74,7 +74,8 @@ export class WaitingDelivery {
   #timers: Timer[] = []
   #tellAgainMs = 0
   #under = 0
-  #underBytes = 0
+  /** How large rows are, about: what one is taken to have until it is read. Large, until one was. */
+  #rowBytes = underBytesMax / 8
   #failure: { readonly error: unknown } | null = null
   #wake: () => void = () => {}
 
@@ -167,7 +168,7 @@ export class WaitingDelivery {
     for (const [name, group] of this.#groups) {
       while (group.lanes.length > 0) {
         // Whatever ends makes room, and wakes.
-        if (this.#under >= underMax || this.#underBytes >= underBytesMax) return nextMs
+        if (!this.#hasRoom) return nextMs
         if (group.notBeforeMs <= nowMs) {
           const readyMs = Math.min(sink.readyMs?.(name, group.under) ?? 0, askAgainMs)
           if (readyMs > 0) group.notBeforeMs = nowMs + readyMs
@@ -184,6 +185,10 @@ export class WaitingDelivery {
       if (idle) this.#groups.delete(name)
     }
     return nextMs
+  }
+
+  get #hasRoom(): boolean {
+    return this.#under < Math.min(underMax, Math.max(1, underBytesMax / this.#rowBytes))
   }
 
   /** Moves lanes that are due to their groups. */
@@ -213,13 +218,12 @@ export class WaitingDelivery {
     const { rows } = this.#parts
     this.#under++
     group.under++
-    let bytes = 0
     try {
       const [first] = lane.letters
       const unit = first === undefined ? null : await this.#unitOf(first, signal)
       if (unit === null) return
-      bytes = unit.kept.reduce((sum, { bytes: { length } }) => sum + length, 0)
-      this.#underBytes += bytes
+      const bytes = unit.kept.reduce((sum, row) => sum + row.bytes.length, 0)
+      this.#rowBytes = Math.max(bytes, this.#rowBytes + (bytes - this.#rowBytes) / 8)
       await this.#send(unit, signal)
       group.failures = 0
     } catch (thrown) {
@@ -228,7 +232,6 @@ export class WaitingDelivery {
       this.#under--
       group.under--
       group.notBeforeMs = Math.min(group.notBeforeMs, group.failedUntilMs)
-      this.#underBytes -= bytes
       lane.busy = false
       lane.noted = -1
       rows.settle(lane)

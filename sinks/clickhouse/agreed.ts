@@ -14,6 +14,7 @@ import type { ColumnDescription, TableDescription } from './describe.ts'
 import { qualified, quoteIdentifier, quoteLiteral } from './identifiers.ts'
 import { showOnly } from './live-view.ts'
 import type { TablePlan } from './plan.ts'
+import { catchUp } from './present.ts'
 import { runDdl, type Evolution } from './run-ddl.ts'
 import { unfit } from './shape.ts'
 import { columnType } from './types.ts'
@@ -149,6 +150,7 @@ async function valuesLost(
   to: string,
   { server, signal }: Evolution,
 ): Promise<number> {
+  if (plan.replication !== null) await catchUp(server, plan.table, signal)
   const column = quoteIdentifier(name)
   const cast = `accurateCastOrNull(${column}, ${quoteLiteral(to)})`
   const back = `accurateCastOrNull(${cast}, ${quoteLiteral(unwrap(type).name)})`

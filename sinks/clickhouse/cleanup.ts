@@ -57,19 +57,75 @@ export async function planRound(
   return { plan, version, beforeUs }
 }
 
-/** Steps 2 and 3; takes as long as a merge of the whole table. */
-export async function runRound(
+/** The rounds under way, at most one a topic. Each ends with the sink. */
+export class Rounds implements AsyncDisposable {
+  readonly #running = new Map<string, Running>()
+
+  has(topic: string): boolean {
+    return this.#running.has(topic)
+  }
+
+  begin(round: Round, evolutionOf: (signal: AbortSignal) => Evolution): void {
+    const { topic } = round.plan
+    const merging = new AbortController()
+    const removing = new AbortController()
+    const evolution = evolutionOf(removing.signal)
+    const over = runRound(round, merging.signal, evolution).finally(() =>
+      this.#running.delete(topic),
+    )
+    this.#running.set(topic, { merging, removing, over })
+  }
+
+  /**
+   * Before another table takes the name: tombstones of that one must not go, which was not merged. A
+   * merge is left, and a removal waited for, since nobody could tell which table it would find.
+   */
+  async end(topic: string, signal: AbortSignal): Promise<void> {
+    const running = this.#running.get(topic)
+    if (running === undefined) return
+    const { merging, removing, over } = running
+    const stop = (): void => removing.abort()
+    merging.abort()
+    signal.addEventListener('abort', stop, { once: true })
+    await over
+    signal.removeEventListener('abort', stop)
+    signal.throwIfAborted()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const all = [...this.#running.values()]
+    for (const { merging, removing } of all) {
+      merging.abort()
+      removing.abort()
+    }
+    await Promise.all(all.map(({ over }) => over))
+  }
+}
+
+interface Running {
+  /** Ends its step 2, and with it the round. */
+  readonly merging: AbortController
+  /** Ends its step 3. */
+  readonly removing: AbortController
+  /** Never rejects. */
+  readonly over: Promise<void>
+}
+
+/** Steps 2 and 3; takes as long as a merge of the whole table. Never rejects. */
+async function runRound(
   { plan, version, beforeUs }: Round,
+  merging: AbortSignal,
   { server, ctx, signal }: Evolution,
 ): Promise<void> {
   const { database } = server
   try {
     await server.command(`Merge table ${plan.table}`, optimizeTable(database, plan), {
-      signal,
+      signal: merging,
       // Otherwise a merge that could not be done is passed over in silence.
       settings: { optimize_throw_if_noop: 1, alter_sync: plan.replication === null ? '1' : '2' },
     })
     failpoint('sink.clickhouse.cleanup_merged')
+    merging.throwIfAborted()
     const statement = deleteTombstones(database, plan, version, beforeUs)
     await server.command(`Remove tombstones of ${plan.table}`, statement, {
       signal,
@@ -77,11 +133,9 @@ export async function runRound(
     })
     ctx.logger.info('tombstones removed', { table: plan.table, version })
   } catch (thrown) {
-    if (signal.aborted) throw thrown
-    const error = toSluiceError(thrown)
-    if (error.fault === 'bug') throw error
+    if (merging.aborted) return
     // The rows are all there and right; the next round tries again.
-    const { code, message, remedy } = error
+    const { code, message, remedy } = toSluiceError(thrown)
     ctx.logger.warn('tombstones not removed', { table: plan.table, code, message, remedy })
   }
 }

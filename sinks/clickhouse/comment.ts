@@ -14,9 +14,17 @@ export interface TableMarks {
   readonly gone: number
 }
 
+const made = 'Written by Sluice from '
+
 export function tableComment(topic: string): string {
   // A topic with the separator in its name would be read as a mark.
-  return `Written by Sluice from ${topic.replaceAll(';', ',')}`
+  return `${made}${topic.replaceAll(';', ',')}`
+}
+
+/** Whether a table was made for another topic. */
+export function isOfOther(topic: string, comment: string): boolean {
+  const [first] = comment.split('; ')
+  return first!.startsWith(made) && first !== tableComment(topic)
 }
 
 export function withMark(

@@ -119,7 +119,7 @@ export const clickhouseConfig = z.strictObject({
     .default({})
     .meta({
       description:
-        'Sorting columns by topic, for tables that Sluice creates. In upsert mode the same columns as the key, in any order; the key when absent. In append mode any columns; _sluice_offset when absent.',
+        'Sorting columns by topic, for tables that Sluice creates. In upsert mode the key’s columns in any order, and others that are NOT NULL where deletions carry whole old rows (REPLICA IDENTITY FULL); the key when absent. In append mode any columns; _sluice_offset when absent.',
     }),
   create_tables: z.boolean().default(true).meta({
     description:
@@ -144,7 +144,7 @@ export const clickhouseConfig = z.strictObject({
   }),
   timestamps: z.enum(['datetime', 'string']).default('datetime').meta({
     description:
-      "Dates and timestamps. datetime: Date32 and DateTime64(6, 'UTC'), which hold 1900-01-01 to 2299-12-31; other values and ±infinity are set aside as dead letters. string: exact text, holds everything.",
+      "Dates and timestamps. datetime: Date32 and DateTime64(6, 'UTC'), which hold 1900-01-01 to 2299-12-31, from 26.7 on the years 1 to 9999; other values and ±infinity are set aside as dead letters. string: exact text, holds everything.",
   }),
   times: z.enum(['int64', 'time64']).default('int64').meta({
     description:
@@ -152,7 +152,7 @@ export const clickhouseConfig = z.strictObject({
   }),
   json: z.enum(['string', 'json']).default('string').meta({
     description:
-      'JSON documents. string: the exact text. json: the type JSON (25.3 or newer), whose paths are columns of their own; it keeps no key whose value is null or {}, and a document that it would change otherwise (a number with more digits than it has, true beside numbers in an array, a key twice), or that is no object, is set aside as a dead letter.',
+      'JSON documents. string: the exact text. json: the type JSON (25.8 or newer), whose paths are columns of their own; it keeps no key whose value is null or {}, and a document that it would change otherwise (a number with more digits than it has, true beside numbers in an array, a key twice), or that is no object, is set aside as a dead letter.',
   }),
   arrays: z.enum(['string', 'array', 'array_or_empty']).default('string').meta({
     description:

@@ -21,6 +21,7 @@ export const clickhouse: SinkConnector<ClickHouseConfig> = {
     truncate: 'absorbs',
   },
   batching: batchingOf,
+  resyncs: true,
   topicsNamed: (config) =>
     (['tables', 'order_by', 'low_cardinality'] as const).flatMap((option) =>
       Object.keys(config[option]).map((topic) => ({

@@ -29,7 +29,7 @@ export async function rowsPresent(
   const beyond = upTo === undefined ? '' : ` OR ${column} >= {upTo:UInt64}`
   const until =
     origin === 'live' && upTo === undefined ? '' : `AND (${column} < {to:UInt64}${beyond})`
-  if (plan.replication !== null) await catchUp(server, plan, signal)
+  if (plan.replication !== null) await catchUp(server, plan.table, signal)
   const found = await server.query<{ at: string; us: string }>(
     `Look for rows in ${plan.table}`,
     `SELECT ${column} AS at, toUnixTimestamp64Micro(\`_sluice_ts\`) AS us
@@ -55,14 +55,14 @@ export async function rowsPresent(
   return present
 }
 
-/** A replica that lags would say of rows that they are not there. */
-async function catchUp(
+/** A replica that lags would say of rows that they are not there. Asked of replicated tables alone. */
+export async function catchUp(
   server: ClickHouseServer,
-  plan: TablePlan,
+  table: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const statement = `SYSTEM SYNC REPLICA ${qualified(server.database, plan.table)} LIGHTWEIGHT`
-  await server.command(`Wait for the replica of ${plan.table}`, statement, { signal })
+  const statement = `SYSTEM SYNC REPLICA ${qualified(server.database, table)} LIGHTWEIGHT`
+  await server.command(`Wait for the replica of ${table}`, statement, { signal })
 }
 
 function ahead(server: ClickHouseServer, plan: TablePlan): SluiceError {

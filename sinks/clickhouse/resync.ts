@@ -14,7 +14,7 @@
 import type { ResyncPoint, SinkResync } from '../../core/connector/resync.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { failpoint } from '../../core/errors/failpoint.ts'
-import { marksOf, tableComment, withMark } from './comment.ts'
+import { isOfOther, marksOf, tableComment, withMark } from './comment.ts'
 import { createTable, createTableAs, dropTable, exchangeTables, modifyComment } from './ddl.ts'
 import { describeTable, type TableDescription } from './describe.ts'
 import { evolveView, showOnly } from './live-view.ts'
@@ -40,6 +40,8 @@ interface Parts {
     signal: AbortSignal,
   ) => Promise<TablePlan>
   readonly evolution: (signal: AbortSignal) => Evolution
+  /** Resolves when no cleanup of the topic's table is under way. */
+  readonly endCleanup: (topic: string, signal: AbortSignal) => Promise<void>
 }
 
 export class TableResync implements SinkResync {
@@ -56,7 +58,8 @@ export class TableResync implements SinkResync {
   ): Promise<'fresh' | 'going' | 'over'> {
     const plan = await this.#parts.planOf(topic, schema, signal)
     const evolution = this.#parts.evolution(signal)
-    const { server } = evolution
+    const { server, config } = evolution
+    if (!config.create_tables) throw withoutDdl(plan)
     const table = await describeTable(server, plan.table, signal)
     if (table !== null && marksOf(table.comment).resync === id) return 'over'
     const side = sidePlan(plan)
@@ -74,7 +77,8 @@ export class TableResync implements SinkResync {
     at: { readonly id: string; readonly offset: number },
     signal: AbortSignal,
   ): Promise<void> {
-    const { table } = sidePlan(await this.#parts.planOf(topic, null, signal))
+    const { table: name, replication } = sidePlan(await this.#parts.planOf(topic, null, signal))
+    const table = { name, wait: replication !== null }
     await truncateTable(this.#parts.evolution(signal).server, table, at, signal)
   }
 
@@ -91,6 +95,7 @@ export class TableResync implements SinkResync {
           remedy: 'Ask for the resync again.',
         })
       }
+      await this.#parts.endCleanup(topic, signal)
       await exchange(plan, { table, beside }, evolution)
       failpoint('sink.clickhouse.resync_exchanged')
       ctx.logger.info('table built anew', { table: plan.table, resync: id })
@@ -175,12 +180,21 @@ async function removeSide(
   evolution: Evolution,
 ): Promise<void> {
   const name = sideTable(plan.table)
-  if (!side.columns.some((column) => column.name.startsWith(servicePrefix))) {
+  const written = side.columns.some((column) => column.name.startsWith(servicePrefix))
+  if (!written || isOfOther(plan.topic, side.comment)) {
     throw new SluiceError('sink.clickhouse.table_name', {
-      message: `${name} in ClickHouse is not Sluice's, so that ${plan.table} cannot be built anew under this name.`,
+      message: `${name} in ClickHouse was not made for this, so that ${plan.table} cannot be built anew under this name.`,
       remedy: `Rename ${name}.`,
     })
   }
   const statement = dropTable(evolution.server.database, plan, name)
   await runDdl(evolution, plan, `Drop table ${name}`, statement)
+}
+
+/** One statement after the other by hand would not do: each step looks at what the one before has made. */
+function withoutDdl({ topic, table }: TablePlan): SluiceError {
+  return new SluiceError('sink.clickhouse.ddl_needed', {
+    message: `Topic ${topic}: table ${table} is built anew by CREATE, EXCHANGE and DROP TABLE, and create_tables is false.`,
+    remedy: `Set create_tables: true and ask again. Or empty the table by hand and have it filled: sluice replay --topic ${topic} --from start.`,
+  })
 }

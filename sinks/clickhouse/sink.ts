@@ -20,7 +20,7 @@ import { failpoint } from '../../core/errors/failpoint.ts'
 import type { SinkResync } from '../../core/connector/resync.ts'
 import { makeSchema, type Schema } from '../../core/record/schema.ts'
 import { insertInPieces, type Poisoned } from './bisect.ts'
-import { cleanedUp, planRound, runRound } from './cleanup.ts'
+import { cleanedUp, planRound, Rounds } from './cleanup.ts'
 import { ClickHouseServer } from './client.ts'
 import { marksOf } from './comment.ts'
 import type { ClickHouseConfig } from './config.ts'
@@ -70,9 +70,7 @@ export class ClickHouseSink implements Sink {
   readonly #topics = new Map<string, TopicState>()
   /** What the servers are, once all of them have answered. */
   #facts: ServerFacts | null = null
-  /** Rounds under way; each ends with this sink. */
-  readonly #rounds = new Map<string, Promise<void>>()
-  readonly #closing = new AbortController()
+  readonly #rounds = new Rounds()
 
   constructor(config: ClickHouseConfig, ctx: Context) {
     this.#config = config
@@ -82,6 +80,7 @@ export class ClickHouseSink implements Sink {
     this.resync = new TableResync({
       planOf: (topic, schema, signal) => this.#planOf(topic, schema, signal),
       evolution: (signal) => this.#evolution(signal),
+      endCleanup: (topic, signal) => this.#rounds.end(topic, signal),
     })
   }
 
@@ -160,12 +159,13 @@ export class ClickHouseSink implements Sink {
   }
 
   async truncate(topic: string, at: TruncatePoint, signal: AbortSignal): Promise<void> {
-    await truncateTable(this.#server, this.#names.tableOf(topic), at, signal)
+    const wait = this.#config.replicated !== false
+    const table = { name: this.#names.tableOf(topic), wait }
+    await truncateTable(this.#server, table, at, signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort()
-    await Promise.all(this.#rounds.values())
+    await this.#rounds[Symbol.asyncDispose]()
     await this.#server[Symbol.asyncDispose]()
   }
 
@@ -219,16 +219,7 @@ export class ClickHouseSink implements Sink {
     const round = await planRound(plan, cleanup, this.#evolution(signal))
     if (round === null) return
     state.gone = Math.max(state.gone, round.version)
-    const running = runRound(round, this.#evolution(this.#closing.signal))
-      .catch((error: unknown) => {
-        if (this.#closing.signal.aborted) return
-        this.#ctx.logger.error('tombstones not removed', {
-          table: plan.table,
-          error: String(error),
-        })
-      })
-      .finally(() => this.#rounds.delete(plan.topic))
-    this.#rounds.set(plan.topic, running)
+    this.#rounds.begin(round, (ends) => this.#evolution(ends))
   }
 
   #insert(

@@ -10,21 +10,29 @@ import type { ClickHouseServer } from './client.ts'
 import { describeTable } from './describe.ts'
 import { qualified, quoteIdentifier } from './identifiers.ts'
 import { orderColumn, servicePrefix } from './plan.ts'
+import { catchUp } from './present.ts'
 
 export interface TruncatePoint {
   readonly id: string
   readonly offset: number
 }
 
+/** `wait`: of a replicated table, for what other replicas took; the statement sees only what is here. */
+export interface TruncatedTable {
+  readonly name: string
+  readonly wait: boolean
+}
+
 export async function truncateTable(
   server: ClickHouseServer,
-  table: string,
+  { name: table, wait }: TruncatedTable,
   at: TruncatePoint,
   signal: AbortSignal,
 ): Promise<void> {
   const description = await describeTable(server, table, signal)
   // No table, no rows: nothing was ever delivered.
   if (description === null) return
+  if (wait && description.engine.startsWith('Replicated')) await catchUp(server, table, signal)
   const name = qualified(server.database, table)
   const upsert = description.columns.some((column) => column.name === '_sluice_version')
   const key = description.columns

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { durationText } from '../../core/connector/duration.ts'
-import { redisKeys } from '../../core/connector/redis-config.ts'
+import { judgeRedisKeys, redisKeys } from '../../core/connector/redis-config.ts'
 import { secretText } from '../../core/connector/secret.ts'
 import { offlineConfig } from './offline/config.ts'
 import { scalarNames } from './types.ts'
@@ -35,6 +35,7 @@ const redisTarget = z
     type: z.literal('redis'),
     ...redisKeys,
   })
+  .superRefine(judgeRedisKeys)
   .meta({
     description: 'Feast’s Redis online store: Redis 7.0 or later, Valkey, a cluster of either.',
   })

@@ -1,6 +1,7 @@
 /** The feature-store sink, as the register knows it. */
 import type { Problem } from '../../core/connector/problem.ts'
 import type { SchemaAbilities, SinkConnector } from '../../core/connector/sink.ts'
+import { codes } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { SinkContext } from '../../core/connector/context.ts'
 import { feastConfig, type FeastConfig } from './config.ts'
@@ -72,6 +73,18 @@ async function openOffline(
   return log
 }
 
+/** Of a server that takes a connection and says nothing. */
+function silent({ target }: FeastConfig): Problem {
+  const code = {
+    redis: 'redis.unreachable',
+    postgres: 'sink.feast.postgres_connection',
+    push: 'sink.feast.push_connection',
+  } as const
+  const { remedy } = codes[code[target.type]]
+  const message = `No answer within ${checkTimeoutMs / 1000} s.`
+  return { code: code[target.type], severity: 'error', message, remedy }
+}
+
 /** Topics and their schemas are not known yet; what concerns a view is said when its topic starts. */
 async function check(config: FeastConfig, ctx: SinkContext): Promise<readonly Problem[]> {
   const signal = AbortSignal.timeout(checkTimeoutMs)
@@ -82,6 +95,7 @@ async function check(config: FeastConfig, ctx: SinkContext): Promise<readonly Pr
     const { checkOfflineLog } = await import('./offline/open.ts')
     return [...problems, ...(await checkOfflineLog(config.offline, ctx, signal))]
   } catch (error) {
+    if (signal.aborted) return [silent(config)]
     if (!(error instanceof SluiceError)) throw error
     return [{ code: error.code, severity: 'error', message: error.message, remedy: error.remedy }]
   }

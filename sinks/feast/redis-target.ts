@@ -7,9 +7,10 @@ import { createHash } from 'node:crypto'
 import type { SinkContext } from '../../core/connector/context.ts'
 import type { Problem } from '../../core/connector/problem.ts'
 import type { RedisLink } from '../../core/connector/redis.ts'
+import { checkRedis } from '../../core/connector/redis-check.ts'
 import { openRedis } from '../../core/connector/redis-config.ts'
+import { withReplicas } from '../../core/connector/redis-replicas.ts'
 import { inWindow, type FailedCall } from '../../core/connector/redis-window.ts'
-import { checkRedis, fieldExpiryOf } from './redis/server.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { failpoint } from '../../core/errors/failpoint.ts'
 import { BytesOut } from './bytes-out.ts'
@@ -18,8 +19,9 @@ import { ScriptCall } from './redis/call.ts'
 import { encodeCall, expiresMs } from './redis/encode.ts'
 import { RedisEnds } from './redis/ends.ts'
 import { Floors } from './redis/floors.ts'
+import { hadTtl } from './redis/had-ttl.ts'
 import { planCalls, type PlannedCalls } from './redis/plan-calls.ts'
-import { scanView } from './redis/scan.ts'
+import { scanView, type KeyScript } from './redis/scan.ts'
 import {
   forgetScript,
   renameScript,
@@ -27,6 +29,7 @@ import {
   writeScript,
   type FieldExpiry,
 } from './redis/script.ts'
+import { fieldExpiryOf } from './redis/server.ts'
 import { Sweeper } from './redis/sweep.ts'
 import type { FeatureRows, OnlineTarget, RenamedFeature, TargetProblem } from './target.ts'
 import type { FeatureView } from './view.ts'
@@ -51,6 +54,7 @@ export class RedisTarget implements OnlineTarget {
   readonly entitiesAtOnce = 1024
   readonly ends: RedisEnds
   readonly #config: FeastConfig
+  readonly #target: RedisTargetConfig
   readonly #ctx: SinkContext
   readonly #link: RedisLink
   readonly #project: Buffer
@@ -63,6 +67,7 @@ export class RedisTarget implements OnlineTarget {
 
   constructor(config: FeastConfig, target: RedisTargetConfig, ctx: SinkContext) {
     this.#config = config
+    this.#target = target
     this.#ctx = ctx
     this.#project = Buffer.from(config.project)
     this.#link = openRedis(target)
@@ -72,13 +77,14 @@ export class RedisTarget implements OnlineTarget {
   }
 
   check(signal: AbortSignal): Promise<readonly Problem[]> {
-    return checkRedis(this.#link, signal)
+    return checkRedis(this.#target, signal)
   }
 
   async evolve(view: FeatureView, signal: AbortSignal): Promise<void> {
     await this.#link.ready(signal)
     this.#expiry ??= await fieldExpiryOf(this.#link, signal)
-    const script = Buffer.from(writeScript(view, this.#expiry))
+    const before = this.#expiry === 'none' && (await hadTtl(this.#link, view, signal))
+    const script = Buffer.from(writeScript(view, this.#expiry, { hadTtl: before }))
     const hash = Buffer.from(createHash('sha1').update(script).digest('hex'))
     for (const master of this.#link.masters) {
       await this.#link.settled(master.script('LOAD', script), signal)
@@ -105,30 +111,39 @@ export class RedisTarget implements OnlineTarget {
     return this.#run(round, signal)
   }
 
+  safely<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    return withReplicas(this.#link, work, signal)
+  }
+
   async truncate(view: FeatureView, offset: number, signal: AbortSignal): Promise<void> {
-    await this.#link.ready(signal)
-    await this.#floors.raise(view, offset, signal)
-    failpoint('sink.feast.truncate')
     const script = { text: truncateScript(view), args: [String(offset)] }
-    await scanView(this.#link, view, script, signal)
+    const remove = async (): Promise<void> => {
+      await this.#link.ready(signal)
+      await this.#floors.raise(view, offset, signal)
+      failpoint('sink.feast.truncate')
+      await scanView(this.#link, view, script, signal)
+    }
+    await this.safely(remove, signal)
   }
 
   async forget(view: FeatureView, features: readonly string[], signal: AbortSignal): Promise<void> {
-    await this.#link.ready(signal)
-    const script = { text: forgetScript(view, features), args: [] }
-    await scanView(this.#link, view, script, signal)
+    await this.#scan(view, { text: forgetScript(view, features), args: [] }, signal)
   }
 
   async rename(view: FeatureView, names: RenamedFeature, signal: AbortSignal): Promise<void> {
     await this.#link.ready(signal)
     this.#expiry ??= await fieldExpiryOf(this.#link, signal)
-    const script = { text: renameScript(view, names, this.#expiry), args: [] }
-    await scanView(this.#link, view, script, signal)
+    await this.#scan(view, { text: renameScript(view, names, this.#expiry), args: [] }, signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#sweeper[Symbol.asyncDispose]()
     await this.#link[Symbol.asyncDispose]()
+  }
+
+  async #scan(view: FeatureView, script: KeyScript, signal: AbortSignal): Promise<void> {
+    await this.#link.ready(signal)
+    await this.safely(() => scanView(this.#link, view, script, signal), signal)
   }
 
   /**

@@ -164,8 +164,18 @@ export class FeastSink implements Sink {
     return [...refused, ...problems]
   }
 
-  /** Encodes the next entities while those before them are written. */
   async #writeOnline(
+    accepted: Accepted,
+    except: Uint8Array | null,
+    signal: AbortSignal,
+  ): Promise<readonly TargetProblem[]> {
+    const { online } = this.#stores
+    const write = () => this.#writeSlices(accepted, except, signal)
+    return online.safely === undefined ? write() : online.safely(write, signal)
+  }
+
+  /** Encodes the next entities while those before them are written. */
+  async #writeSlices(
     accepted: Accepted,
     except: Uint8Array | null,
     signal: AbortSignal,

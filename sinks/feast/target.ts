@@ -35,6 +35,11 @@ export interface OnlineTarget extends AsyncDisposable {
    */
   write(rows: FeatureRows, signal: AbortSignal): Promise<readonly TargetProblem[]>
   /**
+   * Does `work`, which writes, and returns when that is as safe as the store was told to make it; where it throws,
+   * the work is to be done again. Absent where `write` returns no earlier.
+   */
+  safely?<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>
+  /**
    * Removes the values of features that the view has no more. Idempotent. Absent where a store keeps
    * them; they are no longer written then.
    */

@@ -3,10 +3,12 @@
  *
  *   template = ( text | '{topic}' | '{key}' | '{' column '}' )*        `{{` and `}}` are single braces
  *
- * In what is put in, `%`, `{` and `}` are written as %25, %7B and %7D, and where several fields follow each
- * other `:` as %3A: two keys never become one, and the only braces in a key are those of the template,
- * which Redis clusters take for a hash tag. Values are the texts of values.ts.
+ * In what is put in, `%`, `{` and `}` are written as %25, %7B and %7D, where several fields follow each other
+ * `:` as %3A, and in bytes that are no UTF-8 all that are not ASCII: two keys never become one, and the only
+ * braces in a key are those of the template, which Redis clusters take for a hash tag. Values are the texts of
+ * values.ts.
  */
+import { isUtf8 } from 'node:buffer'
 import type { Batch } from '../../core/record/batch.ts'
 import { textColumns } from './values.ts'
 
@@ -73,14 +75,13 @@ export function keyMaker(
   const { schema } = batch
   const texts = textColumns(batch, schema.key)
   const several = schema.key.length > 1
-  const valueOf = (i: number, row: number): string =>
-    escaped(texts[i]!(row).toString('utf8'), several)
+  const valueOf = (i: number, row: number): string => escaped(texts[i]!(row), several)
   const makers = parts.map((part): ((row: number) => string) => {
     switch (part.kind) {
       case 'text':
         return () => part.text
       case 'topic':
-        return constant(escaped(topic, true))
+        return constant(escapedText(topic, true))
       case 'key':
         if (schema.key.length === 0) return (row) => String(offset + row)
         return (row) => schema.key.map((_, i) => valueOf(i, row)).join(':')
@@ -101,9 +102,17 @@ function constant(text: string): () => string {
   return () => text
 }
 
-function escaped(text: string, colons: boolean): string {
-  const special = colons ? /[%{}:]/g : /[%{}]/g
-  return text.replace(special, (found) => `%${found.charCodeAt(0).toString(16).toUpperCase()}`)
+function escaped(bytes: Buffer, colons: boolean): string {
+  if (isUtf8(bytes)) return escapedText(bytes.toString('utf8'), colons)
+  return escapedText(bytes.toString('latin1'), colons).replace(/[\x80-\xff]/g, percent)
+}
+
+function escapedText(text: string, colons: boolean): string {
+  return text.replace(colons ? /[%{}:]/g : /[%{}]/g, percent)
+}
+
+function percent(char: string): string {
+  return `%${char.charCodeAt(0).toString(16).toUpperCase()}`
 }
 
 /** A pattern of SCAN that fits all keys of the topic: the text before the first value. */
@@ -111,7 +120,7 @@ export function scanPattern(parts: KeyTemplate, topic: string): string {
   let prefix = ''
   for (const part of parts) {
     if (part.kind === 'text') prefix += part.text
-    else if (part.kind === 'topic') prefix += escaped(topic, true)
+    else if (part.kind === 'topic') prefix += escapedText(topic, true)
     else break
   }
   return `${prefix.replace(/[\\*?[\]^-]/g, '\\$&')}*`

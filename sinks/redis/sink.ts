@@ -13,8 +13,9 @@ import {
   type RedisScript,
 } from '../../core/connector/redis-calls.ts'
 import { openRedis } from '../../core/connector/redis-config.ts'
-import { raiseEnd } from '../../core/connector/redis-end.ts'
+import { raiseOffset } from '../../core/connector/redis-offset.ts'
 import { redisError } from '../../core/connector/redis-errors.ts'
+import { withReplicas } from '../../core/connector/redis-replicas.ts'
 import type {
   RowProblem,
   SchemaStep,
@@ -99,7 +100,7 @@ export class RedisSink implements Sink {
     }
     await this.#link.ready(signal)
     for (const master of this.#link.masters) {
-      for (const { text } of [this.#write, this.#delete, raiseEnd]) {
+      for (const { text } of [this.#write, this.#delete, raiseOffset]) {
         await this.#link.settled(master.script('LOAD', text), signal)
       }
     }
@@ -111,7 +112,8 @@ export class RedisSink implements Sink {
     if (sent.batch.rows === 0) return { rejected: [] }
     const live = sent.origin === undefined || sent.origin === 'live'
     if (live) await this.#meet(sent, signal)
-    const rows = newestRows(sent, this.#parts)
+    const keeps = this.#config.on_delete === 'keep'
+    const rows = newestRows(sent, this.#parts, keeps)
     const floor = live ? 0 : (this.#floors.get(sent.topic) ?? 0)
     const rejected: RowProblem[] = []
     const reject = (row: number, code: RowProblem['code'], message: string): void => {
@@ -120,7 +122,8 @@ export class RedisSink implements Sink {
     const callRows: number[] = []
     failpoint('sink.redis.before_write')
     const calls = this.#calls(sent, rows, { live, floor, reject, callRows })
-    for (const { index, error } of await runCalls(this.#link, calls, signal)) {
+    const write = () => runCalls(this.#link, calls, signal)
+    for (const { index, error } of await withReplicas(this.#link, write, signal)) {
       const { code, message } = redisError(this.#link.where, error)
       reject(callRows[index]!, code, message)
     }
@@ -134,10 +137,18 @@ export class RedisSink implements Sink {
     { offset }: { readonly offset: number },
     signal: AbortSignal,
   ): Promise<void> {
+    await withReplicas(this.#link, () => this.#removeBefore(topic, offset, signal), signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#link[Symbol.asyncDispose]()
+  }
+
+  async #removeBefore(topic: string, offset: number, signal: AbortSignal): Promise<void> {
     await this.#link.ready(signal)
-    const floor = Math.max(offset, this.#floors.get(topic) ?? 0)
-    await this.#link.settled(this.#link.client.set(this.#floorKey(topic), String(floor)), signal)
-    this.#floors.set(topic, floor)
+    const raised = this.#link.client.eval(raiseOffset.text, 1, this.#floorKey(topic), offset)
+    await this.#link.settled(raised, signal)
+    this.#floors.set(topic, Math.max(offset, this.#floors.get(topic) ?? 0))
     const match = scanPattern(this.#parts, topic)
     for (const master of this.#link.masters) {
       let cursor = '0'
@@ -156,20 +167,15 @@ export class RedisSink implements Sink {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#link[Symbol.asyncDispose]()
-  }
-
   *#calls(sent: SinkBatch, rows: ReadonlyMap<string, number>, round: Round): Generator<RedisCall> {
     const { topic, batch, offset } = sent
-    const { ttl, tombstones, on_delete: onDelete } = this.#config
+    const { ttl, tombstones } = this.#config
     const argsOf = this.#config.format === 'hash' ? hashArgs(batch) : jsonArgs(batch, offset)
     for (const [key, row] of rows) {
       if (offset + row < round.floor) continue
       const keys = [key, tombstoneKey(key)]
       const at = String(offset + row)
       if (batch.weights[row]! < 0) {
-        if (onDelete === 'keep') continue
         round.callRows.push(row)
         yield { script: this.#delete, keys, args: [at, String(tombstones)] }
         continue
@@ -184,7 +190,7 @@ export class RedisSink implements Sink {
       yield { script: this.#write, keys, args: [at, ttlText, ...args] }
     }
     if (round.live) {
-      yield { script: raiseEnd, keys: [this.#endKey(sent.topic)], args: [String(endOf(sent))] }
+      yield { script: raiseOffset, keys: [this.#endKey(sent.topic)], args: [String(endOf(sent))] }
     }
   }
 
@@ -249,14 +255,20 @@ function endOf({ upTo, offset, batch }: SinkBatch): number {
   return upTo ?? offset + batch.rows
 }
 
-/** The last row of each key: the new image of an update comes after the old one. */
+/**
+ * The last row of each key: the new image of an update comes after the old one. `keeps`: deletions are passed
+ * over, and what came before them in the batch is what stays.
+ */
 function newestRows(
   { topic, batch, offset }: SinkBatch,
   parts: KeyTemplate,
+  keeps: boolean,
 ): ReadonlyMap<string, number> {
   const keyOf = keyMaker(parts, topic, batch, offset)
   const newest = new Map<string, number>()
-  for (let row = 0; row < batch.rows; row++) newest.set(keyOf(row), row)
+  for (let row = 0; row < batch.rows; row++) {
+    if (!keeps || batch.weights[row]! > 0) newest.set(keyOf(row), row)
+  }
   return newest
 }
 

@@ -139,7 +139,7 @@ export const webhookConfig = z.strictObject({
     { minMs: 60_000 },
   ).prefault('5d'),
   timers: secretText(
-    'Where the times of later attempts are kept too, in BullMQ: redis://, rediss:// or postgres://. What is lost there is done a little later.',
+    'Where the times of later attempts are kept too, in BullMQ: redis://, rediss:// or postgres://. What is lost there is done a little later. A PostgreSQL on another machine is spoken to over TLS and verified, unless `sslmode` in the address says otherwise.',
   ).optional(),
   timers_ca: z.string().min(1).optional().meta({
     description:

@@ -25,8 +25,8 @@ import { parseTarget, problem, type Target } from './target.ts'
 
 /** How far other keys may get ahead of one that is held up: 8,000 rows. */
 const batchesAhead = 15
-/** Requests to one host that are late, and that nobody waits for any more. */
-const lentMax = 1024
+/** Requests that are late, and that nobody waits for any more: each has a connection of its own. */
+const lateMax = 1024
 
 export const webhook: SinkConnector<WebhookConfig> = webhookWith(undefined)
 
@@ -91,7 +91,7 @@ function openSink(
   const backoff = { baseMs: retry.base, maxMs: retry.max }
   const http = new HttpSender(target, {
     // Requests that nobody waits for any more go on beside those of the slots.
-    connectionsMax: many ? inFlightMax + lentMax : inFlightMax,
+    connectionsMax: many ? inFlightMax + lateMax : inFlightMax,
     timeoutMs: config.timeout,
     allowPrivate: config.allow_private,
     keepAnswers: config.batch !== undefined,
@@ -103,6 +103,7 @@ function openSink(
     ctx,
     moment: new Moment(),
     slots: many ? new Semaphore(inFlightMax) : null,
+    late: new Semaphore(lateMax),
     options: {
       inFlightMax: Math.min(config.concurrency ?? (many ? 4 : inFlightMax), inFlightMax),
       ratePerS: config.rate ?? null,

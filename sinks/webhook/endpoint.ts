@@ -39,6 +39,8 @@ export interface Outbound {
   readonly ctx: Context
   /** Requests of all endpoints together; null when there is one. */
   readonly slots: Semaphore | null
+  /** Requests beside those, that nobody waits for any more. */
+  readonly late: Semaphore
   readonly options: EndpointOptions
   readonly moment: Moment
   /** One of many endpoints gets nothing more. */
@@ -84,7 +86,7 @@ export type Attempt =
     }
   | { readonly kind: 'disabled'; readonly reason: string }
 
-type Tried = Extract<Attempt, { kind: 'tried' }>
+export type Tried = Extract<Attempt, { kind: 'tried' }>
 
 /** A request that was sent. */
 interface Sending {
@@ -210,7 +212,9 @@ export class Endpoint {
       if (waitMs > 0) return this.#later(waitMs)
       left = mode !== 'moment'
       const sending = this.#try(message, patience.signal, left)
-      if (left || !(await outlasts(sending, this.#out.moment.ms))) return await sending
+      if (left || !(await this.#out.moment.outlasts(sending))) return await sending
+      // Too many go on by themselves already: this one keeps its slot.
+      if (!this.#out.late.tryAcquire()) return await sending
       left = true
       this.#leave(message, sending)
       return this.#later(0)
@@ -230,7 +234,10 @@ export class Endpoint {
   /** Nobody waits for the request any more; its outcome is kept for those who come to try again. */
   #leave({ events }: Message, sending: Promise<Tried>): void {
     this.#turns.lend()
-    const end = (): void => this.#turns.returned()
+    const end = (): void => {
+      this.#turns.returned()
+      this.#out.late.release()
+    }
     sending.then(end, () => {
       end()
       for (const id of events)
@@ -264,15 +271,20 @@ export class Endpoint {
         await clock.sleep(pauseMs, waiting)
         continue
       }
-      if (many && (this.#rate?.waitMs ?? 0) > momentMs) return this.#rate!.waitMs
+      const rateMs = this.#rate?.waitMs ?? 0
+      if (many && rateMs > momentMs) return rateMs
+      if (rateMs > 0) {
+        await clock.sleep(rateMs, waiting)
+        continue
+      }
+      // Last of all: whoever is admitted may be the probe, and must not give up before it was sent.
       const waitMs = this.#breaker.admit()
       if (waitMs > 0) {
         const ms = Number.isFinite(waitMs) ? waitMs : probing.baseMs
         if (many) return ms
         throw this.#pause('sink.webhook.failing', ms)
       }
-      const rateMs = this.#rate?.take() ?? 0
-      if (rateMs > 0) await clock.sleep(rateMs, waiting)
+      this.#rate?.take()
       return 0
     }
   }
@@ -348,7 +360,9 @@ export class Endpoint {
     this.#failingSinceMs ??= startMs
     this.#breaker.failure(generation)
     if (this.#breaker.generation !== generation) this.#window.collapse()
-    if (this.#out.slots !== null && this.#failsTooLong()) {
+    // One event that it never takes says nothing of the endpoint, however long it has waited.
+    const isDown = this.#breaker.state !== 'closed'
+    if (isDown && this.#out.slots !== null && this.#failsTooLong()) {
       this.#disable(`${this.#lastFailure}, and has failed since ${timeText(this.#failingSinceMs)}`)
     }
     // Requests that were under way when the endpoint asked for a pause say nothing new.
@@ -372,20 +386,6 @@ export class Endpoint {
     if (this.#disabled !== null) return
     this.#disabled = reason
     this.#out.onDisabled(reason)
-  }
-}
-
-/** Whether it is not over after `ms`. Real time: it is about a request that is really under way. */
-async function outlasts(work: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, ms, true)
-  })
-  const over = (): boolean => false
-  try {
-    return await Promise.race([work.then(over, over), late])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

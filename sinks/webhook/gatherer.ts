@@ -9,7 +9,7 @@
  * found, unless the answer names it, `{"rejected": ["<id>", …]}`. The same after a 2xx refuses those alone.
  */
 import { createHash } from 'node:crypto'
-import type { Attempt, Endpoint, Message, Patience } from './endpoint.ts'
+import type { Attempt, Endpoint, Message, Patience, Tried } from './endpoint.ts'
 
 export interface GatherLimits {
   readonly events: number
@@ -33,7 +33,7 @@ interface Gathering {
 
 export class Gatherer {
   readonly #limits: GatherLimits
-  /** By endpoint, headers, and how long they may wait. */
+  /** By address, headers, and how long they may wait: an endpoint may have several addresses (a query). */
   readonly #open = new Map<string, Gathering>()
 
   constructor(limits: GatherLimits) {
@@ -43,13 +43,16 @@ export class Gatherer {
   /** One attempt with an event, together with others of its endpoint. */
   async attempt(endpoint: Endpoint, message: Message, patience: Patience): Promise<Attempt> {
     const before = await endpoint.outcomeOf(message.id)
-    // Of several events that were refused together nobody knows which one it was.
-    if (before !== null && !(before.shared && before.tried.outcome.kind === 'rejected')) {
-      return before.tried
+    if (before !== null) {
+      const { tried, shared } = before
+      if (isNamed(tried, message)) return refusedByName(tried)
+      // Of several events that were refused together nobody knows which one it was.
+      if (!shared || tried.outcome.kind !== 'rejected') return tried
     }
     return new Promise((resolve, reject) => {
       if (patience.waiting.aborted) return reject(patience.waiting.reason as Error)
-      const name = `${endpoint.name}\0${patience.mode}\0${message.headers.join('\0')}`
+      const { route, headers } = message
+      const name = [route.origin, route.path, patience.mode, ...headers].join('\0')
       const gathering = this.#open.get(name) ?? this.#begin(name, endpoint, patience)
       const item: Item = { message, resolve, reject }
       gathering.items.push(item)
@@ -84,11 +87,9 @@ async function send(endpoint: Endpoint, items: readonly Item[], patience: Patien
     const attempt = await endpoint.attempt(requestOf(items), patience)
     if (attempt.kind !== 'tried') return resolveAll(items, attempt)
     const { outcome } = attempt
-    const refused = 'refused' in outcome ? outcome.refused : undefined
-    const named = items.filter(({ message }) => refused?.has(message.id) === true)
-    const reason = outcome.kind === 'rejected' ? outcome.reason : 'named it as rejected'
+    const named = items.filter(({ message }) => isNamed(attempt, message))
     const others = items.filter((item) => !named.includes(item))
-    resolveAll(named, { ...attempt, outcome: { kind: 'rejected', reason } })
+    resolveAll(named, refusedByName(attempt))
     if (outcome.kind !== 'rejected' || (items.length === 1 && named.length === 0)) {
       return resolveAll(others, attempt)
     }
@@ -99,6 +100,17 @@ async function send(endpoint: Endpoint, items: readonly Item[], patience: Patien
   } catch (thrown) {
     for (const { reject } of items) reject(thrown)
   }
+}
+
+/** Whether the answer says of this event that it is not taken. */
+function isNamed({ outcome }: Tried, { id }: Message): boolean {
+  return 'refused' in outcome && outcome.refused.has(id)
+}
+
+function refusedByName(tried: Tried): Tried {
+  const { outcome } = tried
+  const reason = outcome.kind === 'rejected' ? outcome.reason : 'named it as rejected'
+  return { ...tried, outcome: { kind: 'rejected', reason } }
 }
 
 function resolveAll(items: readonly Item[], attempt: Attempt): void {

@@ -63,7 +63,7 @@ export class LaneRuns {
         }
         isBeginning = false
         if (ended === begun && (begun === count || halted.aborted)) resolve()
-        else if (!bounded && begun < count) setImmediate(nextTurn)
+        else if (!bounded && begun < count && !halted.aborted) setImmediate(nextTurn)
       }
       const nextTurn = (): void => {
         taken = 0

@@ -103,25 +103,18 @@ export class Payloads {
 }
 
 /** A truncate as an event. It has no row, hence no time of its own: `nowMs` is when it was first tried. */
-export function truncatePayload(
+export function truncateEvent(
   pipeline: string,
   topic: string,
   at: { readonly id: string; readonly offset: number },
   nowMs: number,
-): { readonly id: string; readonly body: Buffer } {
-  const body = {
-    type: `${topic}.truncate`,
-    timestamp: isoTimestamp(nowMs * 1000, 'Z'),
-    data: null,
-    topic,
-    op: 'truncate',
-    offset: at.offset,
-    key: null,
-  }
-  return {
-    id: `${idStem(pipeline, topic)}_${at.offset}_${hash(at.id)}`,
-    body: Buffer.from(JSON.stringify(body)),
-  }
+): { readonly id: string; readonly time: string; readonly body: object } {
+  const time = isoTimestamp(nowMs * 1000, 'Z')
+  const id = `${idStem(pipeline, topic)}_${at.offset}_${hash(at.id)}`
+  const type = `${topic}.truncate`
+  const { offset } = at
+  const body = { type, timestamp: time, data: null, topic, op: 'truncate', offset, key: null }
+  return { id, time, body }
 }
 
 /** Readable as far as that is safe; the hash keeps apart what the replaced letters make equal. */

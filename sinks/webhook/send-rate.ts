@@ -21,10 +21,8 @@ export class SendRate {
     return Math.max(0, Math.ceil(this.#nextMs - this.#burstMs - this.#nowMs()))
   }
 
-  /** One goes, after whoever took a turn before. Returns how long it has to wait first. */
-  take(): number {
-    const { waitMs } = this
+  /** One goes now. */
+  take(): void {
     this.#nextMs = Math.max(this.#nextMs, this.#nowMs()) + this.#spacingMs
-    return waitMs
   }
 }

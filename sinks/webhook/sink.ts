@@ -23,7 +23,7 @@ import { LaneOrder } from './lane-order.ts'
 import { LaneRun, type LaneParts, type Round } from './lane-run.ts'
 import { LaneRuns, type RunLimits } from './lane-runs.ts'
 import { Messages } from './messages.ts'
-import { truncatePayload } from './payload.ts'
+import { truncateEvent } from './payload.ts'
 import type { Target } from './target.ts'
 import { checkColumns } from './template.ts'
 
@@ -114,18 +114,20 @@ export class WebhookSink implements Sink {
   ): Promise<void> {
     const { wanted, target } = this.#options
     if (!wanted.has('truncate')) return
-    const { ctx } = this.#parts
-    const { fixed, body } = target
-    if (fixed === null || body !== null || target.headerTemplates.length > 0) {
+    const { ctx, gatherer } = this.#parts
+    const { fixed } = target
+    if (fixed === null || target.body !== null || target.headerTemplates.length > 0) {
       // It has no row that could say where it goes, or fill a template.
       ctx.logger.warn('truncate not sent: the templates need a row', { topic, offset: at.offset })
       return
     }
     const delivery = this.#deliveryOf(topic, at.id, 1)
     if (delivery.isSettled(0)) return
-    const { id, body: text } = truncatePayload(ctx.pipeline, topic, at, ctx.clock.nowMs())
+    const { id, time, body } = truncateEvent(ctx.pipeline, topic, at, ctx.clock.nowMs())
     const event: ChangeEvent = { kind: 'truncate', row: 0, previous: -1 }
-    const message = { id, events: [id], route: fixed, headers: [], body: text }
+    // In a request of several events each says its id.
+    const text = Buffer.from(JSON.stringify(gatherer === null ? body : { id, ...body }))
+    const message = { id, events: [id], route: fixed, headers: [], body: text, time }
     const batch = { id: at.id, topic, offset: at.offset }
     const run = new LaneRuns(signal, this.#options)
     await run.all(1, (_, free) => {

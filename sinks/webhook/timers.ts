@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto'
 import type { Job, PgPool, Processor } from 'bullmq'
 import type { ClientConfig } from 'pg'
 import type { Context } from '../../core/connector/context.ts'
+import { postgresServer } from '../../core/connector/postgres-url.ts'
 import { redisAddress } from '../../core/connector/redis-address.ts'
 import type { Secret } from '../../core/connector/secret.ts'
 import type { Timer, Timers } from '../../core/connector/waiting.ts'
@@ -123,16 +124,16 @@ async function connect(
   return connectPostgres(place, name, process, bull)
 }
 
-/** As the driver takes it. With authorities of one's own the server is always verified against them. */
-export function postgresAddress({ url, ca }: TimersPlace): ClientConfig {
-  const address = url.reveal()
-  const found = { connectionString: address, connectionTimeoutMillis: timeoutMs }
-  if (ca === undefined) return found
-  // What the address says of TLS would take the place of `ssl` (pg 8).
-  const connectionString = address.replace(/([?&])ssl(?:mode|rootcert)?=[^&]*&?/g, '$1')
+/**
+ * As the driver takes it. With authorities of one's own the server is always verified against them. Throws
+ * `sink.webhook.timers`.
+ */
+export function postgresAddress({ url, ca }: TimersPlace, ownOptions: string = ''): ClientConfig {
+  const whose = { code: 'sink.webhook.timers', owner: 'timers' } as const
+  const server = postgresServer(url, whose, ownOptions)
+  const ssl = ca === undefined ? server.ssl : { ca }
   // The driver tells Node the host only where it is a name; of an IP it would take the name "localhost".
-  const host = URL.parse(address)?.hostname.replace(/^\[|\]$/g, '') ?? ''
-  return { ...found, connectionString, ssl: { ca, host } }
+  return typeof ssl === 'object' ? { ...server, ssl: { ...ssl, host: server.host } } : server
 }
 
 /** Tables of BullMQ's own, in the schema `bullmq`, which it makes. */
@@ -145,9 +146,8 @@ async function connectPostgres(
   const { Pool } = (await import('pg')).default
   // Its own pool lets a session that breaks while it is in use end the whole process (BullMQ 6.7).
   const pool = new Pool({
-    ...postgresAddress(place),
+    ...postgresAddress(place, `-c search_path=${bull.DEFAULT_SCHEMA}`),
     max: 6,
-    options: `-c search_path=${bull.DEFAULT_SCHEMA}`,
   })
   pool.on('error', () => {})
   pool.on('connect', (session) => session.on('error', () => {}))

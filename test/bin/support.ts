@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url'
 const program = fileURLToPath(new URL('../../bin/sluice.ts', import.meta.url))
 
 export interface Ended {
+  /** Null when a signal ended it. */
   readonly code: number | null
+  readonly signal: NodeJS.Signals | null
   readonly stdout: string
   readonly stderr: string
 }
@@ -38,7 +40,7 @@ export function start(words: readonly string[], options: StartOptions = {}): Sta
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code) => resolve({ code, stdout, stderr }))
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
   })
   return { child, stdout: () => stdout, stderr: () => stderr, ended }
 }

@@ -34,7 +34,10 @@ const minuteUs = 60e6
 
 /** Rows with these ids; row n is n minutes after the year began. */
 function rows(...ids: number[]): Batch {
-  const texts = ids.map((id) => Buffer.from(id === 3 ? '\u001b[31mred' : `note ${id}`))
+  const texts = ids.map((id) => {
+    if (id === 9) return Buffer.from([0x6e, 0xff])
+    return Buffer.from(id === 3 ? '\u001b[31mred' : `note ${id}`)
+  })
   const offsets = Int32Array.from([0, ...texts.keys()], (_, at) =>
     texts.slice(0, at).reduce((sum, text) => sum + text.length, 0),
   )
@@ -161,4 +164,27 @@ test('without a log nothing is made', async () => {
   assert.equal(code, 3)
   assert.match(stderr, /there is no log at file:\/\/.*\/log yet/)
   assert.deepEqual(readdirSync(folder.path), ['shop.yaml'])
+})
+
+test('a text that is not UTF-8 is shown as far as it can be, and that it is not all is said', async () => {
+  await withLog(async (file, commit) => {
+    await commit(rows(8, 9))
+    const words = ['tap', file, 'pg.public.orders', '--from', 'start', '--limit', '2']
+    const { code, stdout } = await sluice([...words, '--format', 'jsonl'])
+    assert.equal(code, 0)
+    const printed = stdout
+      .trim()
+      .split('\n')
+      .map((line): unknown => JSON.parse(line))
+    assert.deepEqual(
+      printed.map((line) => {
+        const { lossy, row } = line as { readonly lossy?: boolean; readonly row: unknown }
+        return { lossy, row }
+      }),
+      [
+        { lossy: undefined, row: { id: 8, note: 'note 8' } },
+        { lossy: true, row: { id: '9', note: 'n\ufffd' } },
+      ],
+    )
+  })
 })

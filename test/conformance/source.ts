@@ -65,8 +65,9 @@ class Reading<C> implements AsyncDisposable {
   async next(): Promise<SourceBatch> {
     const result = await this.iterator.next()
     assert.ok(result.done !== true, 'a source ends only by abort or by throwing')
-    this.batches.push(result.value)
-    return result.value
+    const batch = taken(result.value)
+    this.batches.push(batch)
+    return batch
   }
 
   /** First columns of the topic's committed rows, and the position that goes with them. */
@@ -86,6 +87,24 @@ class Reading<C> implements AsyncDisposable {
     this.#stop.abort()
     await this.source[Symbol.asyncDispose]()
   }
+}
+
+/** Worse than ingest takes it: of what a source gives for good, nothing is left where it was. */
+function taken(batch: SourceBatch): SourceBatch {
+  const changes = batch.changes.map((change) => {
+    if (!('batch' in change) || change.owned !== true) return change
+    const transfer = [...buffersOf(change.batch)]
+    return { ...change, batch: structuredClone(change.batch, { transfer }) }
+  })
+  return { ...batch, changes }
+}
+
+function buffersOf(value: unknown, found = new Set<ArrayBuffer>()): ReadonlySet<ArrayBuffer> {
+  if (ArrayBuffer.isView(value)) found.add(value.buffer as ArrayBuffer)
+  else if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) buffersOf(inner, found)
+  }
+  return found
 }
 
 function idsOf(batch: SourceBatch, topic: string): string[] {

@@ -46,25 +46,27 @@ export async function runProducer(
   signal: AbortSignal,
 ): Promise<number> {
   const random = seeded(seed)
-  let producers = await connect(client, seed)
+  let producers: Producers | null = null
   let count = 0
   let failures = 0
   try {
     while (!signal.aborted || failures > 0) {
       try {
+        producers ??= await connect(client, seed)
         // What it left open is aborted when its successor begins.
         if (failures > 0) await (await producers.transactional.transaction()).abort()
         failures = 0
         if (!signal.aborted) count += await writeSome(producers, random)
       } catch (error) {
         if (++failures > failuresMax) throw error
-        await disconnect(producers)
-        producers = await connect(client, seed)
+        // A broker on few cores is not up again at once.
+        if (producers !== null) await disconnect(producers)
+        producers = null
       }
       await sleep(random.int(30))
     }
   } finally {
-    await disconnect(producers)
+    if (producers !== null) await disconnect(producers)
   }
   return count
 }

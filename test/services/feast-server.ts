@@ -2,15 +2,20 @@
  * The real `feast serve`, unmodified, for views with one entity, each fed by a push source `<view>_push`. Its
  * stores are files of its own.
  */
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { freePort } from '../support/env.ts'
 import { installFeast } from './feast.ts'
 import { ServerProcess } from './server-process.ts'
 
 const script = fileURLToPath(new URL('./feast-serve.py', import.meta.url))
+const execute = promisify(execFile)
+const pastRows =
+  'import json, sys, pyarrow.parquet as pq; print(json.dumps(pq.read_table(sys.argv[1]).to_pylist(), default=str))'
 /** Python takes its time to import Feast on a busy machine. */
 const startMs = 120_000
 
@@ -24,6 +29,8 @@ export interface FeastServer extends AsyncDisposable {
     features: readonly string[],
     entities: readonly string[],
   ): Promise<readonly (Readonly<Record<string, unknown>> | null)[]>
+  /** All that the view's offline store was given; times as Python shows them. */
+  offlineRows(view: string): Promise<readonly Readonly<Record<string, unknown>>[]>
 }
 
 /** Names with Feast types, `{ score: 'Int64' }`. */
@@ -93,6 +100,10 @@ export async function startFeastServerOf(definitions: FeastDefinitions): Promise
         if (columns.every(({ statuses }) => statuses[i] === 'NOT_FOUND')) return null
         return Object.fromEntries(names.map((name, c) => [name, columns[c]!.values[i]]))
       })
+    },
+    offlineRows: async (view) => {
+      const { stdout } = await execute(python, ['-c', pastRows, join(dir, `${view}.parquet`)])
+      return JSON.parse(stdout) as Readonly<Record<string, unknown>>[]
     },
     [Symbol.asyncDispose]: stop,
   }

@@ -8,7 +8,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { freePort, waitFor } from '../support/env.ts'
-import { answers, redisCommand, startRedis, type RedisServer, type RedisVersion } from './redis.ts'
+import {
+  answers,
+  redisCommand,
+  startRedis,
+  startRedisReplica,
+  type RedisServer,
+  type RedisVersion,
+} from './redis.ts'
 import { ServerProcess } from './server-process.ts'
 
 export interface RedisSentinel extends AsyncDisposable {
@@ -29,15 +36,7 @@ export async function startRedisSentinel(
 ): Promise<RedisSentinel> {
   await using stack = new AsyncDisposableStack()
   const master = stack.use(await startRedis({ version }))
-  const settings = {
-    replicaof: `${master.host} ${master.port}`,
-    // Else it waits for more of them before it sends what it has.
-    'repl-diskless-sync-delay': '0',
-  }
-  const replica = stack.use(await startRedis({ version, settings }))
-  await waitFor('the replica to follow', async () =>
-    (await replica.cli('info', 'replication')).includes('master_link_status:up'),
-  )
+  const replica = stack.use(await startRedisReplica(master))
   const port = await freePort()
   const dir = mkdtempSync(join(tmpdir(), 'sluice-sentinel-'))
   stack.defer(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))

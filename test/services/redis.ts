@@ -80,6 +80,32 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   }
 }
 
+/** One that follows `master`, and has all of it when this returns. */
+export async function startRedisReplica(master: RedisServer): Promise<RedisServer> {
+  // Else it waits for more of them before it sends what it has. Of both: the replica may be the next master.
+  const delay = ['repl-diskless-sync-delay', '0'] as const
+  await master.cli('config', 'set', ...delay)
+  const settings = {
+    replicaof: `${master.host} ${master.port}`,
+    [delay[0]]: delay[1],
+  }
+  await using stack = new AsyncDisposableStack()
+  const replica = stack.use(await startRedis({ version: master.version, settings }))
+  await waitFor('the replica to follow', async () =>
+    (await replica.cli('info', 'replication')).includes('master_link_status:up'),
+  )
+  // WAIT counts it, and the master sends it what is written, from its first ACK on: once a second it sends one.
+  await master.cli('publish', 'sync', '')
+  const acked = new RegExp(`port=${replica.port},state=online,offset=(\\d+)`)
+  await waitFor('the master to hear of it', async () => {
+    const said = await master.cli('info', 'replication')
+    const offset = acked.exec(said)?.[1]
+    return offset !== undefined && said.includes(`master_repl_offset:${offset}\r\n`)
+  })
+  stack.move()
+  return replica
+}
+
 /** Three masters that share the slots, each with so many replicas; the first three of `servers` in the beginning. */
 export async function startRedisCluster(
   version: RedisVersion = 'redis-7',

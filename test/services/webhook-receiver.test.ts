@@ -20,7 +20,7 @@ test('killed in mid-batch and started again: every event is in the file (invaria
   const file = join(dir.path, 'taken.jsonl')
   const rows = Array.from({ length: 300 }, (_, i) => ['+', 'insert', i, `name ${i}`] as const)
   const batch = sinkBatch(batchOf(rows))
-  const first = await startReceiverProcess({ secret, file, failures: { rate: 0.1, seed: 3 } })
+  await using first = await startReceiverProcess({ secret, file, failures: { rate: 0.1, seed: 3 } })
   const { port } = first
   const options = { retry: { base: '10ms', max: '20ms', attempts: 50 } }
   await using sink = await openSink(first.url, options, testContext(systemClock, Math.random))

@@ -13,7 +13,7 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, truncateSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https'
 import { createInterface } from 'node:readline'
@@ -221,13 +221,21 @@ export async function startReceiverProcess(options: {
   readonly failures?: { readonly rate: number; readonly seed: number }
 }): Promise<ReceiverProcess> {
   const { secret, file, port = 0, failures } = options
-  const args = [fileURLToPath(import.meta.url), '--file', file, '--port', String(port)]
+  const args = [
+    fileURLToPath(import.meta.url),
+    '--file',
+    file,
+    '--port',
+    String(port),
+    '--until-eof',
+  ]
   if (failures !== undefined)
     args.push('--rate', String(failures.rate), '--seed', String(failures.seed))
   const child = spawn(process.execPath, args, {
     // By the environment: arguments can be read by everyone on the machine.
     env: { ...process.env, WEBHOOK_SECRET: secret },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    // Its input ends with this process, and it with its input, however that is.
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
   const started = JSON.parse(line) as { url: string; port: number }
@@ -244,11 +252,16 @@ export async function startReceiverProcess(options: {
   }
 }
 
+/** Of whole lines: the last one may be half written, as the process writes on or was killed. */
 export function readTaken(file: string): readonly TakenLine[] {
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as TakenLine)
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
+  return lines.map((line) => JSON.parse(line) as TakenLine)
+}
+
+/** Makes the file, or takes the half line off its end that a killed process left. */
+function mendTaken(file: string): void {
+  appendFileSync(file, '')
+  truncateSync(file, readFileSync(file).lastIndexOf('\n') + 1)
 }
 
 /** A generator of numbers in [0, 1) with a seed, so that the same failures can be had again. */
@@ -265,10 +278,11 @@ async function main(): Promise<void> {
       file: { type: 'string' },
       rate: { type: 'string', default: '0' },
       seed: { type: 'string', default: '1' },
+      'until-eof': { type: 'boolean', default: false },
     },
   })
   const { file } = values
-  if (file !== undefined) appendFileSync(file, '')
+  if (file !== undefined) mendTaken(file)
   const random = seeded(Number(values.seed))
   const rate = Number(values.rate)
   const receiver = await startReceiver({
@@ -285,6 +299,7 @@ async function main(): Promise<void> {
     },
   })
   process.stdout.write(`${JSON.stringify({ url: receiver.url, port: receiver.port })}\n`)
+  if (values['until-eof']) process.stdin.resume().once('end', () => process.exit(0))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => void receiver[Symbol.asyncDispose]().then(() => process.exit(0)))
   }

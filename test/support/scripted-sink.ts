@@ -97,7 +97,7 @@ export async function deliverTo(
   script: SinkScript,
   ctx: TaskContext,
   signal: AbortSignal,
-  more: Pick<DeliverTask, 'deadLetters'> = {},
+  more: Pick<DeliverTask, 'deadLetters' | 'heldBytesMax'> = {},
 ): Promise<void> {
   const connector = scriptedSink(script)
   const task = { connector, config: {}, from: ['s.*'], chains: [sourceChain], ...more }

@@ -149,7 +149,7 @@ export class AvroEvents implements EventReader {
     const known = this.#plans.get(id)
     if (known !== undefined) return known
     const type = this.schemas.get(id)
-    if (type === undefined) return undefined
+    if (type === undefined || 'message' in type) return type
     const plan = this.#made(type)
     this.#plans.set(id, plan)
     return plan

@@ -3,10 +3,12 @@
  *
  *   value, key = 0x00 id:u32 payload        big-endian
  */
+import type { ReadFault } from '../../../core/connector/format/format.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import { parseAvroSchema } from '../avro/parse.ts'
 import type { AvroType } from '../avro/types.ts'
 import type { RegisteredSchema, SchemaRegistry } from '../registry/client.ts'
+import { RefusedSchemas } from '../registry/refused-schemas.ts'
 import { schemaProblem, type SchemaOrigin } from '../schema-problem.ts'
 
 export const prefixBytes = 5
@@ -17,6 +19,7 @@ export class AvroSchemas {
   readonly #registry: SchemaRegistry
   readonly #subject: string
   readonly #types = new Map<number, AvroType>()
+  readonly #refused: RefusedSchemas
   /** The newest of the values; −1 = not asked, or there is none. */
   newest = -1
   #wanted = -1
@@ -26,6 +29,7 @@ export class AvroSchemas {
   constructor(registry: SchemaRegistry, subject: string) {
     this.#registry = registry
     this.#subject = subject
+    this.#refused = new RefusedSchemas(registry.clock)
   }
 
   static idAt(bytes: Uint8Array, start: number): number {
@@ -33,11 +37,12 @@ export class AvroSchemas {
     return (high | (bytes[start + 3]! << 8) | bytes[start + 4]!) >>> 0
   }
 
-  /** undefined: `prepare` asks for it. */
-  get(id: number): AvroType | undefined {
-    const type = this.#types.get(id)
-    if (type === undefined) this.#wanted = id
-    return type
+  /** undefined: `prepare` asks for it. A fault: it was asked for just now, and cannot be had. */
+  get(id: number): AvroType | ReadFault | undefined {
+    const known = this.#types.get(id) ?? this.#refused.of(id)
+    if (known !== null) return known
+    this.#wanted = id
+    return undefined
   }
 
   wantNewest(): void {
@@ -52,7 +57,10 @@ export class AvroSchemas {
     try {
       this.#take(await this.#registry.schema(id, signal))
     } catch (error) {
-      if (error instanceof SluiceError && error.fault === 'row') this.#wanted = -1
+      if (error instanceof SluiceError && error.fault === 'row') {
+        this.#refused.add(id, error)
+        this.#wanted = -1
+      }
       throw error
     }
     this.#wanted = -1

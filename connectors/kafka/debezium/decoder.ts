@@ -33,7 +33,7 @@ import { opLetter, type EventReader } from './event-reader.ts'
 import * as faults from './faults.ts'
 import { JsonEvents } from './json-event.ts'
 import { RecordKeys } from './key-reader.ts'
-import { RowChanges, type RecordFault } from './row-changes.ts'
+import { RowChanges } from './row-changes.ts'
 import type { DebeziumTopic } from './topic.ts'
 
 export interface DebeziumOptions {
@@ -87,18 +87,31 @@ export class DebeziumDecoder implements RecordDecoder {
 
   decode(records: Records, from: number): number {
     let index = from
-    const failed = index < records.count ? this.#asking.takeFault() : null
+    const failed = this.#asking.takeFault(records, index)
     if (failed !== null) {
       const { code, message } = failed
       this.#reject(records, index++, code, message)
     }
     for (; index < records.count; index++) {
-      const fault = this.#read(records, index)
-      if (fault === notReady) return index
+      const fault = this.#readUnlessMisfit(records, index, index === from)
+      if (fault === notReady) {
+        this.#asking.begin(records, index)
+        return index
+      }
       this.#asking.done()
       if (fault !== null) this.#rejectFault(records, index, fault)
     }
     return index
+  }
+
+  /** Columns that contradict each other show themselves at some record: those before it are taken. */
+  #readUnlessMisfit(records: Records, index: number, isFirst: boolean): ReadFault | null {
+    try {
+      return this.#read(records, index)
+    } catch (error) {
+      if (isFirst) throw error
+      return notReady
+    }
   }
 
   /** As PlainDecoder.prepare. */
@@ -112,7 +125,7 @@ export class DebeziumDecoder implements RecordDecoder {
     return { changes: this.#changes.take(), rejected: this.#rejects.take() }
   }
 
-  #read(records: Records, index: number): RecordFault | null {
+  #read(records: Records, index: number): ReadFault | null {
     const { bytes } = records
     const start = records.valueStarts[index]!
     if (start < 0) return this.#tombstone(records, index)
@@ -146,12 +159,12 @@ export class DebeziumDecoder implements RecordDecoder {
     return null
   }
 
-  #learnKey({ bytes, keyStarts, keyEnds }: Records, index: number): RecordFault | null {
+  #learnKey({ bytes, keyStarts, keyEnds }: Records, index: number): ReadFault | null {
     const fault = this.#keys.learn(bytes, keyStarts[index]!, keyEnds[index]!)
-    return fault === null || fault === notReady ? fault : { ...fault, code: 'format.key' }
+    return fault === null || fault === notReady ? fault : { code: 'format.key', ...fault }
   }
 
-  #change(reader: EventReader, records: Records, index: number): RecordFault | null {
+  #change(reader: EventReader, records: Records, index: number): ReadFault | null {
     const place = { records, index }
     const timeUs = Number.isFinite(reader.timeUs) ? reader.timeUs : records.timesUs[index]!
     const isFull = this.#topic.settings.before === 'full'
@@ -185,7 +198,7 @@ export class DebeziumDecoder implements RecordDecoder {
     return null
   }
 
-  #tombstone(records: Records, index: number): RecordFault | null {
+  #tombstone(records: Records, index: number): ReadFault | null {
     const { settings } = this.#topic
     if (this.#deletes.isOf(records, index) || settings.tombstones === 'ignore') {
       this.passedOver++
@@ -202,7 +215,7 @@ export class DebeziumDecoder implements RecordDecoder {
     return fault
   }
 
-  #deleteByKey(records: Records, index: number, timeUs: number): RecordFault | null {
+  #deleteByKey(records: Records, index: number, timeUs: number): ReadFault | null {
     const { bytes } = records
     const [start, end] = [records.keyStarts[index]!, records.keyEnds[index]!]
     if (start < 0) return { ...faults.tombstoneWithoutKey, code: 'format.tombstone' }
@@ -214,7 +227,7 @@ export class DebeziumDecoder implements RecordDecoder {
     if (fault !== null) return fault
     if (!this.#changes.hasKey) return { ...faults.tombstoneWithoutKey, code: 'format.tombstone' }
     const shape = this.#keys.shapeAt(bytes, start, end)
-    if ('message' in shape) return shape === notReady ? shape : { ...shape, code: 'format.key' }
+    if ('message' in shape) return shape === notReady ? shape : { code: 'format.key', ...shape }
     return this.#changes.deleteByKey(this.#keys, shape, timeUs, { records, index })
   }
 
@@ -222,7 +235,7 @@ export class DebeziumDecoder implements RecordDecoder {
   #learnColumns(
     { bytes, count, valueStarts, valueEnds }: Records,
     index: number,
-  ): RecordFault | null {
+  ): ReadFault | null {
     const { given } = this.#topic
     if (given !== null) {
       this.#topic.admit(given)
@@ -241,7 +254,7 @@ export class DebeziumDecoder implements RecordDecoder {
     return this.#newestColumns()
   }
 
-  #newestColumns(): RecordFault | null {
+  #newestColumns(): ReadFault | null {
     if (this.#schemas === null || this.#avro === null) return columnsUnknown
     if (!this.#schemas.hasAskedNewest) {
       this.#schemas.wantNewest()
@@ -253,7 +266,7 @@ export class DebeziumDecoder implements RecordDecoder {
     return null
   }
 
-  #rejectFault(records: Records, index: number, fault: RecordFault): void {
+  #rejectFault(records: Records, index: number, fault: ReadFault): void {
     const field = fault.field === null ? '' : `${fault.field}: `
     const code = fault.code ?? (fault.field === null ? 'format.value' : 'format.field')
     const subject = code === 'format.key' ? 'the key: ' : ''
@@ -268,4 +281,4 @@ export class DebeziumDecoder implements RecordDecoder {
   }
 }
 
-const columnsUnknown: RecordFault = { ...faults.unknownColumns, code: 'format.tombstone' }
+const columnsUnknown: ReadFault = { ...faults.unknownColumns, code: 'format.tombstone' }

@@ -180,6 +180,7 @@ export class RecordKeys {
     if (known === undefined) {
       const type = this.#schemas.get(id)
       if (type === undefined) return notReady
+      if ('message' in type) return type
       if (type.kind !== 'record') return noStruct
       const shape = this.#shape(connectOfAvro(type).fields)
       if (shape === null) return noStruct

@@ -2,7 +2,6 @@
  * RowChanges: the rows that change events make of a topic, gathered in its columns. Each call appends all
  * rows of one event, or none of them and says why.
  */
-import type { Code } from '../../../core/errors/codes.ts'
 import type { ExtraColumn, ReadFault } from '../../../core/connector/format/format.ts'
 import type { Records } from '../../../core/connector/format/records.ts'
 import type { TopicChange } from '../../../core/connector/source.ts'
@@ -15,11 +14,6 @@ import { Layout, type Mapping } from './layout.ts'
 import { RowInto } from './row-into.ts'
 import type { RowShape } from './row-shape.ts'
 import type { DebeziumTopic } from './topic.ts'
-
-/** Why an event is set aside, and under which code where it is not the value's fault. */
-export interface RecordFault extends ReadFault {
-  readonly code?: Code
-}
 
 /** One of the records. */
 export interface Place {
@@ -75,7 +69,7 @@ export class RowChanges {
   }
 
   /** A row that comes: c, r, u. The topic knows its shape and its key. */
-  append(reader: EventReader, timeUs: number, place: Place): RecordFault | null {
+  append(reader: EventReader, timeUs: number, place: Place): ReadFault | null {
     if (!reader.has('after')) return faults.noRow('after')
     const layout = this.#layoutNow()
     const isUpdate = reader.op === opLetter.update
@@ -88,7 +82,7 @@ export class RowChanges {
   }
 
   /** The row of the event's `before` goes. */
-  delete(reader: EventReader, timeUs: number, place: Place): RecordFault | null {
+  delete(reader: EventReader, timeUs: number, place: Place): ReadFault | null {
     const layout = this.#layoutNow()
     const mapping = layout.mapping(reader.shape!)
     const fault = this.#readRow(reader, 'before', layout, mapping, this.#into)
@@ -96,7 +90,7 @@ export class RowChanges {
   }
 
   /** An unwrapped row, which says itself what became of it, and is read before that is known. */
-  unwrapped(reader: EventReader, place: Place): RecordFault | null {
+  unwrapped(reader: EventReader, place: Place): ReadFault | null {
     const layout = this.#layoutNow()
     const mapping = layout.mapping(reader.shape!)
     const fault = this.#readRow(reader, 'after', layout, mapping, this.#into)
@@ -117,7 +111,7 @@ export class RowChanges {
   }
 
   /** An update in a topic of whole rows: the row before goes, the one after comes. */
-  replace(reader: EventReader, timeUs: number, { records, index }: Place): RecordFault | null {
+  replace(reader: EventReader, timeUs: number, { records, index }: Place): ReadFault | null {
     if (!reader.has('before')) return faults.noWholeRow
     if (!reader.has('after')) return faults.noRow('after')
     const layout = this.#layoutNow()
@@ -152,7 +146,7 @@ export class RowChanges {
     shape: RowShape,
     timeUs: number,
     { records, index }: Place,
-  ): RecordFault | null {
+  ): ReadFault | null {
     const layout = this.#layoutNow()
     const mapping = layout.mapping(shape)
     this.#into.begin(mapping.builders)
@@ -163,7 +157,7 @@ export class RowChanges {
       this.#keyFault(layout, layout.rows.rows)
     if (fault !== null) {
       layout.rewind(mapping)
-      return { ...fault, code: 'format.key' }
+      return { code: 'format.key', ...fault }
     }
     this.#keepKeyOnly(layout)
     this.#appendExtra(layout, records, index)
@@ -178,7 +172,7 @@ export class RowChanges {
     op: number,
     timeUs: number,
     place: Place,
-  ): RecordFault | null {
+  ): ReadFault | null {
     const fault =
       this.#keyFault(layout, layout.rows.rows) ?? this.#markUnchanged(layout, mapping, place)
     if (fault !== null) {
@@ -198,7 +192,7 @@ export class RowChanges {
     mapping: Mapping,
     timeUs: number,
     { records, index }: Place,
-  ): RecordFault | null {
+  ): ReadFault | null {
     const hasKey = layout.schema.key.length > 0
     const fault =
       this.#keyFault(layout, layout.rows.rows) ??
@@ -228,7 +222,7 @@ export class RowChanges {
     return fault
   }
 
-  #keyFault({ schema, builders }: Layout, row: number): RecordFault | null {
+  #keyFault({ schema, builders }: Layout, row: number): ReadFault | null {
     for (const column of schema.key) {
       if (builders[column]!.isNullAt(row)) {
         return { ...faults.nullKey, field: schema.fields[column]!.name, code: 'format.key' }
@@ -263,7 +257,7 @@ export class RowChanges {
     { rows, schema }: Layout,
     { targets }: Mapping,
     { records, index }: Place,
-  ): RecordFault | null {
+  ): ReadFault | null {
     const { hasUnchanged, unchanged } = this.#into
     if (!hasUnchanged) return null
     if (schema.changelog !== 'upsert') return faults.unchangedWithoutKey
@@ -302,6 +296,6 @@ export class RowChanges {
   }
 }
 
-function wholeFault({ hasUnchanged }: RowInto): RecordFault | null {
+function wholeFault({ hasUnchanged }: RowInto): ReadFault | null {
   return hasUnchanged ? faults.noWholeRow : null
 }

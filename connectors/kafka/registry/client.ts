@@ -45,8 +45,8 @@ const missingForMs = 30_000
 const missingMax = 1000
 
 export class SchemaRegistry implements AsyncDisposable {
+  readonly clock: Pick<Clock, 'nowMs'>
   readonly #http: RegistryHttp
-  readonly #clock: Pick<Clock, 'nowMs'>
   /** Oldest use first. */
   readonly #kept = new Map<number, RegisteredSchema>()
   #keptCharacters = 0
@@ -55,7 +55,7 @@ export class SchemaRegistry implements AsyncDisposable {
 
   constructor(config: RegistryConfig, clock: Pick<Clock, 'nowMs'>) {
     this.#http = new RegistryHttp(config)
-    this.#clock = clock
+    this.clock = clock
   }
 
   /** Host and port, for messages. */
@@ -74,11 +74,11 @@ export class SchemaRegistry implements AsyncDisposable {
       this.#kept.set(id, kept)
       return kept
     }
-    if ((this.#missing.get(id) ?? 0) > this.#clock.nowMs()) throw this.#unknown(id)
+    if ((this.#missing.get(id) ?? 0) > this.clock.nowMs()) throw this.#unknown(id)
     const answer = await this.#http.get(`schemas/ids/${id}`, signal)
     if (answer === null) {
       if (this.#missing.size >= missingMax) this.#missing.clear()
-      this.#missing.set(id, this.#clock.nowMs() + missingForMs)
+      this.#missing.set(id, this.clock.nowMs() + missingForMs)
       throw this.#unknown(id)
     }
     return this.#keep(id, await this.#resolved(id, answer, signal))
@@ -155,6 +155,9 @@ export class SchemaRegistry implements AsyncDisposable {
   }
 
   #keep(id: number, schema: RegisteredSchema): RegisteredSchema {
+    // Several topics may have asked for it at once.
+    const before = this.#kept.get(id)
+    if (before !== undefined) return before
     this.#kept.set(id, schema)
     this.#keptCharacters += charactersOf(schema)
     for (const [oldest, entry] of this.#kept) {

@@ -20,6 +20,7 @@ import type { AnyBuilder } from '../../../core/record/builder.ts'
 import type { Field } from '../../../core/record/schema.ts'
 import type { SchemaCodec } from '../schema-codec.ts'
 import { schemaProblem, type SchemaOrigin } from '../schema-problem.ts'
+import { RefusedSchemas } from './refused-schemas.ts'
 import type { RegisteredSchema, SchemaRegistry } from './client.ts'
 
 const prefixBytes = 5
@@ -36,6 +37,7 @@ export class RegistryFormat implements ValueFormat {
   readonly #registry: SchemaRegistry
   readonly #subject: string
   readonly #codec: SchemaCodec
+  readonly #refused: RefusedSchemas
   #lastId = -1
   /** Of the record that could not be read yet. */
   #wanted = -1
@@ -47,6 +49,7 @@ export class RegistryFormat implements ValueFormat {
     this.#registry = registry
     this.#subject = subject
     this.#codec = codec
+    this.#refused = new RefusedSchemas(registry.clock)
   }
 
   get fields(): readonly Field[] | null {
@@ -68,6 +71,8 @@ export class RegistryFormat implements ValueFormat {
       0
     if (id !== this.#lastId) {
       if (!this.#codec.has(id)) {
+        const refused = this.#refused.of(id)
+        if (refused !== null) return refused
         this.#wanted = id
         return notReady
       }
@@ -102,7 +107,10 @@ export class RegistryFormat implements ValueFormat {
       }
       this.#wanted = -1
     } catch (error) {
-      if (error instanceof SluiceError && error.fault === 'row') this.#wanted = -1
+      if (error instanceof SluiceError && error.fault === 'row') {
+        this.#refused.add(wanted, error)
+        this.#wanted = -1
+      }
       throw error
     }
   }
@@ -124,8 +132,10 @@ export class RegistryFormat implements ValueFormat {
     if (schema.type !== this.#codec.type) {
       throw schemaProblem(origin, `is of ${schema.type}, and ${this.#codec.type} is to be read`)
     }
-    if (!this.#codec.has(schema.id) && ++this.#schemas > schemasMax)
-      throw schemaProblem(origin, `would be the topic’s ${this.#schemas}th`)
+    const isNew = !this.#codec.has(schema.id)
+    if (isNew && this.#schemas >= schemasMax)
+      throw schemaProblem(origin, `would be the topic’s ${schemasMax + 1}th`)
     this.#codec.add(schema, isNewest, origin)
+    if (isNew) this.#schemas++
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The requests that the driver makes, and which versions of them: from Kafka 0.10 (2016) to 4.x. The highest
+ * The requests that the driver makes, and which versions of them: from Kafka 0.10.1 (2016) to 4.x. The highest
  * version that both sides know is used; the ranges of Kafka 4 begin where Kafka 2.1's ended (KIP-896).
  */
 import { SluiceError } from '../../../core/errors/error.ts'

@@ -4,6 +4,7 @@
  * answer may be asked for as long as that takes.
  */
 import { SluiceError } from '../../errors/error.ts'
+import type { Records } from './records.ts'
 
 /** How often the same record may ask for what is missing before this is taken for a bug. */
 const timesMax = 16
@@ -11,6 +12,9 @@ const timesMax = 16
 export class Asking {
   readonly #topic: string
   #times = 0
+  /** Where the record stands that asked. */
+  #partition = -1
+  #offset = -1
   #fault: SluiceError | null = null
 
   constructor(topic: string) {
@@ -27,11 +31,21 @@ export class Asking {
     this.#times = 0
   }
 
-  /** Why the record at which decoding stopped is to be rejected, once; null = it is not. */
-  takeFault(): SluiceError | null {
+  /** This record asks. */
+  begin({ partition, offsets }: Records, index: number): void {
+    this.#partition = partition
+    this.#offset = offsets[index]!
+  }
+
+  /**
+   * Why this record, which asked, is to be rejected, once; null = it is not. One that asked and is not there any
+   * more takes its reason with it.
+   */
+  takeFault({ partition, offsets, count }: Records, index: number): SluiceError | null {
     const fault = this.#fault
-    if (fault === null) return null
+    if (fault === null || index >= count) return null
     this.#fault = null
+    if (partition !== this.#partition || offsets[index] !== this.#offset) return null
     this.#times = 0
     return fault
   }

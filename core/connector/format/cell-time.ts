@@ -21,7 +21,7 @@ import {
   timestampNegativeInfinity,
 } from '../../record/types.ts'
 import { latin1, type CellReader } from './cell.ts'
-import { colon, comma, minus, point, quote, zero } from './json-scan.ts'
+import { colon, comma, look, minus, point, quote, zero } from './json-scan.ts'
 
 const plus = 0x2b
 const space = 0x20
@@ -43,8 +43,43 @@ function twoDigits(bytes: Uint8Array, at: number): number {
 
 const monthDays = Uint8Array.of(31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
+/**
+ * Dates that came before, by their ten bytes: a stream has few of them, and one is sooner compared than read. The index
+ * is made of the last digits of month and day.
+ */
+const knownYears = new Int32Array(16)
+const knownMonths = new Int32Array(16)
+/** None yet: two bytes are never that. */
+const knownDays = new Int32Array(16).fill(-1 << 16)
+const known = new Int32Array(16)
+const usualBytes = 10
+
 /** Sets `day`. */
 function readDate(bytes: Uint8Array, at: number, end: number): number {
+  if (end - at < usualBytes) return none
+  const view = look(bytes)
+  const year = view.getInt32(at, true)
+  const month = view.getInt32(at + 4, true)
+  const dayOfMonth = view.getInt16(at + 8, true)
+  const index = ((month >>> 16) ^ (dayOfMonth >>> 8)) & 15
+  if (
+    knownYears[index] === year &&
+    knownMonths[index] === month &&
+    knownDays[index] === dayOfMonth
+  ) {
+    day = known[index]!
+    return at + usualBytes
+  }
+  const last = readNewDate(bytes, at, end)
+  if (last !== at + usualBytes) return last
+  knownYears[index] = year
+  knownMonths[index] = month
+  knownDays[index] = dayOfMonth
+  known[index] = day
+  return last
+}
+
+function readNewDate(bytes: Uint8Array, at: number, end: number): number {
   const sign = bytes[at] === minus ? -1 : 1
   const signed = bytes[at] === minus || bytes[at] === plus
   if (signed) at++

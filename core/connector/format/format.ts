@@ -2,6 +2,7 @@
  * Formats: what makes fields of a message's bytes. A format reads one value into one builder a field;
  * RecordDecoder (below) makes rows of it. JSON, CSV, Avro and the others implement ValueFormat.
  */
+import type { Code } from '../../errors/codes.ts'
 import type { AnyBuilder } from '../../record/builder.ts'
 import type { Field } from '../../record/schema.ts'
 import type { Batch } from '../../record/batch.ts'
@@ -16,6 +17,8 @@ import type { Records } from './records.ts'
 export interface ReadFault {
   readonly field: string | null
   readonly message: string
+  /** Where it is not the value's fault; default: `format.field`, or `format.value` without a field. */
+  readonly code?: Code
 }
 
 /** The format lacks something that only the network can tell (a schema); call `prepare`, then read again. */
@@ -71,11 +74,15 @@ export interface RecordDecoder {
   readonly byteLength: number
   /**
    * Decodes from record `from` on; returns the index of the first record that it could not look at yet
-   * (`prepare`, then go on from there), or `records.count`. Keeps nothing of `records`.
+   * (`prepare`, then go on from there), or `records.count`. Keeps nothing of `records`. Throws `config` where
+   * the topic's columns contradict each other, and has looked at no record then.
    */
   decode(records: Records, from: number): number
   /** As ValueFormat.prepare; a `row` fault means that the next record is rejected when decoded again. */
   prepare(signal: AbortSignal): Promise<void>
-  /** Hands over what was gathered. The topic's schema first, as a batch of no rows, where nothing was yet. */
+  /**
+   * Hands over what was gathered. The topic's schema first, as a batch of no rows, where nothing was yet. Throws
+   * as `decode`, and only where nothing was gathered.
+   */
   take(): Decoded
 }

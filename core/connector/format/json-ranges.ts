@@ -21,11 +21,22 @@ import {
 import { unescaped, unescapedLength } from './json-unescape.ts'
 import type { ReadFault } from './format.ts'
 
+/** Of arrays that grew beyond it for once, smaller ones take the place. */
+const placesKept = 65_536
+
 /** Byte ranges, grown as needed and used again; parts of `Records` once there are enough. */
 export class Ranges {
   count = 0
   starts = new Int32Array(64)
   ends = new Int32Array(64)
+
+  /** Forgets what is there. Whoever counts from 0 again without it keeps the memory of the most there ever was. */
+  clear(): void {
+    this.count = 0
+    if (this.starts.length <= placesKept) return
+    this.starts = new Int32Array(64)
+    this.ends = new Int32Array(64)
+  }
 
   add(start: number, end: number): void {
     if (this.count === this.starts.length) {

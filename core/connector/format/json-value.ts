@@ -182,15 +182,17 @@ export class JsonValueReader {
     return at + 1
   }
 
-  /** Up to 15 digits in place; whatever else a number can be by the cell reader. */
+  /** Up to 15 digits in place, as text too; whatever else a number can be by the cell reader. */
   #integer(
     builder: NumberBuilder | Int32Builder,
     bytes: Uint8Array,
     at: number,
     end: number,
   ): number {
-    const negative = bytes[at] === minus
-    const from = negative ? at + 1 : at
+    const isText = bytes[at] === quote
+    const start = isText ? at + 1 : at
+    const negative = bytes[start] === minus
+    const from = negative ? start + 1 : start
     const last = end - from > exactDigitsMax ? from + exactDigitsMax : end
     let to = from
     let value = 0
@@ -199,11 +201,9 @@ export class JsonValueReader {
       if (digit < 0 || digit > 9) break
       value = value * 10 + digit
     }
-    const simple = to > from && to < end && !continuesNumber(bytes[to]!)
+    const simple = to > from && to < end && isNumberOver(bytes[to]!, isText)
     if (!simple || (bytes[from] === zero && to > from + 1)) {
-      return bytes[at] === quote
-        ? this.#quoted(builder, bytes, at, end)
-        : this.#number(builder, bytes, at, end)
+      return isText ? this.#quoted(builder, bytes, at, end) : this.#number(builder, bytes, at, end)
     }
     if (negative) value = 0 - value
     if (this.#kind === Kind.int64) {
@@ -214,38 +214,38 @@ export class JsonValueReader {
       if (value < min || value > max) return this.#misfit()
       ;(builder as Int32Builder).append(value)
     }
-    return to
+    return isText ? to + 1 : to
   }
 
   #scaled(builder: DecimalBuilder, bytes: Uint8Array, at: number, end: number): number {
-    const last = readPlainNumber(bytes, at, end)
+    const isText = bytes[at] === quote
+    const start = isText ? at + 1 : at
+    const last = readPlainNumber(bytes, start, end, isText)
     if (last > 0) {
       const { scale, limit } = this.#cell as ScaledDecimalCell
       const value = fraction <= scale ? mantissa * powersOfTen[scale - fraction]! : limit
       if (value < limit) {
-        builder.appendScaled(bytes[at] === minus ? 0 - value : value)
-        return last
+        builder.appendScaled(bytes[start] === minus ? 0 - value : value)
+        return isText ? last + 1 : last
       }
     }
-    return bytes[at] === quote
-      ? this.#quoted(builder, bytes, at, end)
-      : this.#number(builder, bytes, at, end)
+    return isText ? this.#quoted(builder, bytes, at, end) : this.#number(builder, bytes, at, end)
   }
 
   #float(builder: NumberBuilder, bytes: Uint8Array, at: number, end: number): number {
-    const last = readPlainNumber(bytes, at, end)
+    const isText = bytes[at] === quote
+    const start = isText ? at + 1 : at
+    const last = readPlainNumber(bytes, start, end, isText)
     if (last > 0) {
       // Both are exact doubles, so that the division rounds once; see `smallFraction`.
       const value = mantissa / powersOfTen[fraction]!
-      const held = (this.#cell as FloatCell).held(bytes[at] === minus ? -value : value)
+      const held = (this.#cell as FloatCell).held(bytes[start] === minus ? -value : value)
       if (!Number.isNaN(held)) {
         builder.append(held)
-        return last
+        return isText ? last + 1 : last
       }
     }
-    return bytes[at] === quote
-      ? this.#quoted(builder, bytes, at, end)
-      : this.#number(builder, bytes, at, end)
+    return isText ? this.#quoted(builder, bytes, at, end) : this.#number(builder, bytes, at, end)
   }
 
   /** Whatever a number can be, by the cell reader. */
@@ -312,10 +312,10 @@ let mantissa = 0
 let fraction = 0
 
 /**
- * Reads a number of at most 15 digits without exponent. Returns where it ends, or `failed` where it is
- * another one, or none, or the document ends with it.
+ * Reads a number of at most 15 digits without exponent, which a quote ends where it is text. Returns where it ends, or
+ * `failed` where it is another one, or none, or the document ends with it.
  */
-function readPlainNumber(bytes: Uint8Array, at: number, end: number): number {
+function readPlainNumber(bytes: Uint8Array, at: number, end: number, isText: boolean): number {
   const from = bytes[at] === minus ? at + 1 : at
   // One place more for the point.
   const last = end - from > exactDigitsMax + 1 ? from + exactDigitsMax + 1 : end
@@ -329,7 +329,8 @@ function readPlainNumber(bytes: Uint8Array, at: number, end: number): number {
     else if (byte === point && pointAt < 0 && to > from) pointAt = to
     else break
   }
-  if (to === from || to === end || continuesNumber(bytes[to]!) || pointAt === to - 1) return failed
+  if (to === from || to === end || !isNumberOver(bytes[to]!, isText) || pointAt === to - 1)
+    return failed
   const digits = pointAt < 0 ? to - from : to - from - 1
   const whole = pointAt < 0 ? digits : pointAt - from
   if (digits > exactDigitsMax || (whole > 1 && bytes[from] === zero)) return failed
@@ -338,7 +339,8 @@ function readPlainNumber(bytes: Uint8Array, at: number, end: number): number {
   return to
 }
 
-/** Whether the number goes on with more digits, a fraction or an exponent. */
-function continuesNumber(byte: number): boolean {
-  return byte === point || (byte | 0x20) === 0x65 || (byte >= zero && byte <= 0x39)
+/** Whether a number ends before this byte: it may go on with more digits, a fraction or an exponent; one in quotes with anything. */
+function isNumberOver(byte: number, isText: boolean): boolean {
+  if (isText) return byte === quote
+  return byte !== point && (byte | 0x20) !== 0x65 && (byte < zero || byte > 0x39)
 }

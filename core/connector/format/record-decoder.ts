@@ -9,7 +9,6 @@
  *
  * A key column that the value does not have, or has as null, is taken from the record's key.
  */
-import type { Code } from '../../errors/codes.ts'
 import { SluiceError } from '../../errors/error.ts'
 import { Op } from '../../record/batch.ts'
 import { builderFor, type AnyBuilder } from '../../record/builder.ts'
@@ -52,11 +51,6 @@ export type PlaceOf = (records: Records, index: number) => string
 
 const partitionAndOffset: PlaceOf = (records, index) =>
   `partition ${records.partition}, offset ${records.offsets[index]!}`
-
-/** Why a record was not read, and under which code where it is not the value's fault. */
-interface RecordFault extends ReadFault {
-  readonly code?: Code
-}
 
 const noFields: readonly Field[] = []
 
@@ -110,8 +104,10 @@ export class PlainDecoder implements RecordDecoder {
   }
 
   decode(records: Records, from: number): number {
+    // Before all else: where it throws, nothing was taken.
+    const layout = this.#layoutNow()
     let index = from
-    const failed = index < records.count ? this.#asking.takeFault() : null
+    const failed = this.#asking.takeFault(records, index)
     if (failed !== null) {
       const { code, message } = failed
       const where = this.#placeOf(records, index)
@@ -121,11 +117,13 @@ export class PlainDecoder implements RecordDecoder {
         new SluiceError(code, { message: `${where}: ${message}` }),
       )
     }
-    const layout = this.#layoutNow()
     for (; index < records.count; index++) {
       const fault =
         layout === null ? this.#withoutFields(records, index) : this.#read(layout, records, index)
-      if (fault === notReady) return index
+      if (fault === notReady) {
+        this.#asking.begin(records, index)
+        return index
+      }
       this.#asking.done()
       if (fault !== null) this.#rejects.add(records, index, this.#errorOf(fault, records, index))
     }
@@ -141,7 +139,8 @@ export class PlainDecoder implements RecordDecoder {
   }
 
   take(): Decoded {
-    const layout = this.#layoutNow()
+    // What was gathered is of the columns before, if they have become others.
+    const layout = this.rows > 0 ? this.#layout : this.#layoutNow()
     const changes = this.#finished
     this.#finished = []
     if (layout !== null && (layout.rows.rows > 0 || (!this.#announced && changes.length === 0))) {
@@ -152,7 +151,7 @@ export class PlainDecoder implements RecordDecoder {
   }
 
   /** Appends the record's row, or says why it cannot and leaves no trace of it; null = done. */
-  #read(layout: Layout, records: Records, index: number): RecordFault | null {
+  #read(layout: Layout, records: Records, index: number): ReadFault | null {
     const { rows, builders, valueBuilders, extra } = layout
     const row = rows.rows
     const start = records.valueStarts[index]!
@@ -174,7 +173,7 @@ export class PlainDecoder implements RecordDecoder {
     return null
   }
 
-  #readTombstone(layout: Layout, records: Records, index: number): RecordFault | null {
+  #readTombstone(layout: Layout, records: Records, index: number): ReadFault | null {
     if (this.#options.tombstones === 'ignore') return null
     const { rows, builders, valueBuilders, extra, keys } = layout
     if (!keys.readsTombstones)
@@ -189,14 +188,14 @@ export class PlainDecoder implements RecordDecoder {
     return null
   }
 
-  #keyFault({ rows, builders }: Layout, fault: ReadFault): RecordFault {
+  #keyFault({ rows, builders }: Layout, fault: ReadFault): ReadFault {
     for (const builder of builders) builder.rewind(rows.rows)
     this.#waiting = this.#options.key
-    return fault === notReady ? fault : { ...fault, code: 'format.key' }
+    return fault === notReady ? fault : { code: 'format.key', ...fault }
   }
 
   /** A record whose format does not say yet which fields there are. */
-  #withoutFields(records: Records, index: number): RecordFault | null {
+  #withoutFields(records: Records, index: number): ReadFault | null {
     const { value, key, tombstones } = this.#options
     const start = records.valueStarts[index]!
     if (start < 0 && tombstones === 'ignore') return null
@@ -215,7 +214,7 @@ export class PlainDecoder implements RecordDecoder {
     }
     const fault = format.read(records.bytes, from, to, [])
     if (fault === null || fault === notReady) return notReady
-    return ofKey ? { ...fault, code: 'format.key' } : fault
+    return ofKey ? { code: 'format.key', ...fault } : fault
   }
 
   /** The layout for the fields that the formats have now; null while one of them has none. */
@@ -247,7 +246,7 @@ export class PlainDecoder implements RecordDecoder {
     return `${topic}, ${placeOf(records, index)}`
   }
 
-  #errorOf(fault: RecordFault, records: Records, index: number): SluiceError {
+  #errorOf(fault: ReadFault, records: Records, index: number): SluiceError {
     const where = this.#placeOf(records, index)
     const field = fault.field === null ? '' : `${fault.field}: `
     const code = fault.code ?? (fault.field === null ? 'format.value' : 'format.field')

@@ -27,7 +27,8 @@ export const feastCodes = {
   },
   'sink.feast.entity': {
     fault: 'row',
-    cause: 'An entity of the row is null or has no place in an entity key.',
+    cause:
+      'An entity of the row is null or has no place in an entity key, or the key is too long for the index of a Postgres store.',
     remedy: 'The row is a dead letter, the rest goes on. Filter such rows out in a transform.',
   },
   'sink.feast.event_time': {

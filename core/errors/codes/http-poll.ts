@@ -103,14 +103,15 @@ export const httpPollCodes = {
   },
   'http.poll.one_page': {
     fault: 'config',
-    cause: 'The first answer leads to no other page. Whether that was all of it nobody can tell.',
+    cause:
+      'The first answer is as full as a page is, leads to no other page, and does not say that it is the last.',
     remedy:
       'If there are more records than these, look at an answer: correct `next` under `pagination` to the path where it names the next page.',
   },
   'http.poll.unfit_records': {
     fault: 'config',
     cause:
-      'Records of the answer do not fit the schema. They would become dead letters; of more than 10,000 in one answer none does, and the topic waits.',
+      'Records of the answer do not fit the schema. They would become dead letters; of more than 10,000 (or 64 MiB) in one answer none does, and the topic waits.',
     remedy:
       'Correct `schema`, or look at what the server sends; `sluice schema infer` proposes a schema.',
   },

@@ -48,7 +48,7 @@ export const kafkaCodes = {
   },
   'source.kafka.version': {
     fault: 'config',
-    cause: 'The broker is older than Kafka 0.10, or newer than this version of Sluice knows.',
+    cause: 'The broker is older than Kafka 0.10.1, or newer than this version of Sluice knows.',
     remedy: 'Upgrade the older of the two.',
   },
   'source.kafka.protocol': {

@@ -74,6 +74,13 @@ export const redisCodes = {
     cause: 'Redis takes no writes because it cannot save to its disk, or has too few replicas.',
     remedy: 'Free its disk or bring its replicas back; Sluice goes on by itself.',
   },
+  'redis.replicas': {
+    fault: 'transient',
+    cause:
+      'Fewer replicas than `wait_replicas` confirmed in time that they have a batch, or its master changed meanwhile. It does not count as delivered.',
+    remedy:
+      'Sluice sends it again until they have it; rows that are there already are the same rows. Bring the replicas back (INFO replication), raise `wait_timeout`, or lower `wait_replicas`.',
+  },
   'redis.wrong_type': {
     fault: 'row',
     cause: 'A key that Sluice has to write holds something else, written by another program.',
@@ -88,7 +95,8 @@ export const redisCodes = {
   },
   'redis.no_persistence': {
     fault: 'config',
-    cause: 'The Redis server keeps nothing on disk: a restart empties it.',
+    cause:
+      'The Redis server keeps no log on disk: a restart takes away what came since its last snapshot, or everything where it makes none.',
     remedy: 'CONFIG SET appendonly yes, unless replicas keep the data.',
   },
   'redis.server': {

@@ -3,9 +3,10 @@
  * puts environment variables in their places when it reads the file (feast 0.67, repo_config.py,
  * `os.path.expandvars`).
  */
+import type { UrlTls } from '../../../core/connector/database-url.ts'
 import { redisAddress } from '../../../core/connector/redis-address.ts'
 import type { FeastConfig, RedisTargetConfig } from '../config.ts'
-import { poolConfig } from '../postgres/connection.ts'
+import { storeUrl } from '../postgres/connection.ts'
 import type { PostgresTargetConfig } from '../postgres/target.ts'
 
 export interface StoreFile {
@@ -79,12 +80,10 @@ function redisSection(target: RedisTargetConfig): Section {
 }
 
 function postgresSection({ url, schema }: PostgresTargetConfig): Section {
-  const { host, port, user, password, database } = poolConfig(url, 'sluice')
-  const parameters = new URL(url.reveal()).searchParams
-  const local = host === 'localhost' || host === '127.0.0.1' || host === '::1'
-  const mode = parameters.get('sslmode') ?? (local ? 'disable' : 'verify-full')
+  const { host, port, user, password, database, tls, parameters } = storeUrl(url)
+  const mode = sslModeOf(tls)
   const root = parameters.get('sslrootcert') ?? (mode.startsWith('verify') ? 'system' : null)
-  const isSecret = typeof password === 'string' && password !== ''
+  const isSecret = password !== ''
   const optional: readonly (readonly [string, string | null])[] = [
     ['sslmode', mode],
     ['sslrootcert_path', root],
@@ -94,11 +93,11 @@ function postgresSection({ url, schema }: PostgresTargetConfig): Section {
   return {
     lines: [
       'type: postgres',
-      `host: ${yamlText(host ?? '')}`,
-      `port: ${port ?? 5432}`,
-      `database: ${yamlText(database ?? '')}`,
+      `host: ${yamlText(host)}`,
+      `port: ${port}`,
+      `database: ${yamlText(database)}`,
       `db_schema: ${yamlText(schema)}`,
-      `user: ${yamlText(user ?? '')}`,
+      `user: ${yamlText(user)}`,
       `password: ${yamlText(isSecret ? '${FEAST_POSTGRES_PASSWORD}' : '')}`,
       ...optional.flatMap(([name, value]) =>
         value === null ? [] : [`${name}: ${yamlText(value)}`],
@@ -106,6 +105,12 @@ function postgresSection({ url, schema }: PostgresTargetConfig): Section {
     ],
     variables: isSecret ? [['FEAST_POSTGRES_PASSWORD', 'the password of PostgreSQL']] : [],
   }
+}
+
+function sslModeOf(tls: UrlTls | null): string {
+  if (tls === null) return 'disable'
+  if (!tls.rejectUnauthorized) return 'require'
+  return tls.verifyIdentity ? 'verify-full' : 'verify-ca'
 }
 
 /** In single quotes nothing means anything else but the quote itself. */

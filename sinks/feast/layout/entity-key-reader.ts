@@ -38,6 +38,17 @@ export function readEntityKey(
   return reader.isAtEnd ? values : null
 }
 
+/** Where so many values of a key end that begin at `from`, of whatever types; −1: not within the bytes. */
+export function valuesEnd(bytes: Uint8Array, from: number, count: number): number {
+  const reader = new Reader(bytes)
+  if (reader.take(from) === null) return -1
+  for (let i = 0; i < count; i++) {
+    reader.u32()
+    if (reader.take(reader.u32()) === null) return -1
+  }
+  return reader.at
+}
+
 function valueOf(type: EntityType, bytes: Uint8Array): EntityValue | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   switch (type) {
@@ -81,6 +92,10 @@ class Reader {
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+
+  get at(): number {
+    return this.#at
   }
 
   get isAtEnd(): boolean {

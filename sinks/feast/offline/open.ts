@@ -25,8 +25,8 @@ export async function checkOfflineLog(
     return []
   } catch (thrown) {
     signal.throwIfAborted()
-    const { code, message, remedy, fault } = toSluiceError(thrown)
-    return [{ code, severity: fault === 'transient' ? 'warning' : 'error', message, remedy }]
+    const { code, message, remedy } = toSluiceError(thrown)
+    return [{ code, severity: 'error', message, remedy }]
   }
 }
 

@@ -33,6 +33,11 @@ export interface SetShape {
   readonly hasNumbers: boolean
 }
 
+/** Features of one `setStatement`: functions in FROM can return 1664 columns (htup_details.h). */
+export function featuresMax(hasNumbers: boolean): number {
+  return Math.floor((1664 - 3) / (hasNumbers ? 3 : 2))
+}
+
 /**
  * Parameters: entity keys, event times, states, and for each feature values, texts and, where the table
  * has the column, numbers. One statement: it need not see rows of others that are older than its own,

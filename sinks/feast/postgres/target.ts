@@ -5,10 +5,10 @@
  * statement is a transaction of its own and may be repeated: what it does depends on offsets and event
  * times alone (statements.ts).
  */
-import { Pool, type PoolClient, type QueryResult, type QueryResultRow } from 'pg'
 import type { Context } from '../../../core/connector/context.ts'
 import type { Problem } from '../../../core/connector/problem.ts'
-import { SluiceError } from '../../../core/errors/error.ts'
+import { codes } from '../../../core/errors/codes.ts'
+import { SluiceError, toSluiceError } from '../../../core/errors/error.ts'
 import { failpoint } from '../../../core/errors/failpoint.ts'
 import type { FeastConfig, TargetConfig } from '../config.ts'
 import {
@@ -20,12 +20,12 @@ import {
 } from '../target.ts'
 import type { FeatureView } from '../view.ts'
 import { byteaArray, float8Array, spansOf, textArray, timestamptzArray } from './arrays.ts'
-import { poolConfig } from './connection.ts'
 import { PostgresEnds, type AskState } from './ends.ts'
-import { postgresError } from './errors.ts'
-import { stateArray, stateOf } from './state.ts'
+import { Sessions, type Query } from './sessions.ts'
+import { stateArray, stateFeature, stateOf } from './state.ts'
 import {
   deleteGuardStatement,
+  featuresMax,
   keysOfFeatureStatement,
   lockStatement,
   nullFeaturesStatement,
@@ -45,13 +45,17 @@ export type PostgresTargetConfig = Extract<TargetConfig, { readonly type: 'postg
 /** Values of one statement, and their bytes: what one transaction holds locks and memory for. */
 const valuesAtOnce = 50_000
 const bytesAtOnce = 8 << 20
-const connectionsMax = 4
 /** Statements of one batch at a time: they have no entity in common, and a server has several cores. */
 const statementsAtOnce = 3
+
+/** A third of a page, 2704 bytes, less what a row of the index has beside key and feature (nbtree.h, BTMaxItemSize). */
+const indexedBytesMax = 2650
 
 interface KnownView {
   readonly table: ViewTable
   readonly set: string
+  /** Longer entity keys have no place in the table's index. */
+  readonly keyBytesMax: number
 }
 
 /** Sets up nothing yet: connects at the first call. Throws `sink.feast.postgres_url`. */
@@ -65,87 +69,102 @@ export function openPostgresTarget(
 
 export class PostgresTarget implements OnlineTarget {
   readonly ends: PostgresEnds
-  readonly #pool: Pool
+  readonly #sessions: Sessions
   readonly #schema: string
-  readonly #where: string
   readonly #sweeper: Sweeper
   readonly #views = new Map<string, KnownView>()
 
   constructor(target: PostgresTargetConfig, tombstonesMs: number, ctx: Context) {
-    const config = poolConfig(target.url, `sluice ${ctx.pipeline}.${ctx.name}`)
-    this.#pool = new Pool({
-      ...config,
-      max: connectionsMax,
-      idleTimeoutMillis: 60_000,
-      // Ours: a peer that says nothing. The server's: what it would go on with for nobody.
-      query_timeout: target.timeout,
-      statement_timeout: target.timeout,
+    this.#sessions = new Sessions({
+      url: target.url,
+      application: `sluice ${ctx.pipeline}.${ctx.name}`,
+      timeoutMs: target.timeout,
     })
-    // An idle connection that breaks is replaced at the next use; unheard, it would end the process.
-    this.#pool.on('error', () => {})
     this.#schema = target.schema
-    this.#where = `${config.host}:${config.port}`
     const ask = async (text: string, values: unknown[], signal: AbortSignal): Promise<number> =>
-      this.#with('sweep', signal, async (query) => (await query(text, values)).rowCount ?? 0)
+      this.#sessions.run(
+        'sweep',
+        signal,
+        async (query) => (await query(text, values)).rowCount ?? 0,
+      )
     this.#sweeper = new Sweeper(ask, tombstonesMs, ctx)
     const askState: AskState = ({ name }, { text, values = [] }, signal) =>
-      this.#with(`look at view ${name}`, signal, (query) => query(text, values))
-    this.ends = new PostgresEnds(askState, this.#schema, this.#where)
+      this.#sessions.run(`look at view ${name}`, signal, (query) => query(text, values))
+    this.ends = new PostgresEnds(askState, this.#schema, this.#sessions.where)
   }
 
   async check(signal: AbortSignal): Promise<readonly Problem[]> {
     try {
-      return await this.#with('look at the server', signal, async (query) => {
-        const { rows } = await query<{ there: boolean; create: boolean }>(
-          `SELECT to_regnamespace(quote_ident($1)) IS NOT NULL AS there,
+      return await this.#sessions.run('reach the online store', signal, async (query) => {
+        const { rows } = await query<{ there: boolean; create: boolean; reads: boolean }>(
+          `SELECT current_setting('transaction_read_only') = 'on' AS reads,
+             to_regnamespace(quote_ident($1)) IS NOT NULL AS there,
              CASE WHEN to_regnamespace(quote_ident($1)) IS NULL
                THEN has_database_privilege(current_database(), 'CREATE')
                ELSE has_schema_privilege($1, 'USAGE') END AS create`,
           [this.#schema],
         )
-        if (rows[0]?.create === true) return []
+        const problems: Problem[] = []
+        if (rows[0]?.reads === true) {
+          const code = 'sink.feast.postgres_read_only'
+          const message = `${this.#sessions.where} takes no writes now.`
+          problems.push({ code, severity: 'warning', message, remedy: codes[code].remedy })
+        }
+        if (rows[0]?.create === true) return problems
         const missing = rows[0]?.there === true ? 'USAGE of' : 'the right to create'
-        return [
-          {
-            code: 'sink.feast.postgres_access',
-            severity: 'error',
-            message: `The user has not ${missing} schema ${this.#schema}.`,
-            remedy: `GRANT USAGE, CREATE ON SCHEMA "${this.#schema}" TO CURRENT_USER;`,
-          } satisfies Problem,
-        ]
+        problems.push({
+          code: 'sink.feast.postgres_access',
+          severity: 'error',
+          message: `The user has not ${missing} schema ${this.#schema}.`,
+          remedy: `GRANT USAGE, CREATE ON SCHEMA "${this.#schema}" TO CURRENT_USER;`,
+        })
+        return problems
       })
     } catch (thrown) {
       signal.throwIfAborted()
-      const { code, message, remedy, fault } = postgresError(thrown, 'reach the online store')
-      return [{ code, severity: fault === 'transient' ? 'warning' : 'error', message, remedy }]
+      const { code, message, remedy } = toSluiceError(thrown)
+      return [{ code, severity: 'error', message, remedy }]
     }
   }
 
   async evolve(view: FeatureView, signal: AbortSignal): Promise<void> {
     const what = `make the table of view ${view.name}`
-    const table = await this.#with(what, signal, (_, client) =>
+    const table = await this.#sessions.run(what, signal, (_, client) =>
       ensureTable(client, this.#schema, view),
     )
     const features = view.features.map(({ name }) => name)
     const { hasNumbers } = table
+    if (features.length > featuresMax(hasNumbers)) {
+      throw new SluiceError('sink.feast.view', {
+        message: `View ${view.name}: it has ${features.length} features, and PostgreSQL takes ${featuresMax(hasNumbers)} in one statement.`,
+        remedy: `Make several views of it: list some of its columns under views.${view.name}.features, and the others under that of another view.`,
+      })
+    }
     const set = setStatement(table.name, { features, order: view.order, hasNumbers })
-    this.#views.set(view.name, { table, set })
+    const longest = Math.max(...[...features, stateFeature].map((name) => Buffer.byteLength(name)))
+    this.#views.set(view.name, { table, set, keyBytesMax: indexedBytesMax - longest })
     this.#sweeper.watch(view, table.name)
   }
 
   async write(rows: FeatureRows, signal: AbortSignal): Promise<readonly TargetProblem[]> {
     signal.throwIfAborted()
+    const { keyBytesMax } = this.#known(rows.view)
     const sets: number[] = []
     const deletes: number[] = []
+    const refused: TargetProblem[] = []
     for (let i = 0; i < rows.count; i++) {
-      if (rows.ops[i] === FeatureOp.delete) deletes.push(i)
+      const keyBytes = rows.keyOffsets[i + 1]! - rows.keyOffsets[i]!
+      if (keyBytes > keyBytesMax) {
+        const message = `View ${rows.view.name}: the entity key has ${keyBytes} bytes, and PostgreSQL can index ${keyBytesMax}.`
+        refused.push({ row: rows.rows[i]!, code: 'sink.feast.entity', message })
+      } else if (rows.ops[i] === FeatureOp.delete) deletes.push(i)
       else sets.push(i)
     }
     await sideBySide(chunks(rows, sorted(rows, sets)), (chunk) => this.#set(rows, chunk, signal))
     await sideBySide(chunks(rows, sorted(rows, deletes)), (chunk) =>
       this.#delete(rows, chunk, signal),
     )
-    return []
+    return refused
   }
 
   async truncate(view: FeatureView, offset: number, signal: AbortSignal): Promise<void> {
@@ -153,9 +172,9 @@ export class PostgresTarget implements OnlineTarget {
     const state = stateOf(-1, offset - 1)
     const name = tableName(this.#schema, view)
     const what = `truncate view ${view.name}`
-    await this.#with(what, signal, (query) => query(truncateGuardStatement(name), [state]))
+    await this.#sessions.run(what, signal, (query) => query(truncateGuardStatement(name), [state]))
     for (let touched = 1; touched > 0;) {
-      touched = await this.#transaction(what, signal, async (query) => {
+      touched = await this.#sessions.transaction(what, signal, async (query) => {
         const { rows } = await query<GoneKey>(truncateStatement(name), [state])
         await query(removeFeaturesStatement(name), [goneKeys(rows)])
         return rows.length
@@ -189,7 +208,7 @@ export class PostgresTarget implements OnlineTarget {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#sweeper[Symbol.asyncDispose]()
-    await this.#pool.end()
+    await this.#sessions[Symbol.asyncDispose]()
   }
 
   async #set(rows: FeatureRows, chunk: Int32Array, signal: AbortSignal): Promise<void> {
@@ -206,7 +225,7 @@ export class PostgresTarget implements OnlineTarget {
       if (table.hasNumbers) values.push(float8Array(numbers))
     }
     failpoint('feast.postgres.before_set')
-    await this.#with(`write view ${view.name}`, signal, (query) => query(set, values))
+    await this.#sessions.run(`write view ${view.name}`, signal, (query) => query(set, values))
     failpoint('feast.postgres.after_set')
   }
 
@@ -218,7 +237,7 @@ export class PostgresTarget implements OnlineTarget {
       timestamptzArray(rows.seconds, rows.nanos, chunk),
       stateArray(rows, chunk),
     ]
-    await this.#transaction(`delete from view ${view.name}`, signal, async (query) => {
+    await this.#sessions.transaction(`delete from view ${view.name}`, signal, async (query) => {
       const { rows: touched } = await query<GoneKey>(deleteGuardStatement(table.name), values)
       const statement =
         view.onDelete === 'null'
@@ -243,7 +262,7 @@ export class PostgresTarget implements OnlineTarget {
     const what = `move or remove a feature of view ${view.name}`
     for (let last: Buffer | undefined = Buffer.alloc(0); last !== undefined;) {
       const after: Buffer = last
-      last = await this.#transaction(what, signal, async (query) => {
+      last = await this.#sessions.transaction(what, signal, async (query) => {
         const { rows } = await query<Key>(keysOfFeatureStatement(name), [feature, after])
         const keys = keysOf(rows)
         await query(lockStatement(name), [keys])
@@ -258,52 +277,7 @@ export class PostgresTarget implements OnlineTarget {
     if (known !== undefined) return known
     throw new SluiceError('internal.bug', { message: `rows of ${view.name} before its columns` })
   }
-
-  #transaction<T>(
-    what: string,
-    signal: AbortSignal,
-    body: (query: Query) => Promise<T>,
-  ): Promise<T> {
-    return this.#with(what, signal, async (query) => {
-      await query('BEGIN')
-      const result = await body(query)
-      await query('COMMIT')
-      return result
-    })
-  }
-
-  /** A connection on which anything failed is not used again: what is open on it ends with it. */
-  async #with<T>(
-    what: string,
-    signal: AbortSignal,
-    body: (query: Query, client: PoolClient) => Promise<T>,
-  ): Promise<T> {
-    signal.throwIfAborted()
-    let client: PoolClient | null = null
-    try {
-      client = await abortable(this.#pool.connect(), signal, (late) => late.release(true))
-      const taken = client
-      // While it is lent out, a lost connection is the failure of the query that waits on it.
-      client.on('error', ignore)
-      const query: Query = (text, values) => abortable(taken.query(text, values), signal, () => {})
-      const result = await body(query, taken)
-      client.off('error', ignore)
-      client.release()
-      return result
-    } catch (thrown) {
-      client?.release(true)
-      signal.throwIfAborted()
-      throw postgresError(thrown, `${what} at ${this.#where}`)
-    }
-  }
 }
-
-function ignore(): void {}
-
-type Query = <Row extends QueryResultRow>(
-  text: string,
-  values?: unknown[],
-) => Promise<QueryResult<Row>>
 
 interface Key {
   readonly entity_key: Buffer
@@ -323,29 +297,6 @@ function keysOf(rows: readonly Key[]): Buffer {
   const data = Buffer.concat(rows.map(({ entity_key }) => entity_key))
   const all = Int32Array.from(rows, (_, i) => i)
   return byteaArray(spansOf({ data, offsets }, all))
-}
-
-/** What the promise gives, or the signal's reason first; `late` is for what comes after that. */
-function abortable<T>(
-  promise: Promise<T>,
-  signal: AbortSignal,
-  late: (value: T) => void,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      promise.then(late, () => {})
-      reject(signal.reason as Error)
-    }
-    if (signal.aborted) return stop()
-    signal.addEventListener('abort', stop, { once: true })
-    const settle = <V>(finish: (value: V) => void) => {
-      return (value: V): void => {
-        signal.removeEventListener('abort', stop)
-        finish(value)
-      }
-    }
-    promise.then(settle(resolve), settle(reject))
-  })
 }
 
 /** Ends when all have ended, also those beside one that failed. */

@@ -1,13 +1,15 @@
 /**
  * `value_text` and `value_num`, by which Feast searches and filters: what `extract_text_and_num` makes
  * of a value (feast 0.67, online_stores/helpers.py). Texts as they are, numbers as Python's str() writes
- * them, True and False; null for everything else.
+ * them, True and False; null for everything else, and for texts that are too long to be indexed.
  */
 import type { EncodedValues } from '../target.ts'
 import type { FeastType } from '../types.ts'
 import type { Spans } from './arrays.ts'
 
 const encoder = new TextEncoder()
+/** Feast's index is of tsvectors, of at most 1 MiB, and words with their places take several times their text. */
+const searchedBytesMax = 256 * 1024
 
 export interface Searchable {
   readonly texts: Spans
@@ -60,6 +62,7 @@ function ownTexts(
     while (data[at]! >= 0x80) at++
     at++
     // PostgreSQL's text cannot hold U+0000. Only searching is by this column: the value is exact.
+    if (offsets[row + 1]! - at > searchedBytesMax) continue
     if (data.subarray(at, offsets[row + 1]).includes(0)) continue
     from[i] = at
     end[i] = offsets[row + 1]!

@@ -8,14 +8,17 @@
  * Where all features that Feast knows of are null, it answers 200 and writes nothing (0.67,
  * `write_to_online_store`), and what was there before would stay. Which it knows of is its own affair: one that
  * was added here may be new to it. So null is sent as `[]`: to pandas that is a value, to Feast, in a column of
- * single values, null (`_convert_scalar_values_to_proto`). Feast's offline store keeps columns as they come, and
- * is sent the nulls as such, by themselves.
+ * single values, null (`_convert_scalar_values_to_proto`).
+ *
+ * Feast's offline store casts the columns to those that it has, and is sent what it casts to the same value, by
+ * itself: nulls as such, and UNIX_TIMESTAMPs as texts, since a number would be µs to it where online it is seconds.
  */
 import type { TargetProblem } from '../target.ts'
 import { FeatureOp, type FeatureRows } from '../target.ts'
 import { isoTimestamp } from '../../../core/record/json.ts'
 import { entityValues } from './entity-values.ts'
 import { jsonOf } from './json-values.ts'
+import type { FeastType } from '../types.ts'
 import type { FeatureView } from '../view.ts'
 
 export interface PushRequest {
@@ -120,16 +123,29 @@ function emptyGroup(width: number, nulls: string): Group {
 function requestsOf(rows: FeatureRows, group: Group, shape: PushShape): readonly PushRequest[] {
   const { view } = rows
   const first = view.entities.length + 1
-  const empty = new Set<number>()
+  const online = [...group.columns]
+  const offline = [...group.columns]
   for (const [f, feature] of view.features.entries()) {
-    if (group.nulls[f] === '0' && takesEmpty(feature)) empty.add(first + f)
+    const column = group.columns[first + f]!
+    if (group.nulls[f] === '1' && isMoment(feature.type)) offline[first + f] = column.map(asTexts)
+    if (group.nulls[f] === '0' && takesEmpty(feature)) online[first + f] = column.map(() => '[]')
   }
-  if (empty.size === 0) return [requestOf(rows, group, shape)]
-  const columns = group.columns.map((column, c) => (empty.has(c) ? column.map(() => '[]') : column))
-  const online = requestOf(rows, { ...group, columns }, { ...shape, to: 'online' })
-  return shape.to === 'online'
-    ? [online]
-    : [requestOf(rows, group, { ...shape, to: 'offline' }), online]
+  const isSame = online.every((column, c) => column === offline[c])
+  if (isSame || shape.to === 'online')
+    return [requestOf(rows, { ...group, columns: online }, shape)]
+  return [
+    requestOf(rows, { ...group, columns: offline }, { ...shape, to: 'offline' }),
+    requestOf(rows, { ...group, columns: online }, { ...shape, to: 'online' }),
+  ]
+}
+
+function isMoment(type: FeastType): boolean {
+  return type.kind === 'list' ? isMoment(type.element) : type.name === 'unix_timestamp'
+}
+
+/** The seconds in a value, which may be a list of them, as ISO 8601. */
+function asTexts(value: string): string {
+  return value.replace(/-?\d+/g, (s) => `"${isoTimestamp(BigInt(s) * 1_000_000n, 'Z')}"`)
 }
 
 function requestOf(

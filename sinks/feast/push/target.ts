@@ -48,8 +48,8 @@ export class PushTarget implements OnlineTarget {
     } catch (thrown) {
       signal.throwIfAborted()
       if (!(thrown instanceof SluiceError)) throw thrown
-      const { code, message, remedy, fault } = thrown
-      return [{ code, severity: fault === 'transient' ? 'warning' : 'error', message, remedy }]
+      const { code, message, remedy } = thrown
+      return [{ code, severity: 'error', message, remedy }]
     }
   }
 
@@ -77,7 +77,7 @@ export class PushTarget implements OnlineTarget {
     })
     for (const { body } of requests) {
       failpoint('feast.push.before_request')
-      const status = await this.#ask('POST', 'push', body, signal)
+      const status = await this.#push(rows.view, body, signal)
       if (status === 202) this.#sayQueued()
     }
     return refused
@@ -92,6 +92,19 @@ export class PushTarget implements OnlineTarget {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent.destroy()
+  }
+
+  async #push(view: FeatureView, body: string, signal: AbortSignal): Promise<number> {
+    try {
+      return await this.#ask('POST', 'push', body, signal)
+    } catch (thrown) {
+      const list = view.features.find(({ type }) => type.kind === 'list')
+      if (this.#config.to === 'online' || list === undefined) throw thrown
+      if (!(thrown instanceof SluiceError) || thrown.code !== 'sink.feast.push_failed') throw thrown
+      // Of files it does not find the type of `list<element: string>` (0.67, pa_to_feast_value_type).
+      const remedy = `${thrown.remedy} Where its offline store is files, it takes no list, and ${JSON.stringify(list.name)} is one: set \`to: online\`, and \`offline\` of the sink for a log with lists.`
+      throw new SluiceError(thrown.code, { message: thrown.message, remedy, cause: thrown })
+    }
   }
 
   /** The status of an answer that is a success. */

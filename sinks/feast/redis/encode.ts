@@ -85,9 +85,17 @@ function entity(out: BytesOut, rows: FeatureRows, at: number, options: CallOptio
   }
 }
 
+/**
+ * What servers take as a field's end (redis 8.0, t_hash.c, HFE_MAX_ABS_TIME_MSEC, the year 4199): later than that is
+ * never, and before 1970 is over.
+ */
+const expiresMsMin = 1
+const expiresMsMax = 0x3fff_ffff_ffff - 1000
+
 /** When the row of an entity has lived long enough: whole ms, rounded up. */
 export function expiresMs(rows: FeatureRows, at: number, ttlMs: number): number {
-  return rows.seconds[at]! * 1000 + Math.ceil(rows.nanos[at]! / 1e6) + ttlMs
+  const ms = rows.seconds[at]! * 1000 + Math.ceil(rows.nanos[at]! / 1e6) + ttlMs
+  return Math.min(expiresMsMax, Math.max(expiresMsMin, ms))
 }
 
 function mark(out: BytesOut, rows: FeatureRows, at: number, forgottenMs: number): void {

@@ -7,6 +7,7 @@
  * Rows at the cursor are never below it.
  */
 import type { RedisLink } from '../../../core/connector/redis.ts'
+import { raiseOffset } from '../../../core/connector/redis-offset.ts'
 import type { FeatureView } from '../view.ts'
 
 export class Floors {
@@ -31,9 +32,9 @@ export class Floors {
   }
 
   async raise(view: FeatureView, offset: number, signal: AbortSignal): Promise<void> {
-    const floor = Math.max(offset, this.of(view))
-    await this.#link.settled(this.#link.client.set(this.keyOf(view), floor), signal)
-    this.#floors.set(view.stored, floor)
+    const raised = this.#link.client.eval(raiseOffset.text, 1, this.keyOf(view), offset)
+    await this.#link.settled(raised, signal)
+    this.#floors.set(view.stored, Math.max(offset, this.of(view)))
   }
 
   /** The key of Redis that it has. */

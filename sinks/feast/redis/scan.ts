@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis'
 import type { RedisLink } from '../../../core/connector/redis.ts'
 import { entityKeyPrefix } from '../layout/entity-key.ts'
+import { valuesEnd } from '../layout/entity-key-reader.ts'
 import type { FeatureView } from '../view.ts'
 import { slotOf } from './slot.ts'
 
@@ -19,10 +20,20 @@ export interface KeyScript {
   readonly args: readonly string[]
 }
 
-/** As Feast itself looks for them (`delete_table`): prefix, anything, project. */
+/**
+ * As Feast itself looks for them (`delete_table`): prefix, anything, project. It fits keys of projects whose
+ * names end with this one's too: entityKeyTest tells them.
+ */
 export function entityPattern({ entities, project }: FeatureView): Buffer {
   const prefix = entityKeyPrefix(entities.map(({ name }) => name))
   return Buffer.concat([escaped(prefix), Buffer.from('*'), escaped(Buffer.from(project))])
+}
+
+/** Whether a key that fits the pattern is of this project, and not of `preprod` where this is `prod`. */
+export function entityKeyTest({ entities, project }: FeatureView): (key: Uint8Array) => boolean {
+  const prefixBytes = entityKeyPrefix(entities.map(({ name }) => name)).length
+  const projectBytes = Buffer.byteLength(project)
+  return (key) => valuesEnd(key, prefixBytes, entities.length) === key.length - projectBytes
 }
 
 function escaped(bytes: Uint8Array): Buffer {
@@ -38,14 +49,12 @@ export async function scanView(
   script: KeyScript,
   signal: AbortSignal,
 ): Promise<void> {
+  const isOurs = entityKeyTest(view)
+  const pattern = entityPattern(view)
   for (const master of link.masters) {
     let cursor = '0'
     do {
-      cursor = await scanStep(
-        link,
-        { master, cursor, pattern: entityPattern(view), script },
-        signal,
-      )
+      cursor = await scanStep(link, { master, cursor, pattern, isOurs, script }, signal)
     } while (cursor !== '0')
   }
 }
@@ -54,21 +63,23 @@ export interface ScanStep {
   readonly master: Redis
   readonly cursor: string
   readonly pattern: Buffer
+  readonly isOurs: (key: Uint8Array) => boolean
   readonly script: KeyScript
 }
 
 /** One step, and where the next begins. */
 export async function scanStep(
   link: RedisLink,
-  { master, cursor, pattern, script }: ScanStep,
+  { master, cursor, pattern, isOurs, script }: ScanStep,
   signal: AbortSignal,
 ): Promise<string> {
   // What holds something else is none of ours, and would fail the keys beside it.
   const words = [cursor, 'MATCH', pattern, 'COUNT', keysAStep, 'TYPE', 'hash']
   const found = master.callBuffer('SCAN', words) as Promise<[Buffer, Buffer[]]>
   const [next, keys] = await link.settled(found, signal)
-  const answers = callsOf(keys, link.isCluster).map((some) => {
-    return master.eval(script.text, some.length, ...some, ...script.args)
+  const answers = callsOf(keys.filter(isOurs), link.isCluster).map((some) => {
+    // Not by this master: it may have handed the slot over since.
+    return link.client.eval(script.text, some.length, ...some, ...script.args)
   })
   await link.settled(Promise.all(answers), signal)
   return next.toString()

@@ -34,6 +34,9 @@ import { timeFunctions } from './script-time.ts'
  */
 export type FieldExpiry = 'hsetex' | 'hpexpireat' | 'none'
 
+/** `persist`: `none`, and keys may have an expiry from a TTL that the view had (had-ttl.ts). */
+type WriteExpiry = FieldExpiry | 'persist'
+
 /** Our own field of a view's entity. */
 export function markField(stored: string): Uint8Array {
   return featureField(stored, '_sluice')
@@ -45,7 +48,12 @@ export const behindDeletion = Uint8Array.of(0x10, 0)
 /** Lua 5.1 gives a function 250 registers: more values than this go in further calls of the same script. */
 const pairsMax = 60
 
-export function writeScript(view: FeatureView, expiry: FieldExpiry): string {
+export function writeScript(
+  view: FeatureView,
+  fieldExpiry: FieldExpiry,
+  { hadTtl }: { readonly hadTtl: boolean },
+): string {
+  const expiry = view.ttlMs === null && fieldExpiry === 'none' && hadTtl ? 'persist' : fieldExpiry
   const names = namesOf(view)
   const byTime = view.order === 'time'
   return `${head(names)}
@@ -205,7 +213,7 @@ local A=ARGV
 local TS,MARK,BEHIND=${time},${mark},${literal(behindDeletion)}`
 }
 
-function putFunction(view: FeatureView, { features }: Names, expiry: FieldExpiry): string {
+function putFunction(view: FeatureView, { features }: Names, expiry: WriteExpiry): string {
   const first = headArguments(view) + 1
   const values = features.map((name, i) => ({ name, value: `A[at+${first + i}]` }))
   const pairs = [{ name: 'TS', value: 'T' }, { name: 'MARK', value: 'O' }, ...values]
@@ -220,7 +228,7 @@ interface Pair {
 }
 
 /** Writes pairs into \`key\`, which expire at \`E\` where the view has a TTL; \`t\`: its time before, if any. */
-function writePairs(view: FeatureView, pairs: readonly Pair[], expiry: FieldExpiry): string {
+function writePairs(view: FeatureView, pairs: readonly Pair[], expiry: WriteExpiry): string {
   const parts: Pair[][] = []
   for (let i = 0; i < pairs.length; i += pairsMax) parts.push(pairs.slice(i, i + pairsMax))
   const write = (verb: (part: readonly Pair[]) => string): string =>
@@ -228,7 +236,8 @@ function writePairs(view: FeatureView, pairs: readonly Pair[], expiry: FieldExpi
   const hset = write((part) => `call('HSET',key,${flat(part)})`)
   if (view.ttlMs === null) {
     // A key that holds only what expires has an expiry itself, which would take this row along.
-    return expiry === 'none' ? `${hset}\n  if not t then call('PERSIST',key) end` : hset
+    if (expiry === 'none') return `${hset}\n  if not t then call('PERSIST',key) end`
+    return expiry === 'persist' ? `${hset}\n  call('PERSIST',key)` : hset
   }
   switch (expiry) {
     case 'hsetex':
@@ -240,6 +249,7 @@ function writePairs(view: FeatureView, pairs: readonly Pair[], expiry: FieldExpi
   call('HPEXPIREAT',key,E,'FIELDS',${part.length},${fields})`
       })
     case 'none':
+    case 'persist':
       return `  local left=call('PTTL',key)
 ${hset}
   if left==-2 then call('PEXPIREAT',key,E) elseif left>=0 then call('PEXPIREAT',key,E,'GT') end`
@@ -251,7 +261,7 @@ function flat(part: readonly Pair[]): string {
 }
 
 /** What a deletion does: the features go and a tombstone stays, or they become null. */
-function emptyFunction(view: FeatureView, names: Names, expiry: FieldExpiry): string {
+function emptyFunction(view: FeatureView, names: Names, expiry: WriteExpiry): string {
   if (view.onDelete === 'null') {
     const nulls = names.features.map((name) => ({ name, value: `''` }))
     const own = [
@@ -264,12 +274,14 @@ function emptyFunction(view: FeatureView, names: Names, expiry: FieldExpiry): st
 ${writePairs(view, pairs, expiry)}
 end`
   }
+  const onKey = `call('HSET',key,MARK,O)
+  if call('HLEN',key)==1 then call('PEXPIREAT',key,forgotten) end`
   const tombstone = {
     hsetex: `call('HSETEX',key,'PXAT',forgotten,'FIELDS',1,MARK,O)`,
     hpexpireat: `call('HSET',key,MARK,O)
   call('HPEXPIREAT',key,forgotten,'FIELDS',1,MARK)`,
-    none: `call('HSET',key,MARK,O)
-  if call('HLEN',key)==1 then call('PEXPIREAT',key,forgotten) end`,
+    none: onKey,
+    persist: onKey,
   }[expiry]
   return `local function empty(key,T,O,E,t)
   local forgotten=match(O,'(%d+)$')
@@ -297,7 +309,7 @@ function removal({ features }: Names): string {
  * Where a deletion comes in, now or before: it takes away every row before it in the log, and of the
  * rows behind the last one the newest stays. Returns 1 where something was written.
  */
-function judgeFunction(view: FeatureView, expiry: FieldExpiry): string {
+function judgeFunction(view: FeatureView, expiry: WriteExpiry): string {
   // In the order of the log a row that is there lies behind every deletion, and its offset says it all.
   const behind = view.order === 'time' ? `a..' '..(d>sd and dText or sdText)` : 'a'
   const newer = view.order === 'time' ? 'notOlder(t,T,so,n)' : 'n>=so'
@@ -333,7 +345,7 @@ end`
 }
 
 /** Notes in the row that is there that a deletion lies before it; it expires as before. */
-function setMark(view: FeatureView, expiry: FieldExpiry): string {
+function setMark(view: FeatureView, expiry: WriteExpiry): string {
   const fields = "TS,BEHIND..t,MARK,soText..' '..dText"
   if (view.ttlMs === null || expiry === 'none') return `call('HSET',key,${fields})`
   if (expiry === 'hsetex') return `call('HSETEX',key,'KEEPTTL','FIELDS',2,${fields})`

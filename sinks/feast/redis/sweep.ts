@@ -8,7 +8,7 @@ import type { SinkContext } from '../../../core/connector/context.ts'
 import type { RedisLink } from '../../../core/connector/redis.ts'
 import { isAbort } from '../../../core/errors/error.ts'
 import type { FeatureView } from '../view.ts'
-import { entityPattern, scanStep } from './scan.ts'
+import { entityKeyTest, entityPattern, scanStep } from './scan.ts'
 import { sweepScript } from './script.ts'
 
 const pauseMs = 250
@@ -59,6 +59,7 @@ export class Sweeper implements AsyncDisposable {
 
   async #sweep(view: FeatureView, signal: AbortSignal): Promise<void> {
     const pattern = entityPattern(view)
+    const isOurs = entityKeyTest(view)
     const text = sweepScript(view)
     await this.#link.ready(signal)
     for (const master of this.#link.masters) {
@@ -69,7 +70,7 @@ export class Sweeper implements AsyncDisposable {
         const args = [String(this.#ctx.clock.nowMs())]
         cursor = await scanStep(
           this.#link,
-          { master, cursor, pattern, script: { text, args } },
+          { master, cursor, pattern, isOurs, script: { text, args } },
           signal,
         )
       } while (cursor !== '0')

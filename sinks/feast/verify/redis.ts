@@ -35,10 +35,10 @@ export class RedisReader implements OnlineReader {
     for (let from = 0; from < keys.length; from += readsAtOnce) {
       const answers = keys.slice(from, from + readsAtOnce).map((key) => {
         const name = Buffer.concat([key, this.#project])
-        return this.#link.client.hmgetBuffer(name, ...asked)
+        return this.#link.client.hmgetBuffer(name, ...asked).catch(nothingIfNoHash)
       })
       for (const answer of await this.#link.settled(Promise.all(answers), signal)) {
-        found.push(entityOf(answer))
+        found.push(answer === null ? null : entityOf(answer))
       }
     }
     return found
@@ -50,7 +50,7 @@ export class RedisReader implements OnlineReader {
     for (const master of this.#link.masters) {
       let cursor = '0'
       do {
-        const words = [cursor, 'MATCH', pattern, 'COUNT', keysAStep]
+        const words = [cursor, 'MATCH', pattern, 'COUNT', keysAStep, 'TYPE', 'hash']
         const asked = master.callBuffer('SCAN', words) as Promise<[Buffer, Buffer[]]>
         const [next, keys] = await this.#link.settled(asked, signal)
         cursor = next.toString()
@@ -62,6 +62,12 @@ export class RedisReader implements OnlineReader {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#link[Symbol.asyncDispose]()
   }
+}
+
+/** Another program has put something else under the key; it has no features. */
+function nothingIfNoHash(error: Error): null {
+  if (error.message.startsWith('WRONGTYPE')) return null
+  throw error
 }
 
 function entityOf([time, ...values]: readonly (Buffer | null)[]): OnlineEntity | null {

@@ -45,6 +45,14 @@ function endless(
   })
 }
 
+/** Requests whose heads were read, told by the room that they have. */
+async function connections(hub: HttpHub): Promise<number> {
+  const backlog = hub.context.reports.findLast((report) => report.backlogBytes !== undefined)
+  const bytes = typeof backlog?.backlogBytes === 'function' ? backlog.backlogBytes() : 0
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  return Math.floor((bytes ?? 0) / 4096)
+}
+
 describe('bodies', () => {
   test('one that says it is too large is not read', async () => {
     await using hub = await HttpHub.start({ config: orders(small) })
@@ -63,6 +71,45 @@ describe('bodies', () => {
     await isServed(hub, 1)
     const { text } = await attack
     assert.match(text, /^HTTP\/1\.1 413 /)
+    await isServed(hub, 2)
+  })
+
+  test('one in very small chunks is taken as it is', async () => {
+    await using hub = await HttpHub.start({ config: orders(small) })
+    const text = `{"id":1,"note":"${'abcdefghijklm'.repeat(1000)}"}`
+    const chunks = text
+      .split('')
+      .map((letter) => `1\r\n${letter}\r\n`)
+      .join('')
+    const head =
+      'POST /in HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n'
+    const answer = await endless(hub.port, head, Buffer.from(`${chunks}0\r\n\r\n`), 1)
+    assert.match(answer.text, /^HTTP\/1\.1 200 /)
+    assert.deepEqual(await hub.rows('orders'), [['1', 'abcdefghijklm'.repeat(1000)]])
+  })
+
+  test('those that only say how large they will be keep nobody out', async () => {
+    await using hub = await HttpHub.start({ config: orders({}, { max_waiting: '1MiB' }) })
+    const head = 'POST /in HTTP/1.1\r\nhost: x\r\ncontent-length: 258048\r\n\r\n'
+    const slow = Array.from({ length: 12 }, () => {
+      const socket = connect(hub.port, '127.0.0.1')
+      socket.on('error', () => {})
+      socket.write(`${head}{"id":`)
+      return socket
+    })
+    await waitFor('their heads', async () => (await connections(hub)) >= slow.length)
+    await isServed(hub, 1)
+    for (const socket of slow) socket.destroy()
+  })
+
+  test('one that there will never be room for is too large, and not to be sent again', async () => {
+    await using hub = await HttpHub.start({ config: orders({}, { max_waiting: '1MiB' }) })
+    const body = `{"id":1,"note":"${'x'.repeat(1_200_000)}"}`
+    const plain = await hub.send(body)
+    assert.deepEqual([plain.status, plain.json['code']], [413, 'http.too_large'])
+    assert.ok(Number(plain.json['limit']) < 2 ** 20)
+    const packed = await hub.send(gzipSync(body), { headers: { 'content-encoding': 'gzip' } })
+    assert.deepEqual([packed.status, packed.json['code']], [413, 'http.too_large'])
     await isServed(hub, 2)
   })
 
@@ -259,6 +306,29 @@ test('a request that waits too long is told so', async () => {
   })
   assert.deepEqual([again.status, again.json], [200, { accepted: 0, duplicates: 1 }])
   assert.equal((await hub.rows('orders')).length, 1)
+})
+
+test('what was told that it is not stored is not stored, once the log takes rows again', async () => {
+  const store = new StalledStore()
+  const config = orders({}, { answer_timeout: '1s' })
+  await using hub = await HttpHub.start({ config, store: store.wrap })
+  store.stall()
+  const note = 'x'.repeat(1 << 20)
+  const answers = await Promise.all(
+    Array.from({ length: 24 }, (_, id) => hub.send(`{"id":${id},"note":"${note}"}`)),
+  )
+  assert.ok(answers.every(({ status }) => status === 503))
+  // Those on their way into a commit when the store stalled nobody can know of; the others wait in memory.
+  const told = answers.flatMap(({ json }, id) => (json['code'] === 'http.busy' ? [String(id)] : []))
+  assert.ok(told.length >= 4, String(told.length))
+  store.goOn()
+  await waitFor('the log', async () => (await hub.send('{"id":100}')).status === 200)
+  const ids = (await hub.rows('orders')).flatMap(([id]) => (id === '100' ? [] : [id]))
+  assert.equal(ids.length, 24 - told.length)
+  assert.deepEqual(
+    told.filter((id) => ids.includes(id)),
+    [],
+  )
 })
 
 test('clients that go away in the middle leave nothing behind', async () => {

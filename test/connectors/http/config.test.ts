@@ -26,6 +26,10 @@ test('what does not fit together is said at its place', () => {
     [{ auth: undefined }, /^push\.orders\.auth: /],
     [{ auth: { scheme: 'api_key', key: 'k' } }, /auth: api_key needs `header` or `query`/],
     [{ auth: { scheme: 'github' } }, /auth/],
+    [
+      { auth: { scheme: 'hmac', secret: 's', header: 'x', signed: '{body}.{body}' } },
+      /auth.*\{body\} once/,
+    ],
     [{ schema: { id: 'integer' } }, /^push\.orders\.schema\.id: /],
     [{ key: ['nothing'] }, /^push\.orders\.key\.0: /],
     [{ columns: { a: 'path.region' } }, /columns\.a: the path has no part :region/],

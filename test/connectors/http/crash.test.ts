@@ -12,7 +12,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openLog } from '../../../core/log/log.ts'
 import { openStore } from '../../../core/store/open.ts'
-import { freePort, tempDir } from '../../support/env.ts'
+import { freePort, tempDir, waitFor } from '../../support/env.ts'
 import { seeded } from '../../support/random.ts'
 import { rowsOf } from './support.ts'
 
@@ -166,7 +166,8 @@ test('kill -9 eight times under load, once at each durable step', async (t) => {
     assert.equal(child.exitCode, null, said())
   }
   const last = start(dir.path, '')
-  await sleep(1500)
+  const taken = senders.taken.one.length
+  await waitFor('the last life to take what comes', () => senders.taken.one.length > taken + 50)
   stop.abort()
   await sending
   last.child.kill('SIGTERM')

@@ -24,6 +24,21 @@ test('the same key again is answered as taken, and makes no row', async () => {
   )
 })
 
+test('keys are not counted among the rows that the source wrote', async () => {
+  const hub = await HttpHub.start({ config: orders(byHeader) })
+  for (const id of [1, 2, 3]) await hub.send(`{"id":${id}}`, key(`k${id}`))
+  await hub[Symbol.asyncDispose]()
+  assert.equal(hub.rowsDone, 3)
+})
+
+test('rows are counted whatever their topic is called', async () => {
+  const { push } = orders() as { readonly push: { readonly orders: object } }
+  const hub = await HttpHub.start({ config: { push: { deliveries: push.orders } } })
+  for (const id of [1, 2, 3]) await hub.send(`{"id":${id}}`)
+  await hub[Symbol.asyncDispose]()
+  assert.equal(hub.rowsDone, 3)
+})
+
 test('while the first is in flight, the second waits for its commit', async () => {
   const gate = new StalledStore()
   await using hub = await HttpHub.start({ config: orders(byHeader), store: gate.wrap })
@@ -90,6 +105,42 @@ test('a request that is replayed word for word', async () => {
   assert.deepEqual((await send('{"id":1}')).json, { accepted: 1 })
   assert.deepEqual((await send('{"id":1}')).json, { accepted: 0, duplicates: 1 })
   assert.deepEqual((await send('{"id":1, "note":"x"}')).json, { accepted: 1 })
+})
+
+test('a replay is one in whichever way its signature is written', async () => {
+  const { createHmac } = await import('node:crypto')
+  const secret = ['new', 'old']
+  const auth = { scheme: 'stripe', secret }
+  await using hub = await HttpHub.start({
+    config: {
+      push: {
+        orders: {
+          path: '/in',
+          auth: { scheme: 'github', secret: 's' },
+          idempotency: { from: 'signature' },
+          schema: { id: 'int64' },
+        },
+        paid: { path: '/paid', auth, idempotency: { from: 'signature' }, schema: { id: 'int64' } },
+      },
+    },
+  })
+  const body = '{"id":1}'
+  const digest = createHmac('sha256', 's').update(body).digest('hex')
+  const hex = (text: string) => ({ headers: { 'x-hub-signature-256': `sha256=${text}` } })
+  assert.deepEqual((await hub.send(body, hex(digest))).json, { accepted: 1 })
+  const shouted = await hub.send(body, hex(digest.toUpperCase()))
+  assert.deepEqual(shouted.json, { accepted: 0, duplicates: 1 })
+  // While a secret is exchanged both sign; whoever replays may leave one out, or add what fits nothing.
+  const at = Math.floor(Date.now() / 1000)
+  const [one, other] = secret.map(
+    (key) => `v1=${createHmac('sha256', key).update(`${at}.${body}`).digest('hex')}`,
+  )
+  const send = (signatures: string): Promise<Answer> =>
+    hub.send(body, { path: '/paid', headers: { 'stripe-signature': `t=${at},${signatures}` } })
+  assert.deepEqual((await send(`${one},${other}`)).json, { accepted: 1 })
+  for (const text of [one!, other!, `${other},${one}`, `${one},v1=${'0'.repeat(64)}`]) {
+    assert.deepEqual((await send(text)).json, { accepted: 0, duplicates: 1 }, text)
+  }
 })
 
 test('keys are read back from the log at the start, those of the window and no others', async () => {

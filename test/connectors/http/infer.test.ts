@@ -12,6 +12,7 @@ const nowhere = 'http://127.0.0.1:1/'
 const config = http.config.parse({
   push: {
     hooks: { path: '/in', auth: 'none', columns: { at: 'received' } },
+    raw: { path: '/raw', auth: 'none', cloudevents: 'off' },
     lists: { path: '/csv', auth: 'none', format: 'csv', csv: { header: true, delimiter: ';' } },
   },
   poll: {
@@ -44,6 +45,11 @@ test('bodies, answers and lines that were saved', async () => {
   ] as const) {
     assert.deepEqual(await inferred('hooks', ...samples), { ...one, records })
   }
+  const event = '{"specversion":"1.0","id":"1","source":"s","type":"t","data":{"id":1,"note":"x"}}'
+  const packed = `{"specversion":"1.0","id":"2","source":"s","type":"t","data_base64":"${Buffer.from('{"id":2}').toString('base64')}"}`
+  assert.deepEqual(await inferred('hooks', event, packed), { ...one, records: 2 })
+  assert.deepEqual(await inferred('hooks', `[${event},${packed}]`), { ...one, records: 2 })
+  assert.deepEqual(Object.keys((await inferred('raw', event)).schema).includes('specversion'), true)
   assert.deepEqual(await inferred('lists', 'id;price\n1;1.50\n2;\n'), {
     schema: { id: 'int64', price: 'decimal(18,4)?' },
     records: 2,
@@ -62,7 +68,7 @@ test('what is pushed cannot be asked for, and a topic has to be one', async () =
   const ask = (topic: string | null) =>
     http.inferSchema!(config, { topic, recordsMax: 10 }, quietContext(), signal)
   await assert.rejects(ask('hooks'), { code: 'http.invalid_config', remedy: /--sample body\.json/ })
-  await assert.rejects(ask(null), { remedy: /hooks, lists, items, events/ })
+  await assert.rejects(ask(null), { remedy: /hooks, raw, lists, items, events/ })
   await assert.rejects(ask('hook'), { message: /no topic hook/, remedy: /did you mean "hooks"/ })
 })
 

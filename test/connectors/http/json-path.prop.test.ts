@@ -154,6 +154,7 @@ test('texts: cursors as they are, and what says that there is none', () => {
     findText(new JsonFinder([{ kind: 'name', name: 'c' }]), Buffer.from(json))
   assert.equal(text('{"c":12345678901234567890}'), '12345678901234567890')
   assert.equal(text('{"c":"a\\u0026b"}'), 'a&b')
+  assert.equal(text('{"c":"a\\ud800"}'), 'a\ufffd')
   assert.equal(text('{"c":true}'), 'true')
   assert.equal(text('{"c":0}'), '0')
   for (const none of [

@@ -51,13 +51,14 @@ test('a letter keeps the columns of its request, and a wider schema reads it', a
   const wide = http.config.parse(orders({ ...beside, schema: { id: 'int64', note: 'text?' } }))
   await using again = await http.open(wide, ctx)
   const signal = new AbortController().signal
-  const decoded = await again.decodeAgain!('orders', letters!.batch, signal)
+  const decoded = (await again.decodeAgain!('orders', letters!.batch, signal))!
   assert.deepEqual(decoded.rejected, [])
   // The time is that of the request too.
   assert.deepEqual(rowsOf(decoded), [['70000', 'ä', 'eu', first![3]!, 'K']])
 
   await using still = await http.open(narrow, ctx)
-  const refused = await still.decodeAgain!('orders', letters!.batch, signal)
+  const refused = (await still.decodeAgain!('orders', letters!.batch, signal))!
+  assert.equal(await still.decodeAgain!('others', letters!.batch, signal), null)
   assert.deepEqual(
     refused.rejected[0]!.errors.map(({ message }) => message),
     letters!.errors.map(({ message }) => message),

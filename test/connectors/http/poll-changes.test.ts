@@ -236,6 +236,34 @@ test('rows without a value of the field that grows come once too', async () => {
   assert.deepEqual(kept.rows('items'), ['1|null', '2|2026-01-01 00:00:00+00'])
 })
 
+test('a row that is dated into the future hides no other', async () => {
+  const ago = (ms: number): string => new Date(Date.now() - ms).toISOString()
+  const rows: Row[] = [
+    { id: 1, at: ago(60_000) },
+    { id: 2, at: '2999-01-01T00:00:00Z' },
+  ]
+  await using server = await ApiServer.start(({ query }) => {
+    const from = Date.parse(query.get('from') ?? '1970-01-01')
+    return { body: rows.filter(({ at }) => Date.parse(at!) >= from) }
+  })
+  const config = items(server, {
+    schema: { id: 'int64', at: 'timestamptz' },
+    since: { field: 'at', parameter: 'from' },
+  })
+  const kept = new Kept()
+  for (let life = 0; life < 3; life++) {
+    await using one = await Life.start(config, { kept })
+    await one.runs('items', 2)
+    rows.push({ id: 10 + life, at: ago(-500) })
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    await one.runs('items')
+  }
+  // Each came once, and the first is not asked for any more.
+  assert.deepEqual(kept.rows('items').map(Number.parseFloat), [1, 2, 10, 11, 12])
+  const froms = server.asked.map(({ query }) => query.get('from'))
+  assert.ok(froms.slice(1).every((from) => from! > rows[0]!.at! && from! <= ago(0)))
+})
+
 test('what becomes visible late is found within the overlap', async () => {
   const rows: Row[] = [{ id: 100 }, { id: 110 }]
   await using server = await ApiServer.start(({ query }) => ({
@@ -316,6 +344,26 @@ test('an answer that has not changed is not sent again', async () => {
   await using other = await Life.start(wider, { kept })
   await other.runs('items')
   assert.equal(kept.rows('items').length, 5)
+})
+
+test('what an answer says of itself is said to the same address and body only', async () => {
+  await using server = await ApiServer.start(({ headers }) =>
+    // As a server of files answers: none of them is newer than what was seen of another one.
+    headers['if-modified-since'] === undefined
+      ? {
+          headers: { 'last-modified': 'Sun, 01 Feb 2026 00:00:00 GMT' },
+          body: [{ id: server.asked.length }],
+        }
+      : { status: 304 },
+  )
+  for (const more of [
+    { url: `${server.origin}/{{ now.unix_ms }}.json` },
+    { method: 'POST', body: '{"at":{{ now.unix_ms }}}' },
+  ]) {
+    await using life = await Life.start(items(server, more))
+    await life.runs('items', 3)
+    assert.equal(life.kept.rows('items').length, 3)
+  }
 })
 
 test('runs begin at their interval, and a new life waits for it', async () => {

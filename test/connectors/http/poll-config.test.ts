@@ -26,6 +26,19 @@ test('what does not fit together is said, and where', () => {
     [{ url: 'ftp://h/x' }, /^url: expected https/],
     [{ url: 'https://u:p@h/x' }, /^url: expected https/],
     [{ url: 'https://{{ cursor }}.h/x' }, /^url: expected https/],
+    [{ url: 'https://h:99999/x' }, /^url: is no address/],
+    [
+      {
+        auth: {
+          scheme: 'oauth2',
+          token_url: 'https://h:99999/t',
+          client_id: 'c',
+          client_secret: 's',
+        },
+      },
+      /^auth\.token_url: is no address/,
+    ],
+    [{ every: undefined, stream: 'sse', records: '$.d' }, /^records: each event or line/],
     [{ url: 'https://h/{{ nwo }}' }, /^url: .*no value of a poll/],
     [{ body: '{}' }, /^body: a body needs/],
     [{ headers: { 'x-a': 'a\r\nb: c' } }, /^headers\.x-a: has a line break/],
@@ -94,7 +107,10 @@ test('a schema is read off an answer, of any format', async () => {
     if (path === '/csv') return { body: 'id,name\n1,a\n2,\n' }
     if (path === '/sse') {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write('data: {"id":1}\n\ndata: {"id":2,"x":"2026-01-01T00:00:00Z"}\n\n')
+      response.write('event: other\ndata: {"y":1}\n\n')
+      response.write(
+        'event: row\ndata: {"id":1}\n\nevent: row\ndata: {"id":2,"x":"2026-01-01T00:00:00Z"}\n\n',
+      )
       return null
     }
     return {
@@ -106,7 +122,7 @@ test('a schema is read off an answer, of any format', async () => {
       poll: {
         json: { url: `${server.origin}/json`, every: '1m', records: '$.d.rows' },
         csv: { url: `${server.origin}/csv`, every: '1m', format: 'csv', csv: { header: true } },
-        sse: { url: `${server.origin}/sse`, stream: 'sse' },
+        sse: { url: `${server.origin}/sse`, stream: 'sse', events: ['row'] },
       },
     })
     const question = { topic, recordsMax }
@@ -174,11 +190,11 @@ test('what was set aside is read again, and is what is known then', async () => 
   note = 'six'
   await using life = await Life.start(config('text'), { kept })
   await life.runs('items')
-  const again = await life.source.decodeAgain!(
+  const again = (await life.source.decodeAgain!(
     'items',
     kept.rejected[0]!.batch,
     AbortSignal.timeout(60_000),
-  )
+  ))!
   assert.equal(again.rejected.length, 0)
   assert.equal(
     again.changes.reduce((rows, change) => rows + ('batch' in change ? change.batch.rows : 0), 0),

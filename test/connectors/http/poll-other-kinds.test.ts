@@ -152,6 +152,50 @@ test('a topic that has to be mended waits for it beside the others, and goes on 
   assert.equal(life.context.reports.at(-1)?.state, 'running')
 })
 
+test('a topic with more rows than are remembered turns nobody else away', async () => {
+  // Neither pages nor a stream: what they take for known was not written.
+  let rows = 1
+  await using server = await ApiServer.start(({ path }, response) => {
+    const ids = Array.from({ length: rows }, (_, id) => ({ id: id + 1 }))
+    if (path === '/items') return { body: ids.slice(0, 1) }
+    if (path === '/listing') return { body: ids }
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' })
+    response.end(ids.map((row) => `${JSON.stringify(row)}\n`).join(''))
+    return null
+  })
+  const listing = {
+    url: `${server.origin}/listing`,
+    key: ['id'],
+    deletes: 'full_listing',
+    max_keys: 1000,
+  }
+  const feed = {
+    url: `${server.origin}/feed`,
+    every: undefined,
+    stream: 'ndjson',
+    since: { field: 'id', parameter: 'from', overlap: 1_000_000 },
+    max_keys: 1000,
+  }
+  const poll = { items: items(server), listing: items(server, listing), feed: items(server, feed) }
+  await using life = await Life.start({ poll })
+  await life.until(() => ['listing', 'feed'].every((topic) => life.kept.rows(topic).length === 1))
+  rows = 1001
+  const inTrouble = (topic: string): boolean =>
+    life.context.hasLogged(`"about":"${topic}","code":"http.poll.too_many_keys"`)
+  await life.until(() => inTrouble('listing') && inTrouble('feed'))
+  const before = life.kept.rows('items').length
+  await life.until(() => life.kept.rows('items').length > before + 3)
+  const { length: asked } = server.asked.filter(({ path }) => path !== '/items')
+  await life.until(() => life.kept.rows('items').length > before + 20)
+  assert.equal(server.asked.filter(({ path }) => path !== '/items').length, asked)
+  // Alone it ends the source, which begins anew with what is in the log.
+  await using alone = await Life.start({ poll: { listing: items(server, listing) } })
+  await assert.rejects(
+    alone.until(() => false),
+    { code: 'http.poll.too_many_keys' },
+  )
+})
+
 test('an answer of which almost nothing fits is asked for again, and is no flood of letters (invariant 8)', async () => {
   let id: unknown = 'x'
   const count = 10_001
@@ -231,5 +275,42 @@ test('the check tells streams that are none, and first pages that lead nowhere',
         'poll.many: 1000 of 1000 records do not fit; the first: many, record 0 of an answer: id: expected bool, true or false',
       ],
     ],
+  )
+})
+
+test('a list of one page is not taken for the first of many where it is not', async () => {
+  const of = (count: number) => Array.from({ length: count }, (_, id) => ({ id }))
+  const answers: Readonly<Record<string, Reply>> = {
+    // Says that it ends, or is short of any page.
+    null: { body: { d: of(20), next: null } },
+    empty: { body: { d: of(20), next: '' } },
+    short: { body: { d: of(17) } },
+    few: { body: { d: of(8) } },
+    more: { body: { d: of(20), more: false } },
+    // As full as a page is, and nothing where `next` looks for it.
+    missing: { body: { d: of(20), cursor: 'x' } },
+    object: { body: { d: of(25), next: { cursor: 'x' } } },
+    asked: { body: { d: of(17) } },
+    links: { headers: { link: '</links?page=0>; rel="first"' }, body: { d: of(20) } },
+    link: { body: { d: of(20) } },
+  }
+  await using server = await ApiServer.start(({ path }) => answers[path.slice(1)]!)
+  const pagination = { type: 'cursor', next: '$.next', parameter: 'c' }
+  const poll = Object.fromEntries(
+    Object.keys(answers).map((name) => [
+      name,
+      items(server, {
+        url: `${server.origin}/${name}${name === 'asked' ? '?limit=17' : ''}`,
+        records: '$.d',
+        pagination: name.startsWith('link')
+          ? { type: 'link' }
+          : { ...pagination, ...(name === 'more' && { more: '$.more' }) },
+      }),
+    ]),
+  )
+  const problems = await http.check(http.config.parse({ poll }), quietContext())
+  assert.deepEqual(
+    problems.map(({ code, message }) => [code, /^poll\.(\w+)/.exec(message)?.[1]]),
+    ['missing', 'object', 'asked', 'link'].map((name) => ['http.poll.one_page', name]),
   )
 })

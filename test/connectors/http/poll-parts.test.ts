@@ -117,6 +117,10 @@ test('times of runs', () => {
   )
   assert.equal(nextRunMs({ every: 1000, timezone: 'UTC' }, undefined, 5), 5)
   assert.equal(nextRunMs({ every: 1000, timezone: 'UTC' }, 100, 5000), 1100)
+  // The clock was a day ahead when the last run began.
+  assert.equal(nextRunMs({ every: 1000, timezone: 'UTC' }, 86_400_000, 5000), 6000)
+  const later = at('2026-04-28T12:00:00Z')
+  assert.equal(nextRunMs(daily, later, at('2026-03-28T12:00:00Z')), at('2026-03-29T04:00:00Z'))
 })
 
 test('values that grow are restored as they were, and written as asked', () => {

@@ -148,6 +148,46 @@ test('while nobody takes what came, nothing more is read', async () => {
   assert.ok(written < 20 << 20, `${written} bytes`)
 })
 
+test('answers that nobody reads keep no connection, however large they are', async () => {
+  await using server = await ApiServer.start((_, response) => {
+    const count = server.asked.length
+    if (count <= 4) {
+      // Neither an end nor so little that it is there at once; a refusal and what is no stream, in turns.
+      response.writeHead(count % 2 === 0 ? 503 : 200, { 'content-type': 'text/plain' })
+      if (count % 2 === 1) response.write('x'.repeat(1 << 20))
+      else response.flushHeaders()
+      return null
+    }
+    begin(response).write('data: {"id":1}\n\n')
+    return null
+  })
+  const clock = {
+    nowMs: () => Date.now() + skippedMs,
+    sleep: async (ms: number, signal: AbortSignal) => {
+      skippedMs += ms
+      await sleep(5)
+      signal.throwIfAborted()
+    },
+  }
+  let skippedMs = 0
+  await using life = await Life.start(feed(server, { timeout: '5s' }), { context: { clock } })
+  await life.until(() => life.kept.rows('feed').length === 1)
+  assert.equal(server.asked.length, 5)
+})
+
+test('a page for people is no stream of lines, and no letters', async () => {
+  await using server = await ApiServer.start(() => ({
+    headers: { 'content-type': 'text/html' },
+    body: '\n<!doctype html>\n<html>\n<body>log in</body>\n</html>\n',
+  }))
+  await using life = await Life.start(feed(server, { stream: 'ndjson' }))
+  const waiting = life.until(() => false)
+  await waitFor('a reason', () => life.context.hasLogged('it is a page or XML (text/html)'))
+  life.abort()
+  await assert.rejects(waiting)
+  assert.deepEqual([life.kept.rows('feed'), life.kept.rejected], [[], []])
+})
+
 test('what is no stream is no answer, and a long line stops the source', async () => {
   await using server = await ApiServer.start(({ path }) => ({
     headers: { 'content-type': path === '/feed' ? 'text/html' : 'text/event-stream' },

@@ -69,6 +69,27 @@ test('a form of payload alone is a form where there is a column of this name, or
   ])
 })
 
+test('letters of another encoding are refused, not changed', async () => {
+  const columns = { who: 'query.who' }
+  await using hub = await HttpHub.start({ config: orders({ columns }) })
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  for (const body of ['id=1&note=M%FCller', Buffer.from('id=1&note=M\u00fcller', 'latin1')]) {
+    const answer = await hub.send(body, { headers })
+    assert.deepEqual([answer.status, answer.json['code']], [400, 'http.malformed'])
+  }
+  const asked = await hub.send('{"id":1}', { path: '/in?who=M%FCller' })
+  assert.deepEqual([asked.status, asked.json['code']], [400, 'http.target'])
+  // What is no encoding at all is text.
+  const sent = await hub.send('id=2&note=100%+M%C3%BCller', { headers, path: '/in?who=5%&x=%zz' })
+  assert.deepEqual(sent.json, { accepted: 1 })
+  const named = await hub.send('id=3&note=ü', { headers, path: '/in?who=%C3%BC' })
+  assert.deepEqual(named.json, { accepted: 1 })
+  assert.deepEqual(await hub.rows('orders'), [
+    ['2', '100% Müller', '5%'],
+    ['3', 'ü', 'ü'],
+  ])
+})
+
 test('CSV with a header of each request, text and bytes', async () => {
   const schema = { id: 'int64', note: 'text?' }
   await using hub = await HttpHub.start({
@@ -128,6 +149,54 @@ test('packed bodies are unpacked', async () => {
   assert.equal((await hub.send(raw, { headers: { 'content-encoding': 'Deflate' } })).status, 200)
   const notes = (await hub.rows('orders')).map(([, note]) => note)
   assert.deepEqual(notes, [...Object.keys(packers), 'raw'])
+})
+
+test('a packed body is taken to its last byte, or not at all', async () => {
+  await using hub = await HttpHub.start({ config: orders() })
+  const parts = ['[{"id":1},', '{"id":2},', '{"id":3}]'].map((text) => Buffer.from(text))
+  const send = (body: Buffer, coding: string) =>
+    hub.send(body, { headers: { 'content-encoding': coding } })
+  // A skippable frame (RFC 8878 §3.1.2) between those that hold something.
+  const skippable = Buffer.from('502a4d180400000061626364', 'hex')
+  const frames = parts.map((part) => zstdCompressSync(part))
+  const zstd = Buffer.concat([skippable, frames[0]!, frames[1]!, skippable, frames[2]!])
+  assert.deepEqual((await send(zstd, 'zstd')).json, { accepted: 3 })
+  const gzip = Buffer.concat(parts.map((part) => gzipSync(part)))
+  assert.deepEqual((await send(gzip, 'gzip')).json, { accepted: 3 })
+  const padded = Buffer.concat([gzip, Buffer.alloc(512)])
+  assert.deepEqual((await send(padded, 'gzip')).json, { accepted: 3 })
+  const whole = Buffer.concat(parts)
+  for (const [coding, pack] of Object.entries({
+    gzip: gzipSync,
+    deflate: deflateSync,
+    br: brotliCompressSync,
+    zstd: zstdCompressSync,
+  })) {
+    const body = pack(whole)
+    for (const wrong of [
+      Buffer.concat([body, Buffer.from('and more')]),
+      body.subarray(0, -1),
+      Buffer.alloc(0),
+    ]) {
+      const { status, json: said } = await send(wrong, coding)
+      assert.deepEqual([status, said['code']], [400, 'http.content_encoding'], coding)
+    }
+  }
+  const many = Buffer.concat(Array<Buffer>(2000).fill(zstdCompressSync(Buffer.from(' '))))
+  assert.equal((await send(many, 'zstd')).status, 400)
+  assert.equal((await hub.rows('orders')).length, 9)
+})
+
+test('a byte order mark is no part of a body', async () => {
+  await using hub = await HttpHub.start({ config: orders() })
+  for (const [body, accepted] of [
+    ['\ufeff{"id":1}', 1],
+    ['\ufeff [{"id":2},{"id":3}]', 2],
+  ] as const) {
+    assert.deepEqual((await hub.send(body)).json, { accepted }, body)
+  }
+  const headers = { 'content-type': 'application/x-ndjson' }
+  assert.deepEqual((await hub.send('\ufeff{"id":4}\n{"id":5}', { headers })).json, { accepted: 2 })
 })
 
 test('columns of the path, headers, query and the request itself', async () => {
@@ -227,7 +296,7 @@ test('what is no JSON is malformed, wherever it breaks', async () => {
     '"x"',
     '7',
     'null',
-    '\ufeff{"id":1}',
+    '[\ufeff{"id":1}]',
     '{"id":1}\n{"id":2}',
   ]) {
     const answer = await hub.send(body, { headers: json })

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { kafkaConfig, wantedOf } from '../../../connectors/kafka/config.ts'
+import { inferKafkaSchema } from '../../../connectors/kafka/infer-schema.ts'
+import { contextOf } from './support.ts'
 
 const schema = { id: 'int64' }
 const base = { brokers: ['k:9092'], topics: ['a'], schema }
@@ -36,6 +38,8 @@ describe('Kafka source in the pipeline file', () => {
       [{ format: 'avro', schema: undefined }, /^format: .*registry/],
       [{ metadata_interval: '1ms' }, /^metadata_interval: /],
       [{ fetch: { max_bytes: '1B' } }, /^fetch\.max_bytes: /],
+      // A request counts as failed after 30 s.
+      [{ fetch: { max_wait: '30s' } }, /^fetch\.max_wait: /],
     ]
     for (const [input, expected] of cases) {
       const found = problems(input)
@@ -73,4 +77,15 @@ describe('Kafka source in the pipeline file', () => {
     })
     assert.equal(wanted.settingsOf('c')?.onLost, 'earliest')
   })
+})
+
+test('infer: a topic that no entry fits is not said to be missing, and nobody is asked', async () => {
+  const config = kafkaConfig.parse({ brokers: ['127.0.0.1:1'], topics: ['orders', 'clicks.*'] })
+  const ask = (topic: string): Promise<unknown> =>
+    inferKafkaSchema(config, { topic, recordsMax: 10 }, contextOf(), new AbortController().signal)
+  await assert.rejects(ask('ordrs'), {
+    message: 'Which topic? There are orders, clicks.*.',
+    remedy: /did you mean "orders"/,
+  })
+  await assert.rejects(ask('clicks.a'), { code: 'source.kafka.unreachable' })
 })

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import type {
   FetchedPartition,
   FetchLimits,
@@ -20,6 +20,7 @@ const batchBytes = 1000
 /** Each batch is one record; answers are filled in the order of the request, as brokers do (KIP-74). */
 class EndlessDriver extends ScriptedDriver {
   readonly requests: (readonly FetchPosition[])[] = []
+  isById = true
   /** Partitions without records. */
   readonly idle = new Set<number>()
 
@@ -44,7 +45,7 @@ class EndlessDriver extends ScriptedDriver {
       const { topic, partition } = position
       const end = position.offset + 1_000_000n
       const ends = { highWatermark: end, lastStableOffset: end, logStartOffset: 0n }
-      return { topic, partition, error: null, ...ends, aborted: [], records }
+      return { topic, partition, isById: this.isById, error: null, ...ends, aborted: [], records }
     })
     return answers
   }
@@ -154,4 +155,32 @@ test('a partition that waits to be decoded is not kept waiting by those that hav
     await turn()
   }
   assert.ok(bytes > 20 * 10 * batchBytes, `${bytes} bytes came of ${partitions[0]!.name}`)
+})
+
+test('what was left alone for a while is asked for again from its last record on, but by its id', async () => {
+  for (const isById of [true, false]) {
+    const { driver, fetcher, partitions } = start(1, 40 * batchBytes)
+    await using _ = fetcher
+    driver.isById = isById
+    const [partition] = partitions as [Partition]
+    const takeAll = async (): Promise<void> => {
+      for (let idle = 0; idle < 20; idle++) {
+        for (let chunk = fetcher.take(); chunk !== null; chunk = fetcher.take()) {
+          partition.next = chunk.end
+          partition.last = [chunk.end - 1, 7]
+          // The log has time only now and then.
+          await sleep(120)
+          const asked = driver.requests.length
+          fetcher.release(chunk)
+          await turns(3)
+          if (driver.requests.length > asked) return
+        }
+        await turn()
+      }
+    }
+    await takeAll()
+    const { offset } = driver.requests.at(-1)![0]!
+    assert.equal(Number(offset), isById ? partition.next : partition.next - 1)
+    assert.deepEqual(partition.doubt, isById ? null : [partition.next - 1, 7])
+  }
 })

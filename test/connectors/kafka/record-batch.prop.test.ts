@@ -3,21 +3,12 @@
  * out of the library's. Attacks invariant 9 (exact values).
  */
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import lz4 from 'lz4-napi'
 import { inflateLz4, lz4Bound } from '../../../connectors/kafka/lz4.ts'
 import { readAll, type ReadRecord } from './record-reading.ts'
-
-interface Encoder {
-  readonly buffer: Buffer
-}
-const load = createRequire(import.meta.url)
-const { RecordBatch } = load('kafkajs/src/protocol/recordBatch/v0') as {
-  readonly RecordBatch: (batch: object) => Promise<Encoder>
-}
-const Record = load('kafkajs/src/protocol/recordBatch/record/v0') as (record: object) => Encoder
+import { Record, RecordBatch } from './written-batch.ts'
 
 const bytes = fc.uint8Array({ maxLength: 300 }).map((each) => Buffer.from(each))
 const nullable = fc.option(bytes, { nil: null })

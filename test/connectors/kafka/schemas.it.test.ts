@@ -88,7 +88,8 @@ describe('schemas of Kafka topics', () => {
       topics: { letters: { schema: { id: 'text' }, columns } },
     }
     await using source = await kafka.open(configOf(lax), contextOf())
-    const { changes, rejected } = await source.decodeAgain!('letters', batch, never)
+    const { changes, rejected } = (await source.decodeAgain!('letters', batch, never))!
+    assert.equal(await source.decodeAgain!('others', batch, never), null)
     assert.deepEqual(rejected, [])
     const rows = changes.flatMap((change) => ('batch' in change ? [change.batch.rows] : []))
     assert.equal(

@@ -71,6 +71,23 @@ export class Life implements AsyncDisposable {
     return Object.assign(life, { logged })
   }
 
+  /**
+   * One that runs. What passes is thrown at a start and the task begins anew, so that this does too: a broker
+   * may not have heard of its topic yet, or be too slow for the first request.
+   */
+  static async running(input: object): Promise<Life> {
+    return waitFor('a source that runs', async () => {
+      const life = await Life.start(input)
+      try {
+        await life.until('it to run', () => life.status.state === 'running')
+        return life
+      } catch (error) {
+        await life[Symbol.asyncDispose]()
+        throw error
+      }
+    })
+  }
+
   async #pull(after: Position | null): Promise<void> {
     try {
       for await (const batch of this.source.read(after, this.#stop.signal)) this.#take(batch)
@@ -104,15 +121,10 @@ export class Life implements AsyncDisposable {
     return rows.filter(({ weight }) => weight > 0).map(({ values }) => values[0] ?? '')
   }
 
+  /** Rejects with what ended it, as soon as that is known. */
   async until(what: string, isSo: () => boolean, timeoutMs = 60_000): Promise<void> {
-    await waitFor(
-      what,
-      () => {
-        if (this.error !== null) throw this.error
-        return isSo()
-      },
-      timeoutMs,
-    )
+    await waitFor(what, () => this.error !== null || isSo(), timeoutMs)
+    if (this.error !== null) throw this.error
   }
 
   /** Resolves when so many rows came. */

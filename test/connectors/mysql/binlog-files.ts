@@ -49,6 +49,10 @@ export function recording(name: string): Recording {
   return JSON.parse(readFileSync(new URL(`${name}.json`, folder), 'utf8')) as Recording
 }
 
+export function databasesOf({ rows }: Recording): readonly string[] {
+  return [...new Set(Object.keys(rows).map((table) => table.slice(0, table.indexOf('.'))))]
+}
+
 /** The file's bytes, its magic number included. */
 export function binlogFile(name: string): Buffer {
   return gunzipSync(readFileSync(new URL(`${name}.binlog.gz`, folder)))

@@ -9,6 +9,7 @@ import type { Decoder } from '../../../connectors/mysql/binlog/decode.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import {
   binlogFile,
+  databasesOf,
   decoderFor,
   eventsOf,
   feed,
@@ -30,6 +31,8 @@ const files = [
   'mariadb-11.8-compressed',
   'mariadb-11.8-xa',
   'mariadb-10.11-minimal',
+  'mysql-8.0',
+  'mysql-5.7-update',
 ] as const
 /** Broken forms of one event, at most. */
 const formsMax = 60
@@ -72,9 +75,9 @@ for (const name of files) {
     const events = withoutChecksums(binlogFile(name))
     const recorded = recording(name)
     const fresh = async (upTo: number): Promise<Decoder> => {
-      const decoder = decoderFor(new FileDirectory(['shop'], recorded), {
+      const decoder = decoderFor(new FileDirectory(databasesOf(recorded), recorded), {
         ...placeOf(recorded),
-        gtids: recorded.gtids,
+        gtids: recorded.gtids === '' ? null : recorded.gtids,
       })
       await feed(decoder, rotateTo('binlog.000002'))
       for (const event of events.slice(0, upTo)) await feed(decoder, event)
@@ -104,7 +107,7 @@ for (const name of files) {
 async function attempt(decoder: Decoder, event: Buffer, what: string): Promise<number> {
   const inside = Buffer.alloc(event.length + 64, 0xa5)
   event.copy(inside)
-  const startedMs = performance.now()
+  const startedUs = process.cpuUsage().user
   try {
     await feed(decoder, inside.subarray(0, event.length))
     decoder.flush()
@@ -115,7 +118,8 @@ async function attempt(decoder: Decoder, event: Buffer, what: string): Promise<n
     assert.ok(isTyped(error) || isDirectory, `${what}, seed ${seed}: ${String(error)} ${code}`)
     return 1
   } finally {
-    assert.ok(performance.now() - startedMs < 20_000, `${what}, seed ${seed}: takes for ever`)
+    // Of the processor: the machine may stand still.
+    assert.ok(process.cpuUsage().user - startedUs < 20e6, `${what}, seed ${seed}: takes for ever`)
   }
 }
 

@@ -15,7 +15,7 @@ import { tempDir } from '../../support/env.ts'
 
 const words: UrlWords = {
   code: 'source.mysql.url',
-  product: 'Toy',
+  owner: 'Toy source',
   schemes: ['toy', 'toydb'],
   port: 4000,
   tlsModes: ['off', 'on', 'chain', 'full-check'],

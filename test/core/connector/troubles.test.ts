@@ -55,6 +55,12 @@ test('each part is on show with its newest reason until it is well', () => {
   assert.deepEqual(logged, ['trying again a', 'trying again b', 'goes on a', 'goes on b'])
 })
 
+test('what nobody but the operator can mend is not said to be tried again', () => {
+  const { troubles, logged } = stage()
+  troubles.set('a', new SluiceError('source.kafka.registry_auth', { message: 'no' }))
+  assert.deepEqual(logged, ['waits for its cure a'])
+})
+
 test('a source that ends takes its own away, and says nothing of its state', () => {
   const { troubles, shown, status } = stage()
   troubles.set('a', failure('one'))

@@ -13,6 +13,7 @@ import { HttpServer, type HttpServerSettings } from '../../../core/hub/http-serv
 import { makeAuthority, makeCertificate } from '../../support/certificates.ts'
 import { keptContext } from '../../support/context.ts'
 import { freePort, waitFor } from '../../support/env.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import { steadily } from '../../support/steadily.ts'
 
 const settings: HttpServerSettings = {
@@ -180,6 +181,27 @@ test('parts of a path are decoded, and none leads elsewhere', async () => {
   assert.equal(started.calls.length, 2)
 })
 
+test('a whole address leads where its path does', async () => {
+  await using started = await Started.at('/in/:region')
+  for (const [target, status] of [
+    ['http://proxied.example:80/in/a?b=http://c/d', 200],
+    ['HTTPS://proxied.example/in/a', 200],
+    ['http://proxied.example', 404],
+    ['//in/a', 404],
+    ['ftp://proxied.example/in/a', 404],
+  ] as const) {
+    const text = await exchange(
+      started.server.port!,
+      `POST ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
+    )
+    assert.equal(statusOf(text), status, target)
+  }
+  assert.deepEqual(
+    started.calls.map(({ parameters }) => parameters['region']),
+    ['a', 'a'],
+  )
+})
+
 test('a route that was given up says come again, and can be had again', async () => {
   await using started = await Started.at('/other')
   const port = started.server.port!
@@ -197,6 +219,17 @@ test('a route that was given up says come again, and can be had again', async ()
   assert.match(text, /retry-after: \d/i)
   await started.server.add('/in', (_, response) => void response.end('second'))
   assert.match(await ask(), /second$/)
+})
+
+test('of sources that start side by side on one path, one has it and the others are told so', async () => {
+  await using started = new Started({})
+  const taken = await Promise.allSettled(
+    Array.from({ length: 3 }, () => started.server.add('/in/:region', () => {})),
+  )
+  assert.deepEqual(taken.map(({ status }) => status).sort(), ['fulfilled', 'rejected', 'rejected'])
+  for (const outcome of taken) {
+    if (outcome.status === 'rejected') assert.ok(failsWith('http.route_taken')(outcome.reason))
+  }
 })
 
 test('what a source throws is 500, and tells nothing', async () => {
@@ -289,6 +322,18 @@ test('TLS, with certificates of clients where they are asked for', async () => {
     broken.server.add('/in', () => {}),
     { code: 'http.tls' },
   )
+})
+
+test('whoever never says hello over TLS is let go', { timeout: 30_000 }, async () => {
+  const { cert, key } = makeCertificate(['127.0.0.1'], makeAuthority('test authority'))
+  const tls = { cert, key: new Secret(key), clientCa: null }
+  await using started = await Started.at('/in', { tls, ...impatient })
+  await once(socketTo(started.server.port!), 'close')
+})
+
+test('an address of IPv6 is written as one', async () => {
+  await using started = await Started.at('/in', { host: '::1' })
+  assert.ok(started.context.hasLogged(`http://[::1]:${started.server.port}`))
 })
 
 test('a body is asked for only by the one who wants it', async () => {

@@ -187,12 +187,34 @@ test('an idle chain writes nothing; snapshots come with commits: 256, or a minut
   assert.equal(snapshots(), 1)
   await writer.commit({ entries: [] }, signal)
   assert.equal(snapshots(), 2)
-  assert.equal(writer.snapshotProblem, null)
   // Taking over starts at the newest snapshot: no commit before it is read again.
   const taker = await testLog(world.bucket)
   await using second = await openWriter(taker)
   assert.equal(second.head.seq, writer.head.seq + 1)
   assert.ok(taker.operations.length < 15, taker.operations.join('\n'))
+})
+
+test('a snapshot that cannot be written holds up no commit, is told once, and is tried again', async () => {
+  const world = await testLog()
+  const problems: unknown[] = []
+  await using writer = await ChainWriter.open(world.log, chain, {
+    writer: 'w',
+    signal,
+    onSnapshotProblem: (problem) => problems.push(problem),
+  })
+  const { store } = world.log
+  const create = store.create.bind(store)
+  const denied = new SluiceError('store.denied', { message: 'no' })
+  store.create = async (key, ...rest) => {
+    if (key.includes('/snap/')) throw denied
+    return create(key, ...rest)
+  }
+  for (let i = 0; i < 260; i++) await writer.commit({ entries: [] }, signal)
+  assert.deepEqual(problems, [denied])
+  store.create = create
+  world.operations.length = 0
+  await writer.commit({ entries: [] }, signal)
+  assert.equal(world.operations.filter((operation) => operation.includes('/snap/')).length, 1)
 })
 
 test('invariant 4: who lost its epoch cannot commit, and says who took over', async () => {

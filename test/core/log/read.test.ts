@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { locate, readHead } from '../../../core/log/head.ts'
 import { encodeHint } from '../../../core/log/codec-snapshot.ts'
 import { commitKey, hintKey } from '../../../core/log/keys.ts'
+import type { Log } from '../../../core/log/log.ts'
 import { ChainReader } from '../../../core/log/reader.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import { assertSameBatch } from '../../support/same-batch.ts'
@@ -145,4 +146,24 @@ test('chains with odd names keep apart; names that cannot be are refused', async
     writer.commit({ entries: [{ kind: 'truncate', topic: '' }] }, signal),
     failsWith('log.name_invalid'),
   )
+})
+
+test('readers that come for one commit have it opened once, and another one of its name is not taken for it', async () => {
+  const world = await testLog()
+  await using writer = await openWriter(world)
+  await writer.commit({ entries: [], notes: { plan: 1 } }, signal)
+  const other = await testLog(world.bucket)
+  const notesOf = async (log: Log): Promise<unknown> => {
+    await using reader = ChainReader.open(log, chain, 2)
+    return (await reader.next(signal)).notes
+  }
+  const [first, second] = [await notesOf(other.log), await notesOf(other.log)]
+  assert.equal(second, first, 'the same object')
+  // Nobody may do so; but what is in the store counts.
+  const elsewhere = await testLog()
+  await using impostor = await openWriter(elsewhere)
+  await impostor.commit({ entries: [], notes: { plan: 2 } }, signal)
+  other.log.cache.delete(commitKey(chain, 2))
+  world.bucket.objects.set(commitKey(chain, 2), elsewhere.bucket.objects.get(commitKey(chain, 2))!)
+  assert.deepEqual(await notesOf(other.log), { plan: 2 })
 })

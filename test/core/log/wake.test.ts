@@ -60,3 +60,69 @@ test('a chain that another process took over is followed, commit after commit (i
   // One sleep before the first commit of the other process is noticed; those after it are there.
   assert.equal(here.slept(), 1)
 })
+
+/** Time goes on when all sleep, to where the first of them wakes. */
+class SleepingTime {
+  nowMs = 1_700_000_000_000
+  readonly #sleeps = new Set<{ readonly atMs: number; readonly wake: () => void }>()
+
+  readonly sleep = (ms: number, abort: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const sleep = { atMs: this.nowMs + ms, wake: resolve }
+      this.#sleeps.add(sleep)
+      abort.addEventListener('abort', () => {
+        this.#sleeps.delete(sleep)
+        reject(abort.reason as Error)
+      })
+    })
+
+  async until(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+      const [next] = [...this.#sleeps].sort((a, b) => a.atMs - b.atMs)
+      if (next === undefined || isOver()) continue
+      this.#sleeps.delete(next)
+      this.nowMs = Math.max(this.nowMs, next.atMs)
+      next.wake()
+    }
+  }
+}
+
+test('of many readers of a quiet chain one looks for all, and all follow when another process goes on (invariants 5, 8)', async () => {
+  const time = new SleepingTime()
+  const url = `memory://wake-many-${process.pid}`
+  const store = openStore(url)
+  const looks: string[] = []
+  const get = store.get.bind(store)
+  store.get = async (key, ...rest) => {
+    looks.push(key)
+    return get(key, ...rest)
+  }
+  const log = await openLog(store, { signal, nowMs: () => time.nowMs, sleep: time.sleep })
+  await using writer = await ChainWriter.open(log, 'a', { writer: 'one', signal })
+  const stop = new AbortController()
+  const read: number[] = []
+  const readers = Array.from({ length: 30 }, async () => {
+    await using reader = ChainReader.open(log, 'a', 1)
+    for (;;) read.push((await reader.next(stop.signal)).seq)
+  })
+  const minutesMs = 10 * 60_000
+  looks.length = 0
+  const endMs = time.nowMs + minutesMs
+  await time.until(() => time.nowMs >= endMs)
+  assert.deepEqual(
+    read,
+    Array.from({ length: 30 }, () => writer.head.seq),
+  )
+  // One each five seconds or so, and the hint once a minute or so, for whoever looks.
+  assert.ok(looks.length < 300, `${looks.length} requests in ten minutes`)
+  assert.ok(looks.length > 60, `${looks.length} requests in ten minutes`)
+  const there = await openLog(openStore(url), { signal })
+  await using other = await ChainWriter.open(there, 'a', { writer: 'two', signal })
+  await other.commit({ entries: [] }, signal)
+  const beforeMs = time.nowMs
+  await time.until(() => read.length === 90)
+  assert.ok(time.nowMs - beforeMs < 15_000, `${time.nowMs - beforeMs} ms until all have them`)
+  stop.abort()
+  await Promise.allSettled(readers)
+})

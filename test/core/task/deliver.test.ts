@@ -15,10 +15,18 @@ import type { TopicState } from '../../../core/task/delivery-log.ts'
 import { waitFor } from '../../support/env.ts'
 import { sinkChain, statesOf } from '../../support/letters.ts'
 import { numberRows, numberSchema } from '../../support/number-rows.ts'
-import { deliverTo, sinkScript, writeTopics, type SinkScript } from '../../support/scripted-sink.ts'
+import {
+  deliverTo,
+  sinkScript,
+  sourceChain,
+  writeTopics,
+  type SinkScript,
+} from '../../support/scripted-sink.ts'
 import { taskContext, testLog, type TestContext } from '../../support/task-context.ts'
 import { whileRunning } from '../../support/while-running.ts'
 import { failsWith } from '../../support/fails-with.ts'
+
+const { signal } = new AbortController()
 
 function rows(topic: string, values: readonly number[], schema = numberSchema()): LogEntry {
   return { kind: 'rows', topic, batch: numberRows(values, schema) }
@@ -215,4 +223,48 @@ test('a bug in a sink ends the task and every topic of it', async () => {
   })
   const run = deliverTo(script, taskContext(log, 'k'), AbortSignal.timeout(60_000))
   await assert.rejects(run, failsWith('internal.bug'))
+})
+
+test('topics that all have a backlog share the memory of one sink, and all of them go on (invariant 8)', async () => {
+  const topics = Array.from({ length: 20 }, (_, i) => `s.t${i}`)
+  const log = await testLog()
+  await using writer = await ChainWriter.open(log, sourceChain, { writer: 'test', signal })
+  const numbers = Array.from({ length: 500 }, (_, i) => i)
+  for (let i = 0; i < 30; i++) {
+    await writer.commit({ entries: topics.map((topic) => rows(topic, numbers)) }, signal)
+  }
+  const blockBytes = numberRows(numbers).byteLength
+  let release = (): void => {}
+  const released = new Promise<void>((resolve) => (release = resolve))
+  const script = sinkScript({
+    batching: { rowsMax: 100_000, bytesMax: 1 << 20, pauseMsMin: 0, pauseMsMax: 0 },
+    answer: (_, abort) => {
+      const stopped = new Promise<never>((_resolve, reject) => {
+        abort.addEventListener('abort', () => reject(abort.reason as Error))
+      })
+      return Promise.race([released.then(() => []), stopped]) as Promise<never>
+    },
+  })
+  let held = (): number => 0
+  const ctx: TestContext = {
+    ...taskContext(log, 'k'),
+    report: ({ backlogBytes }) => {
+      if (typeof backlogBytes === 'function') held = () => backlogBytes() ?? 0
+    },
+  }
+  const heldBytesMax = 10 * blockBytes
+  await whileRunning(
+    (stop) => deliverTo(script, ctx, stop, { heldBytesMax }),
+    async () => {
+      await waitFor('every topic', () => script.attempts.length === topics.length)
+      // A share was larger while fewer had one, and ends with a whole block.
+      const most = 4 * heldBytesMax + topics.length * blockBytes
+      assert.ok(held() <= most, `${held()} bytes, of ${most}`)
+      release()
+      await waitFor('all rows', async () => {
+        const found = await statesOf(log)
+        return topics.every((topic) => found[topic]?.done === 30 * numbers.length)
+      })
+    },
+  )
 })

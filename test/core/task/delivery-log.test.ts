@@ -15,7 +15,10 @@ import {
   type DeliveredTopic,
   type TopicState,
 } from '../../../core/task/delivery-log.ts'
+import { SluiceError } from '../../../core/errors/error.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import { taskContext } from '../../support/task-context.ts'
+import { bulk } from '../log/support.ts'
 
 const sinkChain = 'p.sink.k'
 const { signal } = new AbortController()
@@ -30,14 +33,14 @@ const letter: DeadLetter = {
   row: null,
 }
 
-/** A log whose creations of commits of the sink's chain go through `gate` once it is set. */
+/** A log whose creations of commits and segments of the sink's chain go through `gate` once it is set. */
 async function gatedLog(
   name: string,
 ): Promise<{ log: Log; readonly hold: (gate: () => Promise<void>) => void }> {
   const store = openStore(`memory://delivery-log-${name}-${process.pid}`)
   let gate = async (): Promise<void> => Promise.resolve()
   const create: ObjectStore['create'] = async (key, bytes, abort) => {
-    if (key.includes(`/${sinkChain}/c/`)) await gate()
+    if (key.includes(`/${sinkChain}/`) && !key.includes('/snap/')) await gate()
     return store.create(key, bytes, abort)
   }
   const gated = new Proxy(store, {
@@ -126,5 +129,22 @@ test('a commit that fails is told to everyone who waits for it (invariant 5)', a
     outcomes.map(({ status }) => status),
     ['rejected', 'rejected'],
   )
+  assert.equal((await readHead(log, sinkChain, signal))?.notes, null)
+})
+
+test('rows are not passed by a later commit whose letters an earlier one was to hold (invariant 5)', async () => {
+  const { log, hold } = await gatedLog('letters')
+  await using writer = await ChainWriter.open(log, sinkChain, { writer: 'test', signal })
+  const commits = new DeliveryLog(writer, taskContext(log, 'k'))
+  const update = (name: string, of: readonly DeadLetter[]): Promise<void> =>
+    commits.update({ name, chain: 'p.source.s' }, state(1), of)
+  for (const name of ['t0', 't1']) commits.begin({ name, chain: 'p.source.s' }, 1)
+  // So large that it is written to a segment, before the commit begins.
+  const row = { batch: bulk(1, 5 << 20), row: 0 }
+  const away = new SluiceError('store.unavailable', { message: 'away' })
+  hold(async () => Promise.reject(away))
+  await assert.rejects(update('t0', [{ ...letter, row }]), failsWith('store.unavailable'))
+  hold(async () => Promise.resolve())
+  await assert.rejects(update('t1', []), failsWith('store.unavailable'))
   assert.equal((await readHead(log, sinkChain, signal))?.notes, null)
 })

@@ -1,6 +1,7 @@
 /** When the next commit is due: at once after a pause, in intervals under load, rarely when the store is slow. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { flushPolicy } from '../../../core/hub/pipeline-tasks.ts'
 import { FlushTimer } from '../../../core/task/flush.ts'
 
 const policy = { bytesMax: 1000, intervalMs: 20, intervalMsMax: 500 }
@@ -37,4 +38,32 @@ test('a slow store is asked less often, at once when it becomes slow and by degr
   assert(recovering.every((due, i) => i === 0 || due <= recovering[i - 1]!))
   assert.equal(recovering[0], 500)
   assert.equal(recovering.at(-1), 20)
+})
+
+test('rows do not wait for a clock that was set back', () => {
+  const timer = new FlushTimer(policy)
+  timer.started(3_600_000)
+  timer.finished(1000)
+  assert.equal(timer.dueInMs(1000, 1), 0)
+  assert.equal(commit(timer, 1000, 2), 20)
+})
+
+test('a slow disk is waited for once, an object store is asked less often', () => {
+  const dueAfter = (url: string, flushMs: number | null, latencyMs: number): number =>
+    commit(new FlushTimer(flushPolicy(url, flushMs)), 1000, latencyMs)
+  for (const url of ['file:///var/log', 'memory://x']) {
+    assert.deepEqual(
+      [1, 90, 9000].map((ms) => dueAfter(url, null, ms)),
+      [20, 20, 20],
+    )
+    assert.equal(dueAfter(url, 700, 9000), 700)
+  }
+  assert.deepEqual(
+    [1, 400, 9000].map((ms) => dueAfter('s3://b', null, ms)),
+    [250, 800, 5000],
+  )
+  assert.deepEqual(
+    [1, 9000].map((ms) => dueAfter('s3://b', 7000, ms)),
+    [7000, 7000],
+  )
 })

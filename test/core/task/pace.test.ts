@@ -10,12 +10,12 @@ function pauses(pace: Pace, ...sizes: readonly number[]): number[] {
   return sizes.map((rows, i) => {
     const nowMs = 1_000_000 + i * 1000
     pace.sent(nowMs, rows)
-    return pace.dueMs - nowMs
+    return pace.dueMs(nowMs) - nowMs
   })
 }
 
 test('the first batch goes at once', () => {
-  assert.equal(new Pace(batching).dueMs, -Infinity)
+  assert.equal(new Pace(batching).dueMs(1_000_000), -Infinity)
 })
 
 test('the pause grows to the longest while batches are worth it, and shrinks with them', () => {
@@ -35,7 +35,7 @@ test('a sink that asks for time gets more of it each time, up to half a minute, 
   pauses(pace, 1)
   const asked = Array.from({ length: 9 }, () => {
     pace.pressed()
-    return pace.dueMs - 1_000_000
+    return pace.dueMs(1_000_000) - 1_000_000
   })
   assert.deepEqual(asked, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
   assert.deepEqual(pauses(pace, 1, 1, 1, 1), [15_000, 7500, 3750, 1875])
@@ -46,4 +46,10 @@ test('a sink that asks for time gets more of it each time, up to half a minute, 
 test('a fixed interval stays what it is', () => {
   const pace = new Pace({ ...batching, pauseMsMin: 300, pauseMsMax: 300 })
   assert.deepEqual(pauses(pace, 1, 50_000, 50_000, 1), [300, 300, 300, 300])
+})
+
+test('rows do not wait for a clock that was set back', () => {
+  const pace = new Pace(batching)
+  pace.sent(3_600_000, 1)
+  assert.equal(pace.dueMs(1000), 1050)
 })

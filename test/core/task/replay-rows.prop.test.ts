@@ -60,7 +60,7 @@ test('every selected row once, in order, over any steps and restarts', async () 
             kind === 'all'
               ? everyRow
               : kind === 'where'
-                ? matchingRows(filter)
+                ? matchingRows(filter, { from, end })
                 : rowsOfKeys(letters)
           return new ReplayRows(log, topic, { from, end }, select, { rowsMax, bytesMax: 1 << 20 })
         }

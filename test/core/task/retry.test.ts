@@ -40,11 +40,16 @@ function refusing(bad: ReadonlySet<number>): NonNullable<SinkScript['answer']> {
     )
 }
 
-function deliver(log: Log, script: SinkScript, deadLetters?: LetterBudget): AsyncDisposable {
+function deliver(
+  log: Log,
+  script: SinkScript,
+  deadLetters?: LetterBudget,
+  from: readonly string[] = ['s.*'],
+): AsyncDisposable {
   const task = {
     connector: scriptedSink(script),
     config: {},
-    from: ['s.*'],
+    from,
     chains: [sourceChain],
     ...(deadLetters === undefined ? {} : { deadLetters }),
   }
@@ -95,6 +100,24 @@ test('a letter that is sent again and taken is gone; one that is refused again i
   assert.equal(left?.firstUs, before[1]!.firstUs)
   assert.ok(left!.atUs >= before[1]!.atUs)
   assert.equal((await notesOf(log))?.letters?.open, 1)
+})
+
+test('a request for letters of a topic that the sink gets no more does the others, and says so', async () => {
+  const log = await testLog()
+  const bad = new Set([1])
+  const script = sinkScript({ answer: refusing(bad) })
+  {
+    await using _running = deliver(log, script)
+    await writeTopics(log, rows([1]), rows([1], 's.u'))
+    await waitFor('both letters', async () => (await lettersOf(log)).length === 2)
+  }
+  bad.clear()
+  await using _running = deliver(log, script, undefined, ['s.t'])
+  const request = await ask(log, retryOf(await lettersOf(log)))
+  const { how, sent, problem } = await over(log, request.number)
+  assert.deepEqual([how, sent], ['failed', 1])
+  assert.match(problem ?? '', /does not get s\.u /)
+  assert.equal((await lettersOf(log)).length, 1)
 })
 
 test('a request that is made while nothing runs is done at the next start, once (invariant 2)', async () => {
@@ -202,12 +225,9 @@ test('a topic over its budget waits, and goes on when letters are over (invarian
     await using _running = deliver(log, script, budget)
     await waitFor('parked', async () => (await notesOf(log))?.topics['s.t']?.parked !== null)
     await doneAt(log, 1, 's.other')
-    assert.equal(
-      (await notesOf(log))?.topics['s.t']?.done,
-      4,
-      'a batch more than the budget, no more',
-    )
-    assert.equal((await notesOf(log))?.topics['s.t']?.parked?.code, 'task.dead_letter_budget')
+    const { done, parked } = (await notesOf(log))!.topics['s.t']!
+    assert.equal(done, 4, 'a batch more than the budget, no more')
+    assert.equal(parked?.code, 'task.dead_letter_budget')
   }
   await using _running = deliver(log, script, budget)
   await waitFor('parked', async () => (await notesOf(log))?.topics['s.t']?.parked !== null)
@@ -274,6 +294,12 @@ test('a replay sends a stretch of the log again, as its condition says, and no r
       [9, [9]],
     ],
   )
+  // What nobody can decide is said.
+  const failing = await over(log, (await ask(log, { ...body, where: '10 / (n - 2) > 4' })).number)
+  assert.deepEqual([failing.how, failing.sent], ['failed', 2])
+  assert.match(failing.problem ?? '', /the condition failed for 1 row /)
+  const outside = { ...body, from: 3, where: '10 / (n - 2) > 4' }
+  assert.deepEqual(await counts(log, (await ask(log, outside)).number), ['done', 2, 0])
   const wrong = await ask(log, { ...body, where: 'nothing = 1' })
   const ended = await over(log, wrong.number)
   assert.deepEqual([ended.how, ended.sent], ['failed', 0])

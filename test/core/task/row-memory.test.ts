@@ -1,5 +1,6 @@
 /** The row memory when its folder is taken. Attacks invariant 4's other side: a take-over never waits for the old process. */
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ClassicLevel } from 'classic-level'
@@ -11,6 +12,7 @@ import { textAt } from '../../../core/record/value.ts'
 import { layoutIdOf } from '../../../core/task/row-layout.ts'
 import { RowMemory } from '../../../core/task/row-memory.ts'
 import { tempDir } from '../../support/env.ts'
+import { failsWith } from '../../support/fails-with.ts'
 
 const id: Field = { name: 'id', type: { kind: 'int32' }, nullable: false }
 const note: Field = { name: 'note', type: { kind: 'text' }, nullable: true }
@@ -133,4 +135,21 @@ test('a memory of an older format is begun anew', async () => {
   await using memory = await RowMemory.open(folder)
   assert.deepEqual([memory.kept('t'), await memory.cursor('t')], ['large', 1])
   assert.equal(await noteOf(memory), undefined)
+})
+
+test('a folder that is removed while it is in use is told as that, and is no bug', async () => {
+  using dir = tempDir('row-memory')
+  const folder = join(dir.path, 'memory')
+  await using memory = await RowMemory.open(folder)
+  await memory.remember('t', 'large')
+  rmSync(folder, { recursive: true })
+  const rows = oneRow('x'.repeat(1 << 20))
+  // Until the database needs a new file.
+  const writing = async (): Promise<void> => {
+    for (let i = 0; i < 100; i++) await memory.put(rows)
+  }
+  await assert.rejects(
+    writing(),
+    failsWith('task.state_unusable', 'config', /memory: LEVEL_IO_ERROR/),
+  )
 })

@@ -33,6 +33,9 @@ interface Texts {
   keyed: boolean
   budget: number
   topic?: string
+  /** The topic is not read any more; what keeps it from being decoded now. */
+  gone?: boolean
+  fails?: SluiceError
 }
 
 const raw = new RecordTable<string>([required('value', 'text', (text) => text)], () => 1)
@@ -86,7 +89,10 @@ function connectorOf(state: Texts): SourceConnector<unknown> {
     open: async () => ({
       read,
       ack: async () => {},
-      decodeAgain: async (_, batch) => decode(textsOf(batch), state),
+      decodeAgain: async (_, batch) => {
+        if (state.fails !== undefined) throw state.fails
+        return state.gone === true ? null : decode(textsOf(batch), state)
+      },
       [Symbol.asyncDispose]: async () => {},
     }),
   }
@@ -200,6 +206,33 @@ test('in a topic with keys an old record would undo newer rows: it is not tried 
   assert.equal(how, 'failed')
   assert.match(problem!, /s\.numbers have a key.*then drop the letter/)
   assert.equal((await lettersOf(log)).length, 1)
+})
+
+test('a letter that cannot be tried now stays, and the source goes on (invariant 5)', async () => {
+  using dir = tempDir('letters')
+  const log = await testLog()
+  const state: Texts = { texts: ['1', 'ff'], base: 10, keyed: false, budget: 100 }
+  await using _running = run(log, state, dir.path)
+  await waitFor('the letter', async () => (await lettersOf(log)).length === 1)
+  state.base = 16
+  state.gone = true
+  const gone = await asked(log, retryOf(await lettersOf(log)))
+  assert.deepEqual([gone.how, gone.sent], ['failed', 0])
+  assert.match(gone.problem!, /numbers is not read any more/)
+  state.fails = new SluiceError('source.kafka.registry_unreachable', { message: 'nobody' })
+  const failed = await asked(log, retryOf(await lettersOf(log)))
+  assert.deepEqual(
+    [failed.how, failed.problem],
+    ['failed', 'nobody (source.kafka.registry_unreachable)'],
+  )
+  assert.equal((await lettersOf(log)).length, 1)
+  state.texts.push('2')
+  await waitFor('the next row', async () => (await rowsOf(log)).length === 2)
+  delete state.fails
+  state.gone = false
+  const sent = await asked(log, retryOf(await lettersOf(log)))
+  assert.deepEqual([sent.how, sent.sent], ['done', 1])
+  assert.deepEqual(await rowsOf(log), ['1', '2', '255'])
 })
 
 test('over its budget the source waits, and goes on when letters were seen to (invariant 8)', async () => {

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import type { TopicChange } from '../../../core/connector/source.ts'
 import { readHead } from '../../../core/log/head.ts'
 import type { Log } from '../../../core/log/log.ts'
+import { ChainWriter } from '../../../core/log/writer.ts'
 import { makeSchema, type Changelog } from '../../../core/record/schema.ts'
 import { parseQuery } from '../../../core/sql/parse/parse.ts'
 import { runIngest } from '../../../core/task/ingest.ts'
@@ -168,4 +169,34 @@ test('a column added to an input does not begin anew', async () => {
   assert.deepEqual(await result(log), ['["0","1","2"]', '["1","2","6"]'])
   const { changes } = await foldTopic(log, 'p.transform.q', 'q')
   assert.equal(changes.length, 3, 'two groups, and one of them again')
+})
+
+test('a transform that waits for rows which the store does not give ends with its signal (invariant 8)', async () => {
+  const url = `memory://stuck-${process.pid}`
+  const written = await testLog(url)
+  const signal = AbortSignal.timeout(60_000)
+  await using writer = await ChainWriter.open(written, 'p.source.s', { writer: 'test', signal })
+  const change = rows('append', [1, 1], [2, 2])
+  assert.ok('batch' in change)
+  const entry = { kind: 'rows', topic: 's.t', batch: change.batch } as const
+  await writer.commit(
+    { entries: [{ kind: 'staged', segment: await writer.stage([entry], signal) }] },
+    signal,
+  )
+  const log = await testLog(url)
+  const get = log.store.get.bind(log.store)
+  let asked = false
+  log.store.get = async (key, abort, range) => {
+    if (!key.startsWith('seg/')) return get(key, abort, range)
+    asked = true
+    return new Promise((_, reject) => {
+      abort.addEventListener('abort', () => reject(abort.reason as Error))
+    })
+  }
+  const inputs = [{ topic: 's.t', chain: 'p.source.s' }]
+  const task = { query: await parseQuery(sum), sql: sum, inputs, flush }
+  await whileRunning(
+    (stop) => runTransform(task, taskContext(log, 'q'), stop),
+    () => waitFor('the rows to be asked for', () => asked),
+  )
 })

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { systemClock } from '../../../core/connector/context.ts'
+import { pollPauses } from '../../../core/task/poll.ts'
 import { aborted, firstOf, isSettled, timeoutOr } from '../../../core/task/wait.ts'
 
 const never = new Promise<void>(() => {})
@@ -53,4 +54,13 @@ test('a signal that is aborted already, or later', async () => {
   const stop = new AbortController()
   setImmediate(() => stop.abort())
   await aborted(stop.signal)
+})
+
+test('looks at a chain begin close together and end far apart where each of them is paid for', () => {
+  const pausesAt = (url: string): number[] => {
+    const pauses = pollPauses(url)
+    return Array.from({ length: 9 }, () => pauses.next().value)
+  }
+  assert.deepEqual(pausesAt('file:///x').slice(0, 3), [50, 100, 100])
+  assert.deepEqual(pausesAt('s3://b'), [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000])
 })

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import { absorbsAll, type Sink, type SinkBatch } from '../../../core/connector/sink.ts'
 import type { RowWait, Timer, Timers } from '../../../core/connector/waiting.ts'
@@ -11,6 +12,8 @@ import type { Log } from '../../../core/log/log.ts'
 import { runDeliver } from '../../../core/task/deliver.ts'
 import { waitFor } from '../../support/env.ts'
 import { doneAt, lettersOf, notesOf } from '../../support/letters.ts'
+import { makeSchema } from '../../../core/record/schema.ts'
+import { batchOf } from '../../conformance/rows.ts'
 import { numberRows, numberSchema, numbersOf } from '../../support/number-rows.ts'
 import { sourceChain, writeTopics } from '../../support/scripted-sink.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
@@ -26,6 +29,8 @@ interface Script {
   readonly taken: number[]
   readonly ids: string[]
   readyMs?: (group: string) => number
+  /** Rows that waited and are under way, now and at most. */
+  readonly under: { now: number; most: number }
 }
 
 /** Takes rows, or sets them aside behind others of their lane, as a sink that keeps order does. */
@@ -38,6 +43,11 @@ function sinkOf(script: Script): Sink {
     write: async (sent: SinkBatch) => {
       const waiting: RowWait[] = []
       script.ids.push(sent.id)
+      if (sent.waited !== undefined) {
+        script.under.most = Math.max(script.under.most, ++script.under.now)
+        await setTimeout(20)
+        script.under.now--
+      }
       numbersOf(sent.batch).forEach((number, row) => {
         const lane = laneOf(number)
         const set = (dueMs: number, attempts: number): void => {
@@ -71,7 +81,7 @@ function deliver(log: Log, script: Script): AsyncDisposable {
 }
 
 function script(more: Partial<Script> = {}): Script {
-  return { waitMs: () => null, taken: [], ids: [], ...more }
+  return { waitMs: () => null, taken: [], ids: [], under: { now: 0, most: 0 }, ...more }
 }
 
 const write = (log: Log, numbers: readonly number[]): Promise<void> =>
@@ -178,4 +188,25 @@ test('a group that is not ready is asked again, and holds up no other (invariant
   assert.deepEqual(sink.taken, [21])
   ready = true
   await waitFor('the group', async () => sink.taken.length === 2)
+})
+
+test('large rows that are due together are under way a few at a time (invariant 8)', async () => {
+  const log = await testLog()
+  const schema = makeSchema(
+    [
+      { name: 'n', type: { kind: 'int64' }, nullable: false },
+      { name: 'v', type: { kind: 'text' }, nullable: false },
+    ],
+    [],
+    'append',
+  )
+  const large = 'x'.repeat(2 ** 20)
+  const sink = script({ waitMs: (_, attempts) => (attempts === 0 ? 1000 : null) })
+  await using _running = deliver(log, sink)
+  for (let n = 0; n < 100; n += 4) {
+    const rows = [0, 1, 2, 3].map((i) => ({ values: { n: BigInt((n + i) * 10), v: large } }))
+    await writeTopics(log, { kind: 'rows', topic: 's.t', batch: batchOf(schema, rows) })
+  }
+  await waitFor('all', async () => sink.taken.length === 100)
+  assert.ok(sink.under.most > 4 && sink.under.most <= 40, `${sink.under.most} at a time`)
 })

@@ -4,14 +4,16 @@
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { makeSchema } from '../../../core/record/schema.ts'
 import type { Sink } from '../../../core/connector/sink.ts'
 import { batchOf, type Row } from '../../conformance/rows.ts'
 import { killedAt } from '../../support/child.ts'
 import { keptContext } from '../../support/context.ts'
 import { waitFor } from '../../support/env.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import { cleanedSchema, cleanup, oldDeletion, oldRow } from './cleanup-child.ts'
-import { clickhouseSuite, openSink, send } from './harness.ts'
+import { clickhouseSuite, never, openSink, send } from './harness.ts'
 
 const suite = clickhouseSuite()
 const { test } = suite
@@ -154,4 +156,57 @@ test('without cleanup nothing is removed', async () => {
   await using sink = await openSink({ url: suite.server.url })
   await send(sink, 's.kept', batchOf(schema, [gone(1, oldUs)]))
   assert.equal((await rowsOf('kept')).length, 1)
+})
+
+for (const step of ['OPTIMIZE', 'DELETE WHERE']) {
+  test(`a table that takes the name during ${step}: none of its tombstones go, nothing lives again`, async () => {
+    const ctx = context()
+    const table = `swapped_${step.slice(0, 6).toLowerCase()}`
+    const topic = `s.${table}`
+    const rows = batchOf(schema, [set(1, 'a', oldUs)])
+    const deletion = batchOf(schema, [gone(1, oldUs)])
+    await using other = await openSink({ url: suite.server.url }, ctx)
+    await send(other, topic, rows)
+    await send(other, topic, deletion, { offset: 1 })
+    await using sink = await open(ctx)
+    // Evolved before anything is due, so that the resync does not wait for it.
+    await sink.evolve(topic, { from: null, to: schema, agreed: [] }, never)
+    const resync = sink.resync!
+    const point = { id: 'r', schema }
+    await resync.begin(topic, point, never)
+    // Its parts stay apart: only OPTIMIZE merges them.
+    await suite.server.command(
+      `ALTER TABLE ${table}__resync MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1`,
+    )
+    const again = { topic, attempt: 1, origin: 'resync' } as const
+    await sink.write({ ...again, id: 'x', batch: rows, offset: 0 }, never)
+    await sink.write({ ...again, id: 'y', batch: deletion, offset: 1 }, never)
+    await suite.server.inject([{ kind: 'delay', match: step, ms: 2000 }])
+    await suite.server.statements()
+    await send(sink, topic, batchOf(schema, [set(2, 'b', nowUs)]), { offset: 2 })
+    if (step !== 'OPTIMIZE') {
+      await waitFor('the merge', async () =>
+        (await suite.server.statements()).some((text) => text.startsWith('OPTIMIZE')),
+      )
+      await setTimeout(500)
+    }
+    await sink.write(
+      { ...again, id: 'z', batch: batchOf(schema, [set(2, 'b', nowUs)]), offset: 2 },
+      never,
+    )
+    await resync.finish(topic, point, never)
+    await setTimeout(2500)
+    assert.deepEqual(await suite.server.query(`SELECT k, v FROM ${table}_live`), [{ k: 2, v: 'b' }])
+  })
+}
+
+test('a table of another topic is not taken for what a resync left', async () => {
+  await using sink = await openSink({ url: suite.server.url })
+  await send(sink, 's.pair', batchOf(schema, [set(1, 'a', nowUs)]))
+  await send(sink, 's.pair__resync', batchOf(schema, [set(1, 'other', nowUs)]))
+  await assert.rejects(
+    sink.resync!.begin('s.pair', { id: 'r', schema }, never),
+    failsWith('sink.clickhouse.table_name'),
+  )
+  assert.deepEqual(await suite.server.query('SELECT v FROM pair__resync_live'), [{ v: 'other' }])
 })

@@ -231,6 +231,22 @@ test('a user’s own table keeps its partitions; what is in the way, or is taken
   assert.deepEqual(table, { p: 'intDiv(k, 100)', c: 1 })
 })
 
+test('without DDL nothing is begun, and what can be done is said', async () => {
+  const plain = makeSchema([schema.fields[0]!, schema.fields[1]!], [0], 'upsert')
+  const topic = 's.by_hand'
+  {
+    await using sink = await openSink({ url: suite.server.url })
+    await send(sink, topic, batchOf(plain, [{ values: { k: 1, v: 'a' } }]))
+  }
+  await using sink = await openSink({ url: suite.server.url, create_tables: false })
+  await sink.evolve(topic, { from: null, to: plain, agreed: [] }, never)
+  await assert.rejects(
+    sink.resync!.begin(topic, { id: 'r', schema: plain }, never),
+    failsWith('sink.clickhouse.ddl_needed', 'config', /create_tables: true/, /sluice replay/),
+  )
+  await sink.resync!.abandon(topic, never)
+})
+
 test('a table that is altered while rows go in is mended; one that is renamed is gone on with once it is there', async () => {
   const plain = makeSchema([schema.fields[0]!, schema.fields[1]!], [0], 'upsert')
   const topic = 's.altered'

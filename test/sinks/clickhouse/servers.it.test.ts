@@ -96,3 +96,24 @@ test('two servers with tables of their own are refused', async (t) => {
     return true
   })
 })
+
+test('a truncate of a replicated table waits for what other replicas took (invariant 5)', async (t) => {
+  await using server = await clickhouseOrSkip(t)
+  if (server === null) return
+  const keyed = makeSchema(schema.fields, [0], 'upsert')
+  await using plain = await openSink({ url: server.url })
+  await send(plain, 's.gone', batchOf(keyed, [{ values: { n: 1 } }]))
+  await using sink = await openSink({ url: server.url, replicated: true })
+  await server.statements()
+  // As a server says it of one: the engine of the tests has none, and says so.
+  const engine = 'ReplicatedReplacingMergeTree'
+  const body = `${JSON.stringify({ engine, engine_full: '', sorting_key: 'n', comment: '' })}\n`
+  await server.inject([{ kind: 'answer', match: 'FROM system.tables', body }])
+  const truncating = sink.truncate('s.gone', { id: 't', offset: 1 }, never)
+  await assert.rejects(truncating, failsWith('sink.clickhouse.refused', /replica of gone/))
+  const words = (await server.statements()).map((text) => text.split(' ')[0])
+  assert.deepEqual(
+    words.filter((word) => word !== 'SELECT'),
+    ['SYSTEM'],
+  )
+})

@@ -6,6 +6,7 @@ import { redis } from '../../../sinks/redis/connector.ts'
 import type { SinkHarness } from '../../conformance/sink.ts'
 import { startRedis, type RedisServer, type RedisVersion } from '../../services/redis.ts'
 import { startTcpProxy } from '../../services/tcp-proxy.ts'
+import { answerFaults, type AnswerFaults } from '../../support/answer-faults.ts'
 import { quietContext } from '../../support/context.ts'
 
 export function openSink(
@@ -63,34 +64,14 @@ export async function startHarness(
 export async function startFaultyRedis(
   version: RedisVersion,
 ): Promise<
-  { readonly server: RedisServer; readonly url: string } & AsyncDisposable &
-    Pick<SinkHarness, 'loseNextAnswer' | 'stallNextAnswer'>
+  { readonly server: RedisServer; readonly url: string } & AsyncDisposable & AnswerFaults
 > {
   const server = await startRedis({ version })
   const proxy = await startTcpProxy(server.port)
   return {
     server,
     url: `redis://127.0.0.1:${proxy.port}`,
-    loseNextAnswer: async () => {
-      proxy.passBytes = 0
-      const before = proxy.withheldBytes
-      let seen = before
-      // Once an answer has come and there is no more of it: a cut before the write would be no loss.
-      const cutting = setInterval(() => {
-        const isOver = seen > before && seen === proxy.withheldBytes
-        seen = proxy.withheldBytes
-        if (!isOver) return
-        clearInterval(cutting)
-        proxy.cut()
-        proxy.passBytes = Infinity
-      }, 150).unref()
-    },
-    stallNextAnswer: async () => {
-      proxy.stall()
-      return {
-        release: async () => proxy.resume(),
-      }
-    },
+    ...answerFaults(proxy),
     [Symbol.asyncDispose]: async () => {
       await proxy[Symbol.asyncDispose]()
       await server[Symbol.asyncDispose]()

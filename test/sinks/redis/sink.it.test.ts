@@ -171,7 +171,7 @@ it('what was planned before a crash goes again, in one piece or several (invaria
   assert.deepEqual([...(await rowsOf(server, 'shop.users:')).keys()], ['shop.users:5'])
 })
 
-it('full of rows, the Redis still takes a batch of deletions', async () => {
+it('full of rows, the Redis still takes a batch of deletions and a truncate', async () => {
   await using full = await startRedis({
     settings: { maxmemory: '3mb', 'maxmemory-policy': 'noeviction' },
   })
@@ -179,6 +179,7 @@ it('full of rows, the Redis still takes a batch of deletions', async () => {
   await send(sink, [set(1, 'a')])
   await full.cli('config', 'set', 'maxmemory', '1')
   assert.deepEqual(await send(sink, [gone(1)], { offset: 1 }), { rejected: [] })
+  await sink.truncate('shop.users', { id: 't', offset: 2 }, signal)
 })
 
 it('a key that holds something else is one refused row, and its neighbours are written', async (server) => {
@@ -227,6 +228,29 @@ it('keys of one’s own, of several fields, and those that would collide are ref
   for (const key of ['{key}', 'all', 'a{key', 'a{}']) {
     assert.equal(connector.config.safeParse({ url: server.url, key }).success, false, key)
   }
+})
+
+it('keys of bytes that are no UTF-8 are told apart (invariant 9)', async (server) => {
+  const keys = ['fe', 'ff', 'c3a9', 'c3a9ff', '7b25'].map((hex) => Buffer.from(hex, 'hex'))
+  const named = makeSchema([field('id', { kind: 'bytes' }, false)], [0], 'upsert')
+  await using sink = await openSink(server.url)
+  const rows = keys.map((id) => ({ values: { id } }))
+  await send(sink, rows, { schema: named, topic: 't' })
+  assert.deepEqual(
+    [...(await rowsOf(server, 't:')).keys()],
+    ['t:%7B%25', 't:%C3%A9%FF', 't:%FE', 't:%FF', 't:é'],
+  )
+})
+
+it('what is kept when a row is deleted does not depend on where a batch ends (invariant 6)', async (server) => {
+  await using sink = await openSink(server.url, { on_delete: 'keep' })
+  await send(sink, [set(1, 'a')])
+  await send(sink, [set(1, 'b'), gone(1), set(2, 'c'), gone(2)], { offset: 1 })
+  const found = await rowsOf(server, 'shop.users:')
+  assert.deepEqual(
+    [...found.values()].map(({ name }) => name),
+    ['b', 'c'],
+  )
 })
 
 it('a server that is full or restarts is waited for, a wrong password is a question', async () => {

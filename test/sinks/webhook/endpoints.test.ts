@@ -96,6 +96,43 @@ test('of many endpoints one that fails for `disable_after` gets nothing more, un
   await waitFor('the mended one', async () => receiver.taken.length === 3)
 })
 
+test('one event that an endpoint never takes does not have it given up after a restart (invariant 5)', async () => {
+  const log = await testLog()
+  const clock = leapClock()
+  await using receiver = await startReceiver({
+    secret,
+    anyTime: true,
+    behaviour: ({ event }) => (event.data?.['id'] === 0 ? { status: 500 } : undefined),
+  })
+  const config = { disable_after: '1m', retry: { schedule: ['1h', '1h', '1h'] } }
+  const url = `${receiver.url}/{name}`
+  const failed = (times: number) =>
+    waitFor(`attempt ${times}`, async () => {
+      const [letter] = await lettersOf(log)
+      return letter?.attempts === times
+    })
+  {
+    await using _hooks = deliverHooks(log, url, config, { clock })
+    await writeTopics(
+      log,
+      tenantRows([0], () => 't0'),
+    )
+    await failed(1)
+  }
+  clock.pass(2 * 3_600_000)
+  await using _again = deliverHooks(log, url, config, { clock })
+  await failed(2)
+  await writeTopics(
+    log,
+    tenantRows([1], () => 't0'),
+  )
+  await waitFor('the next event', async () => receiver.taken.length === 1)
+  assert.deepEqual(
+    (await lettersOf(log)).map(({ state, offset }) => [state, offset]),
+    [['waiting', 0]],
+  )
+})
+
 test('what waits for its turn at a good endpoint is not said to wait for a failing one', async () => {
   const log = await testLog()
   await using receiver = await startReceiver({ secret, behaviour: () => ({ delayMs: 600_000 }) })

@@ -296,3 +296,33 @@ test('errors of a failing endpoint name the host, never the address with its tok
   assert.ok(!JSON.stringify(rejected).includes('T0KEN'))
   assert.equal(String(new Secret('T0KEN')), '***')
 })
+
+test('a probe that was given up while it waited for its place in the rate lets another be it (invariant 8)', async () => {
+  let mended = false
+  await using receiver = await startReceiver({
+    secret,
+    anyTime: true,
+    behaviour: () => ({ status: mended ? 204 : 500 }),
+  })
+  const clock = jumpClock()
+  let stop: AbortController | null = null
+  const sleep: typeof clock.sleep = (ms, signal) => {
+    if (ms > 30_000) stop?.abort(new Error('stopped'))
+    return clock.sleep(ms, signal)
+  }
+  const options = { rate: '1/m', retry: { attempts: 100 } }
+  await using sink = await openSink(receiver.url, options, testContext({ ...clock, sleep }))
+  const batch = sinkBatch(batchOf(inserts(1)))
+  const down = await failure(sink.write(batch, forever))
+  assert.equal(down.code, 'sink.webhook.failing')
+  clock.pass(down.retryAfterMs ?? 0)
+  stop = new AbortController()
+  await assert.rejects(sink.write(batch, stop.signal))
+  stop = null
+  mended = true
+  for (let attempt = 0; attempt < 10 && receiver.taken.length === 0; attempt++) {
+    clock.pass(300_000)
+    await sink.write(batch, forever).catch(() => {})
+  }
+  assert.equal(receiver.taken.length, 1)
+})

@@ -2,6 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startReceiver, type Received } from '../../services/webhook-receiver.ts'
+import { waitFor } from '../../support/env.ts'
+import { lettersOf } from '../../support/letters.ts'
+import { writeTopics } from '../../support/scripted-sink.ts'
+import { testLog } from '../../support/task-context.ts'
+import { deliverHooks, tenantRows } from './deliver-support.ts'
 import { batchOf, forever, openSink, secret, sinkBatch, type Change } from './support.ts'
 
 interface Part {
@@ -100,4 +105,68 @@ test('a request that fails is tried again with all of its events', async () => {
   const { rejected } = await sink.write(sinkBatch(batchOf(inserts([1, 2, 3]))), forever)
   assert.deepEqual(rejected, [])
   assert.equal(new Set(receiver.taken.flatMap(partsOf).map(({ id }) => id)).size, 3)
+})
+
+test('events for different addresses of one endpoint do not share a request', async () => {
+  await using receiver = await startReceiver({ secret })
+  await using sink = await openSink(`${receiver.url}/in?tenant={name}`, { batch })
+  const changes = ['a', 'b', 'a', 'b'].flatMap((name, i) => inserts([i], name))
+  const { rejected } = await sink.write(sinkBatch(batchOf(changes)), forever)
+  assert.deepEqual(rejected, [])
+  const seen = receiver.taken.flatMap((request) =>
+    partsOf(request).map(({ data }) => [request.path, data.name, data.id] as const),
+  )
+  assert.deepEqual(
+    seen.toSorted(([, , a], [, , b]) => a - b),
+    ['a', 'b', 'a', 'b'].map((name, id) => [`/hooks/in?tenant=${name}`, name, id]),
+  )
+  assert.equal(receiver.requests.length, 2)
+})
+
+test('an event that a late answer names as refused is refused (invariant 5)', async () => {
+  const log = await testLog()
+  let named = ''
+  await using receiver = await startReceiver({
+    secret,
+    behaviour: (request) => {
+      if (named !== '') return undefined
+      named = partsOf(request).find(({ data }) => data.id === 2)!.id
+      // Later than anybody waits for it.
+      return { status: 200, delayMs: 2500, body: JSON.stringify({ rejected: [named] }) }
+    },
+  })
+  await using _hooks = deliverHooks(log, `${receiver.url}/{name}`, { batch })
+  await writeTopics(
+    log,
+    tenantRows([1, 2, 3], () => 't'),
+  )
+  const letters = await waitFor('the letter', async () => {
+    const all = await lettersOf(log)
+    return all.length === 1 && all[0]!.state === 'open' && all
+  })
+  assert.deepEqual(
+    letters.map(({ offset, code }) => [offset, code]),
+    [[1, 'sink.webhook.rejected']],
+  )
+  assert.equal(receiver.requests.length, 1)
+})
+
+test('a truncate among requests of several events says its id and its time', async () => {
+  await using receiver = await startReceiver({ secret })
+  await using sink = await openSink(receiver.url, { batch })
+  await sink.truncate('shop.public.orders', { id: 't-1', offset: 7 }, forever)
+  const { timestamp, data } = JSON.parse(receiver.requests[0]!.text) as {
+    readonly timestamp: string
+    readonly data: readonly {
+      readonly id: string
+      readonly op: string
+      readonly timestamp: string
+    }[]
+  }
+  assert.deepEqual(
+    data.map(({ op }) => op),
+    ['truncate'],
+  )
+  assert.match(data[0]!.id, /^shop_shop-public-orders-[0-9a-f]{12}_7_/)
+  assert.equal(timestamp, data[0]!.timestamp)
 })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Secret } from '../../../core/connector/secret.ts'
 import { webhook } from '../../../sinks/webhook/connector.ts'
-import { openTimers, type TimersPlace } from '../../../sinks/webhook/timers.ts'
+import { openTimers, postgresAddress, type TimersPlace } from '../../../sinks/webhook/timers.ts'
 import { startPostgres } from '../../services/postgres.ts'
 import { startRedis } from '../../services/redis.ts'
 import { makeAuthority, makeCertificate } from '../../support/certificates.ts'
@@ -80,4 +80,18 @@ test('a server that is away is a warning, another kind of address an error', asy
     'warning sink.webhook.timers_down',
   ])
   assert.deepEqual(await problemsOf('http://127.0.0.1'), ['error sink.webhook.timers'])
+  for (const query of ['?sslmode=prefer', '?ssl=true']) {
+    const address = `postgres://u:wrong@127.0.0.1:${port}/d${query}`
+    assert.deepEqual(await problemsOf(address), ['error sink.webhook.timers'], query)
+  }
+})
+
+test('a PostgreSQL on another machine is verified where its address says nothing', () => {
+  const sslOf = (address: string) => postgresAddress({ url: new Secret(address) }).ssl
+  assert.deepEqual(sslOf('postgres://u:p@timers.example/d'), {
+    rejectUnauthorized: true,
+    host: 'timers.example',
+  })
+  assert.equal(sslOf('postgres://u:p@timers.example/d?sslmode=disable'), false)
+  assert.equal(sslOf('postgres://u:p@127.0.0.1/d'), false)
 })

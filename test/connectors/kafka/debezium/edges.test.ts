@@ -55,6 +55,27 @@ function reasons({ rejected }: Decoded): readonly string[] {
   return rejected.flatMap(({ errors }) => errors.map(({ code, message }) => `${code} ${message}`))
 }
 
+test('columns that contradict each other stop at their record; those before it come once', async () => {
+  const described = (b: string, value: unknown): Given => {
+    const fields = [
+      { field: 'id', type: 'int64' },
+      { field: 'b', type: b },
+    ]
+    const row = { type: 'struct', optional: true, fields }
+    const op = { field: 'op', type: 'string' }
+    const envelope = { type: 'struct', fields: [{ ...row, field: 'after' }, op] }
+    return { value: { schema: envelope, payload: { after: { id: 1, b: value }, op: 'c' } } }
+  }
+  const decoder = decoderOf('t', { schema: { b: 'uuid' }, key: ['id'] })
+  const uuid = '00000000-0000-0000-0000-000000000001'
+  const records = recordsOf(given([described('string', uuid), described('int64', 5)]))
+  assert.equal(decoder.decode(records, 0), 1)
+  await decoder.prepare(new AbortController().signal)
+  for (let i = 0; i < 2; i++)
+    assert.throws(() => decoder.decode(records, 1), { code: 'format.schema', fault: 'config' })
+  assert.deepEqual(lines(decoder.take()), [`1 insert 1 ${uuid}`])
+})
+
 describe('tombstones', () => {
   test('alone they delete; behind their delete they are no second one', async () => {
     const decoder = decoderOf('t', { schema })

@@ -154,3 +154,22 @@ test('a format that never has enough is a bug, not a loop', async () => {
   }
   await assert.rejects(decodeAsking(asking(format), [{ value: 'x' }]), /again and again/)
 })
+
+test('columns that do not go together: nothing is taken, and what came before is handed over', async () => {
+  const format = new AskingFormat((name) => {
+    if (name === 'x') return new SluiceError('format.value', { message: 'no x' })
+    return fieldsOf(name === 'a' ? { v: 'int64' } : { w: 'int64' })
+  })
+  const decoder = asking(format, ['v'])
+  const records = recordsOf([{ value: 'a:1' }, { value: 'b:2' }, { value: 'x:3' }])
+  const { signal } = new AbortController()
+  for (const at of [0, 1]) {
+    assert.equal(decoder.decode(records, at), at)
+    await decoder.prepare(signal)
+    if (at === 0) assert.equal(decoder.decode(records, 0), 1)
+  }
+  for (let i = 0; i < 3; i++)
+    assert.throws(() => decoder.decode(records, 1), /no column v|column v/)
+  assert.deepEqual(shown(decoder.take()), [['+update v=1']])
+  assert.throws(() => decoder.take(), { code: 'format.schema' })
+})

@@ -25,3 +25,20 @@ test('a % that begins no encoded character is a config error that says where', (
   }
   assert.equal(poolConfig(new Secret('postgres://u:50%25off@h/db'), 'test').password, '50%off')
 })
+
+test('TLS is as the Postgres source has it: verified unless the server is on this machine', () => {
+  const ssl = (url: string) => poolConfig(new Secret(url), 'test').ssl
+  assert.equal(ssl('postgres://u@localhost/db'), false)
+  assert.deepEqual(ssl('postgres://u@db.example.com/db'), { rejectUnauthorized: true })
+  assert.deepEqual(ssl('postgres://u@db.example.com/db?sslrootcert=system'), {
+    rejectUnauthorized: true,
+  })
+  const unnamed = ssl('postgres://u@db.example.com/db?sslmode=verify-ca')
+  assert.ok(typeof unnamed === 'object' && unnamed.rejectUnauthorized === true)
+  assert.ok(unnamed.checkServerIdentity !== undefined)
+})
+
+test('options of the URL go beside our own', () => {
+  const url = new Secret('postgres://u@h/db?options=-c%20work_mem%3D64MB')
+  assert.equal(poolConfig(url, 'test').options, '-c work_mem=64MB -c enable_nestloop=off')
+})

@@ -1,5 +1,6 @@
 /** The Postgres store against a real server: the newest wins whatever order rows come in. */
 import assert from 'node:assert/strict'
+import { BytesOut } from '../../../../sinks/feast/bytes-out.ts'
 import { startPostgres, type PostgresServer } from '../../../services/postgres.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
 import { quietContext } from '../../../support/context.ts'
@@ -180,6 +181,93 @@ it('a foreign table is refused with the cure, one that goes is a question, a los
   )
   assert.ok(!JSON.stringify(problems).includes('wrong@'))
   await server.query('DROP OWNED BY poor; DROP ROLE poor')
+})
+
+it('a server that takes no writes is told of before, and waited for', async (server) => {
+  const view = viewOf()
+  await using target = openTarget(server.url)
+  await target.evolve(view, signal)
+  const url = new URL(server.url)
+  url.searchParams.set('options', '-c default_transaction_read_only=on')
+  await using standby = openTarget(url.href)
+  const problems = await standby.check(signal)
+  assert.deepEqual(
+    problems.map(({ code, severity }) => [code, severity]),
+    [['sink.feast.postgres_read_only', 'warning']],
+  )
+  assert.deepEqual(await target.check(signal), [])
+  await standby.evolve(view, signal)
+  const rows = featureRows(view, [{ key: 1, offset: 0, at: 1, score: 1 }])
+  await assert.rejects(
+    standby.write(rows, signal),
+    failsWith('sink.feast.postgres_read_only', 'transient'),
+  )
+})
+
+it('an entity too long for the index is a refused row, a text too long to search by is there (invariant 5)', async (server) => {
+  const { project, ...view } = viewOf()
+  const word = { kind: 'scalar', name: 'string' } as const
+  const texts = viewOf({
+    ...view,
+    project,
+    features: [{ name: 'score', index: 1, logical: { kind: 'text' }, type: word }],
+  })
+  const random = seeded(1)
+  const noise = (bytes: number) => Buffer.from(Array.from({ length: bytes }, () => random.int(256)))
+  const words = Array.from({ length: 200_000 }, (_, i) => i.toString(36)).join(' ')
+  const values = ['a', 'b', words].map((text) => {
+    const bytes = Buffer.from(text)
+    const out = new BytesOut(bytes.length + 10)
+    out.bytes[out.end++] = 0x12
+    out.varint(bytes.length)
+    out.copy(bytes, 0, bytes.length)
+    return out.bytes.slice(0, out.end)
+  })
+  const keys = [noise(20), noise(3000), noise(20)]
+  const offsetsOf = (parts: readonly Uint8Array[]) =>
+    Int32Array.from([0, ...parts.map((_, i) => Buffer.concat(parts.slice(0, i + 1)).length)])
+  const changes = keys.map((_, i) => ({ key: i, offset: i, at: 1, score: 0 }))
+  const rows = {
+    ...featureRows(texts, changes),
+    keys: Buffer.concat(keys),
+    keyOffsets: offsetsOf(keys),
+    values: [{ data: Buffer.concat(values), offsets: offsetsOf(values) }],
+  }
+  await using target = openTarget(server.url)
+  await target.evolve(texts, signal)
+  const refused = await target.write(rows, signal)
+  assert.deepEqual(
+    refused.map(({ row, code }) => [row, code]),
+    [[1, 'sink.feast.entity']],
+  )
+  const there = await server.query<{ value: Buffer; found: boolean }>(
+    `SELECT value, value_text IS NOT NULL AS found FROM shop_users WHERE feature_name = 'score' ORDER BY length(value)`,
+  )
+  assert.deepEqual(
+    there.map(({ value, found }) => [value.length, found]),
+    [
+      [values[0]!.length, true],
+      [values[2]!.length, false],
+    ],
+  )
+})
+
+it('a view of more features than a statement takes is refused with the cure', async (server) => {
+  const [feature] = viewOf().features
+  const wide = (count: number) =>
+    viewOf({ features: Array.from({ length: count }, (_, i) => ({ ...feature!, name: `f${i}` })) })
+  const one = featureRows(viewOf(), [{ key: 1, offset: 0, at: 1, score: 1 }])
+  const rowsOf = (count: number) => {
+    return {
+      ...one,
+      view: wide(count),
+      values: Array.from({ length: count }, () => one.values[0]!),
+    }
+  }
+  await using target = openTarget(server.url)
+  await target.evolve(wide(830), signal)
+  assert.deepEqual(await target.write(rowsOf(830), signal), [])
+  await assert.rejects(target.evolve(wide(831), signal), failsWith('sink.feast.view', /830.*views/))
 })
 
 it('a server that restarts, a cut and a silent peer are waited for, and nothing is lost', async (server) => {

@@ -43,10 +43,15 @@ function openSink(url: string, more: Record<string, unknown> = {}) {
   return connector.open(config, [], quietContext())
 }
 
-async function send(url: string, rows: readonly Row[], more: Record<string, unknown> = {}) {
+async function send(
+  url: string,
+  rows: readonly Row[],
+  more: Record<string, unknown> = {},
+  of = schema,
+) {
   await using sink = await openSink(url, more)
-  await sink.evolve('t', step(null, schema), signal)
-  const batch = batchOf(schema, rows)
+  await sink.evolve('t', step(null, of), signal)
+  const batch = batchOf(of, rows)
   return await sink.write({ id: 'b', topic: 't', batch, offset: 0, attempt: 1 }, signal)
 }
 
@@ -105,12 +110,47 @@ test('rows pushed to feast serve', async (t) => {
     send(server.url, [{ values: { user_id: 1, big: 1n } }], { source: 'nobody' }),
     failsWith('sink.feast.push_refused', 'config', /PushSourceNotFoundException/),
   )
+  await assert.rejects(
+    send(server.url, [{ values: { user_id: 1, ...full } }], { to: 'online_and_offline' }),
+    failsWith('sink.feast.push_failed', 'transient', /takes no list, and "tags" is one/),
+  )
   const { url } = server
   await server[Symbol.asyncDispose]()
   await assert.rejects(
     send(url, [{ values: { user_id: 1 } }]),
     failsWith('sink.feast.push_connection', 'transient'),
   )
+})
+
+test('whole and broken seconds in one request, and times offline (invariants 5 and 9)', async (t) => {
+  const named = ['big', 'seen'] as const
+  const server = await startOrSkip(t, 'feast serve', () =>
+    startFeastServer({ big: 'Int64', seen: 'UnixTimestamp' }),
+  )
+  if (server === null) return
+  await using _server = server
+  const fields = schema.fields.filter(({ name }) => ['user_id', ...named].includes(name))
+  const narrow = makeSchema(fields, [0], 'upsert')
+  const rows = [
+    { timeUs: newYearUs, values: { user_id: 1, big: 1, seen: newYearUs } },
+    { timeUs: newYearUs + 500_000, values: { user_id: 2, big: 2, seen: newYearUs } },
+    { timeUs: newYearUs + 1, values: { user_id: 3, big: 3 } },
+  ]
+  for (const to of ['online', 'online_and_offline']) {
+    assert.deepEqual(await send(server.url, rows, { to }, narrow), { rejected: [] })
+  }
+  const seconds = newYearUs / 1e6
+  assert.deepEqual(await server.read(named, ['1', '2', '3']), [
+    [1, 2, 3],
+    [seconds, seconds, null],
+  ])
+  const kept = await server.offlineRows('users')
+  assert.deepEqual(Object.fromEntries(kept.map(({ user_id, seen }) => [user_id, seen])), {
+    1: '2026-01-01 00:00:00+00:00',
+    2: '2026-01-01 00:00:00+00:00',
+    3: null,
+  })
+  await server[Symbol.asyncDispose]()
 })
 
 test('what a push cannot do is refused with the cure', async () => {

@@ -165,6 +165,52 @@ for (const { name, expiry, options: server } of servers) {
     },
   )
 
+  run(
+    'a view whose time to live was taken away keeps what it writes since',
+    async (server, redis) => {
+      for (const [offset, ttl] of [{ ttl: '1h' }, {}, {}].entries()) {
+        await using sink = await openFeast(server.url, { v: { features: ['n'], ...ttl } })
+        await evolve(sink, topic, schema)
+        await sink.write(sinkBatch(topic, schema, [row(1, offset)], { offset }), signal)
+        const limited = offset === 0
+        if (expiry === 'none') assert.equal((await redis.pttl(keyOf(1))) > 0, limited)
+        else {
+          const field = Buffer.from(fieldOf('v', 'n'), 'hex')
+          const [left] = (await redis.call('HPTTL', keyOf(1), 'FIELDS', 1, field)) as number[]
+          assert.equal(left! > 0, limited)
+        }
+      }
+    },
+  )
+
+  run(
+    'features of the end and of the beginning of time expire without an error',
+    async (server, redis) => {
+      const timed = schemaOf({ id: 'int64', at: 'timestamptz', n: 'int64' }, ['id'])
+      await using sink = await openFeast(server.url, {
+        v: { event_timestamp: 'at', features: ['n'], ttl: '30d' },
+      })
+      await evolve(sink, topic, timed)
+      const last = [{ values: { id: 1n, at: 253_402_300_799_000_000, n: 5n } }]
+      assert.deepEqual(await sink.write(sinkBatch(topic, timed, last), signal), { rejected: [] })
+      assert.equal((await hashOf(redis, 1))[fieldOf('v', 'n')], '2005')
+      const first = [gone(2), { values: { id: 2n, at: -62_135_596_800_000_000, n: 5n } }]
+      const behind = sinkBatch(topic, timed, first, { offset: 1 })
+      assert.deepEqual(await sink.write(behind, signal), { rejected: [] })
+      assert.deepEqual(await hashOf(redis, 2), {})
+    },
+  )
+
+  run('a truncate makes room in a Redis that is full', async (server, redis) => {
+    await using sink = await openFeast(server.url, { v: { features: ['n'] } })
+    await evolve(sink, topic, schema)
+    await sink.write(sinkBatch(topic, schema, [row(1, 5)]), signal)
+    await redis.config('SET', 'maxmemory-policy', 'noeviction')
+    await redis.config('SET', 'maxmemory', '1')
+    await sink.truncate(topic, { id: 't', offset: 10 }, signal)
+    assert.deepEqual(await hashOf(redis, 1), {})
+  })
+
   run('a key whose views all have a time to live goes with the last', async (server, redis) => {
     await using sink = await openFeast(server.url, {
       short: { features: ['n'], ttl: '1s' },
@@ -201,6 +247,23 @@ for (const { name, expiry, options: server } of servers) {
       assert.equal((await hashOf(redis, 1))[fieldOf('v', 'n')], '2009')
     },
   )
+
+  run('a project whose name ends as this one does keeps its rows', async (server, redis) => {
+    const views = { v: { features: ['n'] } }
+    const longer = { sink: { project: 'myshop' } }
+    for (const more of [{}, longer]) {
+      await using sink = await openFeast(server.url, views, more)
+      await evolve(sink, topic, schema)
+      await sink.write(sinkBatch(topic, schema, [row(1, 5)]), signal)
+    }
+    await using sink = await openFeast(server.url, views)
+    await evolve(sink, topic, schema)
+    await sink.truncate(topic, { id: 't', offset: 10 }, signal)
+    assert.deepEqual(await hashOf(redis, 1), {})
+    const theirs = Buffer.concat([keyOf(1).subarray(0, -'shop'.length), Buffer.from('myshop')])
+    const found = await redis.hgetBuffer(theirs, Buffer.from(fieldOf('v', 'n'), 'hex'))
+    assert.equal(found?.toString('hex'), '2005')
+  })
 
   run('the values of a dropped column go, and the others stay', async (server, redis) => {
     await using sink = await openFeast(server.url, { v: {} })

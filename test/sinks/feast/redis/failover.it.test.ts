@@ -107,6 +107,32 @@ for (const version of ['redis-7', 'valkey-9'] as const) {
   })
 }
 
+test('with wait_replicas nothing that was answered goes with its master (invariant 1)', async (t) => {
+  await using running = await startOrSkip(t, 'a sentinel', () => startRedisSentinel())
+  if (running === null) return
+  const [master, replica] = running.servers
+  const target = { sentinel: running.name, timeout: '2s', wait_replicas: 1 }
+  await using sink = await openFeast(running.url, views, { target })
+  await evolve(sink, topic, schema)
+  for (let number = 1; number <= 5; number++) await deliver(sink, batch(number))
+  // At once, and not when the replica happens to have caught up.
+  await master.kill()
+  const client = new Redis(replica.port, replica.host)
+  try {
+    await waitFor('the replica to be the master', async () =>
+      (await client.info('replication')).includes('role:master'),
+    )
+    assert.deepEqual(await numbersIn(client), all(5))
+    const waiting = sink.write(batch(6), signal)
+    await assert.rejects(waiting, (error) => error instanceof SluiceError)
+    await master.start()
+    await deliver(sink, batch(6))
+    assert.deepEqual(await numbersIn(client), all(6))
+  } finally {
+    client.disconnect()
+  }
+})
+
 test('a cluster: a replica takes over the slots of a killed master (invariant 5)', async (t) => {
   const start = () => startRedisCluster('redis-7', 1)
   await using cluster = await startOrSkip(t, 'a Redis cluster', start)

@@ -66,6 +66,8 @@ test('Redis: corruption by hand is found, and nothing else', async (t) => {
     // Others' keys that look alike: another project, another view.
     await redis.hset(Buffer.concat([keyOf(9009), Buffer.from('bigshop')]), score, wrong)
     await redis.hset(redisKey(9010), Buffer.from(featureField('other', 'score')), wrong)
+    // What is no hash holds no features: of nobody's entity, and of one that is missing.
+    for (const id of [9011, 210]) await redis.set(redisKey(id), 'text')
     await redis.hdel(redisKey(300), Buffer.from(featureField('users', 'name')))
     const after = await verify(stores)
     assert.deepEqual(after.counts, {

@@ -1,0 +1,88 @@
+/**
+ * TopicTroubles: topics that cannot go on by themselves: their schema cannot be had, or their columns
+ * contradict each other. What passes is waited out. What the operator has to mend ends the source where it reads
+ * nothing else; else it is on show and looked at again now and then, while the others go on: a topic that
+ * somebody made yesterday, and that a pattern found, must not stop all that were there before.
+ */
+import { backoffMs } from '../../core/connector/backoff.ts'
+import type { Context } from '../../core/connector/context.ts'
+import type { Troubles } from '../../core/connector/troubles.ts'
+import { toSluiceError } from '../../core/errors/error.ts'
+import type { FollowedTopic } from './partitions.ts'
+
+const pauses = { baseMs: 100, maxMs: 10_000 }
+/** As long as a whole source waits for its cure. */
+const cureMs = 60_000
+
+export class TopicTroubles {
+  readonly #followed: () => ReadonlyMap<string, FollowedTopic>
+  readonly #troubles: Troubles
+  readonly #ctx: Pick<Context, 'clock' | 'random'>
+  readonly #names = new Set<string>()
+
+  constructor(
+    followed: () => ReadonlyMap<string, FollowedTopic>,
+    troubles: Troubles,
+    ctx: Pick<Context, 'clock' | 'random'>,
+  ) {
+    this.#followed = followed
+    this.#troubles = troubles
+    this.#ctx = ctx
+  }
+
+  /** Puts on show what the operator has to mend; throws anything else, and where there is no other topic. */
+  show(topic: string, error: unknown): void {
+    const reason = toSluiceError(error)
+    if (reason.fault !== 'config' || this.#followed().size <= 1) throw error
+    this.#names.add(topic)
+    this.#troubles.set(aboutOf(topic), reason)
+  }
+
+  /** It goes on. */
+  clear(topic: string): void {
+    if (this.#names.delete(topic)) this.#troubles.clear(aboutOf(topic))
+  }
+
+  /** Of topics that are not followed any more there is nothing to mend. */
+  forgetGone(): void {
+    for (const topic of this.#names) if (!this.#followed().has(topic)) this.clear(topic)
+  }
+
+  /** Does what the topic waits for, again and again, until it is done or nobody follows the topic. */
+  async until(
+    topic: FollowedTopic,
+    work: (signal: AbortSignal) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (let failures = 1; this.#isFollowed(topic); failures++) {
+      try {
+        return await work(signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        const reason = toSluiceError(error)
+        if (reason.fault !== 'transient') {
+          this.show(topic.name, error)
+          await this.cure(signal)
+          continue
+        }
+        this.#names.add(topic.name)
+        this.#troubles.set(aboutOf(topic.name), reason)
+        const pauseMs = backoffMs(failures, pauses, this.#ctx.random)
+        await this.#ctx.clock.sleep(Math.max(reason.retryAfterMs ?? 0, pauseMs), signal)
+      }
+    }
+  }
+
+  /** Resolves when it may be mended by now. */
+  async cure(signal: AbortSignal): Promise<void> {
+    await this.#ctx.clock.sleep(cureMs, signal)
+  }
+
+  #isFollowed(topic: FollowedTopic): boolean {
+    return this.#followed().get(topic.name) === topic
+  }
+}
+
+function aboutOf(topic: string): string {
+  return `schema of ${topic}`
+}
