@@ -281,12 +281,12 @@ function checkAllNamed(
   }
 }
 
-/** `<task>.dead_letters` or `<sink>.schema_changes` of any other task: a topic like others. */
+/** `<task>.dead_letters`, `<sink>.schema_changes` or `<sink>.deliveries` of any other task: a topic like others. */
 function isSideTopic(document: ConfigDocument, sink: string, topic: string): boolean {
   const [owner = '', rest, ...more] = topic.split('.')
   if (more.length > 0 || owner === sink) return false
   const isSink = document.keys(['sinks']).includes(owner)
-  if (rest === 'schema_changes') return isSink
+  if (rest === 'schema_changes' || rest === 'deliveries') return isSink
   if (rest !== 'dead_letters') return false
   return isSink || ['sources', 'transforms'].some((part) => document.keys([part]).includes(owner))
 }

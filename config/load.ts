@@ -145,6 +145,7 @@ async function check(document: ConfigDocument, registers: Registers): Promise<Ch
     log,
     sources: document.keys(['sources']),
     sinks: document.keys(['sinks']),
+    knownSources: entries.sources,
     knownSinks,
     transforms,
     topics,

@@ -94,6 +94,8 @@ export interface PipelineOutline {
   /** Names; also of entries that have problems. */
   readonly sources: readonly string[]
   readonly sinks: readonly string[]
+  /** Sources whose type is known. */
+  readonly knownSources: readonly Pick<PipelineSource, 'name' | 'connector'>[]
   /** Sinks whose type is known. */
   readonly knownSinks: readonly OutlinedSink[]
   readonly transforms: readonly PipelineTransform[]

@@ -8,7 +8,7 @@ import type { SinkContext } from '../../core/connector/context.ts'
 import type { TopicInfo } from '../../core/connector/sink.ts'
 import { MetricsRegistry } from '../../core/observe/metrics.ts'
 import { StatusBoard } from '../../core/observe/status.ts'
-import { topicMatches } from '../../core/task/names.ts'
+import { isMeant, sideTopics } from '../../core/task/from.ts'
 import { contextOf } from '../context.ts'
 import { agreementJson, disagrees, printAgreements } from '../feature-format.ts'
 import { timeOf, WrongArgument } from '../letter-filter.ts'
@@ -167,9 +167,11 @@ function chosenSinks(
 }
 
 async function topicsFor({ from }: PipelineSink, opened: OpenedLog): Promise<readonly TopicInfo[]> {
+  const { knownSources, sinks } = opened.outline
+  const isSide = sideTopics({ sources: knownSources, sinks })
   const topics: TopicInfo[] = []
   for (const [name, { head }] of await topicsOf(opened)) {
-    if (!from.some((entry) => topicMatches(entry, name))) continue
+    if (!isMeant(from, name, isSide)) continue
     topics.push({ name, schema: head.schemas.at(-1) ?? null })
   }
   return topics

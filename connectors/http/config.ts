@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { durationText } from '../../core/connector/duration.ts'
 import { letterBudgetSchema } from '../../core/connector/letter-budget.ts'
 import { sizeText } from '../../core/connector/size.ts'
+import { isKeysTopic } from './idempotency.ts'
 import { pollTopicSchema } from './poll-config.ts'
 import { pushTopicSchema } from './push-config.ts'
 
@@ -12,10 +13,7 @@ const topicName = z
     /^[A-Za-z_][\w.-]{0,126}$/,
     'expected letters, digits, _, - and dots, beginning with a letter',
   )
-  .refine(
-    (name) => !name.endsWith('.idempotency_keys'),
-    'the keys of requests are kept under such a name',
-  )
+  .refine((name) => !isKeysTopic(name), 'the keys of requests are kept under such a name')
 
 export const httpConfig = z
   .strictObject({

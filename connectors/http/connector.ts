@@ -5,7 +5,7 @@
 import type { SourceConnector } from '../../core/connector/source.ts'
 import { httpConfig, type HttpConfig } from './config.ts'
 import { HttpSource } from './http-source.ts'
-import { keysTopic } from './idempotency.ts'
+import { isKeysTopic, keysTopic } from './idempotency.ts'
 import { inferHttp } from './infer.ts'
 import { pollChecks } from './poll-check.ts'
 import { PollSource } from './poll-source.ts'
@@ -34,6 +34,7 @@ export const http: SourceConnector<HttpConfig> = {
     ),
     ...Object.keys(poll),
   ],
+  isBookkeeping: isKeysTopic,
   letterBudget: ({ dead_letters: budget }) => budget,
   inferSchema: inferHttp,
 }

@@ -27,8 +27,15 @@ const schema = makeSchema(
 
 const hashBytes = 16
 
+const keysTail = '.idempotency_keys'
+
 export function keysTopic(topic: string): string {
-  return `${topic}.idempotency_keys`
+  return `${topic}${keysTail}`
+}
+
+/** Also of a topic whose `idempotency` was taken out since: the keys are still in the log. */
+export function isKeysTopic(topic: string): boolean {
+  return topic.endsWith(keysTail)
 }
 
 /** What becomes of one key that a delivery brings. */

@@ -240,6 +240,6 @@ export class PushTopic {
   #keysOf(deliveries: readonly Delivery[]): TopicChange[] {
     const { idempotency, name } = this.parts
     if (idempotency === null) return []
-    return [{ topic: keysTopic(name), batch: idempotency.batch(deliveries), bookkeeping: true }]
+    return [{ topic: keysTopic(name), batch: idempotency.batch(deliveries) }]
   }
 }

@@ -33,6 +33,12 @@ export interface SourceConnector<C> {
    * find a misspelt topic without a network.
    */
   topics?(config: C): readonly string[] | null
+  /**
+   * Pure: whether a topic (without the source's name) is what the source writes for itself, only beside
+   * `transaction: null`. Its rows are not counted as rows that came, and go only where it is named in full. None
+   * without it.
+   */
+  isBookkeeping?(topic: string): boolean
   /** How many records may be rejected before the source waits; the usual budget without it. */
   letterBudget?(config: C): LetterBudget
   /**
@@ -98,8 +104,6 @@ export interface RowsChange {
   readonly batch: Batch
   /** The source keeps nothing of the batch: its memory is given back as soon as its rows are encoded. */
   readonly owned?: boolean
-  /** Rows that the source writes for itself: not counted as rows that came. Only beside `transaction: null`. */
-  readonly bookkeeping?: boolean
   /**
    * The third state beside value and null: per column a bitmap (least significant bit first) of rows
    * whose value the source did not send because it did not change, or null. Such slots are null in

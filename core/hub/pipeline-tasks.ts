@@ -10,6 +10,7 @@ import { resolveTopic, tablesOf } from '../sql/plan/topics.ts'
 import type { FlushPolicy, TaskContext } from '../task/context.ts'
 import { runDeliver } from '../task/deliver.ts'
 import { runIngest } from '../task/ingest.ts'
+import { sideTopics, type IsSide } from '../task/from.ts'
 import { chainName } from '../task/names.ts'
 import { pollPauses } from '../task/poll.ts'
 import { runTransform } from '../task/transform.ts'
@@ -66,6 +67,7 @@ export function pipelineTasks(pipeline: PipelineParts, settings: RunSettings): H
     ...sources.map((source) => chainName(name, 'ingest', source.name)),
     ...transforms.map((transform) => chainName(name, 'transform', transform.name)),
   ]
+  const isSide = sideTopics({ sources, sinks: sinks.map((sink) => sink.name) })
   const { flush, stateDir } = settings
   const tasks: HubTask[] = []
   for (const { name: source, connector, config } of sources) {
@@ -78,19 +80,19 @@ export function pipelineTasks(pipeline: PipelineParts, settings: RunSettings): H
       const chains = inputChains.filter(
         (chain) => chain !== chainName(name, 'transform', transform),
       )
-      const inputs = await findInputs(query, chains, ctx, signal)
+      const inputs = await findInputs(query, { chains, isSide }, ctx, signal)
       if (inputs !== null) await runTransform({ query, sql, inputs, flush }, ctx, signal)
     }
     tasks.push({ kind: 'transform', name: transform, run })
   }
   for (const { name: sink, ...given } of sinks) {
-    // Another sink's dead letters and decisions are topics too, on its own chain.
+    // What another sink writes of its own work are topics too, on its own chain.
     const beside = sinks.flatMap(({ name: other }) =>
       other !== sink && given.from.some((entry) => entry.startsWith(`${other}.`))
         ? [chainName(name, 'deliver', other)]
         : [],
     )
-    const task = { ...given, chains: [...inputChains, ...beside] }
+    const task = { ...given, chains: [...inputChains, ...beside], isSide }
     tasks.push({ kind: 'deliver', name: sink, run: (ctx, signal) => runDeliver(task, ctx, signal) })
   }
   return tasks
@@ -103,19 +105,24 @@ export function pipelineTasks(pipeline: PipelineParts, settings: RunSettings): H
  */
 async function findInputs(
   query: ParsedQuery,
-  chains: readonly string[],
+  { chains, isSide }: { readonly chains: readonly string[]; readonly isSide: IsSide },
   ctx: TaskContext,
   signal: AbortSignal,
 ): Promise<{ topic: string; chain: string }[] | null> {
   ctx.report({ state: 'starting', detail: 'waiting for its input topics' })
+  const tables = tablesOf(query).map((table) => table.name)
+  const full = new Set(tables.map((name) => name.join('.')))
   const givesUpMs = ctx.clock.nowMs() + announceMsMax
   const pauses = pollPauses(ctx.log.store.url)
   for (;;) {
-    const { topics, complete } = await announcedTopics(ctx.log, chains, signal)
+    const { topics, complete } = await announcedTopics(
+      ctx.log,
+      chains,
+      (topic) => full.has(topic) || !isSide(topic),
+      signal,
+    )
     try {
-      const names = new Set(
-        tablesOf(query).map((table) => resolveTopic(table.name, [...topics.keys()])),
-      )
+      const names = new Set(tables.map((name) => resolveTopic(name, [...topics.keys()])))
       return [...names].map((topic) => ({ topic, chain: topics.get(topic)! }))
     } catch (error) {
       if (complete && ctx.clock.nowMs() > givesUpMs) throw error
@@ -128,13 +135,14 @@ async function findInputs(
 async function announcedTopics(
   log: Log,
   chains: readonly string[],
+  mayBeMeant: (topic: string) => boolean,
   signal: AbortSignal,
 ): Promise<{ readonly topics: ReadonlyMap<string, string>; readonly complete: boolean }> {
   const topics = new Map<string, string>()
   let complete = true
   for (const chain of chains) {
     const head = await readHead(log, chain, signal)
-    const names = [...(head?.topics.keys() ?? [])].filter((name) => !name.endsWith('.dead_letters'))
+    const names = [...(head?.topics.keys() ?? [])].filter(mayBeMeant)
     if (names.length === 0) complete = false
     for (const name of names) topics.set(name, chain)
   }

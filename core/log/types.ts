@@ -14,8 +14,6 @@ export type LogEntry =
       readonly batch: Batch
       /** The batch's memory is nobody else's: it is given back as soon as the rows are encoded. */
       readonly owned?: boolean
-      /** What the task keeps for itself: in the log as all rows, and no row of its users. */
-      readonly bookkeeping?: boolean
     }
   /** All rows of the topic before this are gone. Takes one offset, so that it has a place in the order. */
   | { readonly kind: 'truncate'; readonly topic: string }

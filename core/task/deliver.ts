@@ -12,7 +12,7 @@ import { readHead } from '../log/head.ts'
 import type { TaskContext } from './context.ts'
 import { DeliveryLog } from './delivery-log.ts'
 import { DeliveryStatus } from './delivery-status.ts'
-import { topicMatches } from './names.ts'
+import { isMeant, type IsSide } from './from.ts'
 import { openOwnChain } from './own-chain.ts'
 import { followRequests } from './request-intake.ts'
 import { TopicDelivery } from './topic-delivery.ts'
@@ -24,6 +24,8 @@ export interface DeliverTask {
   readonly from: readonly string[]
   /** Every chain whose topics may be meant. */
   readonly chains: readonly string[]
+  /** Topics that `from` means only when it names them in full; none when absent. */
+  readonly isSide?: IsSide
   /** Rows that may be set aside before a topic stops. */
   readonly deadLetters?: LetterBudget
   /** Memory that all topics share for their rows; 64 MiB, or four batches, when absent. */
@@ -58,7 +60,7 @@ export async function runDeliver(
   const failed = new AbortController()
   const stop = AbortSignal.any([signal, failed.signal])
   let failure: { readonly error: unknown } | null = null
-  const delivers = (topic: string): boolean => task.from.some((entry) => topicMatches(entry, topic))
+  const delivers = (topic: string): boolean => isMeant(task.from, topic, task.isSide)
   const start = (topic: string, chain: string, seq: number): void => {
     if (running.has(topic) || !delivers(topic)) return
     const delivery = new TopicDelivery({
@@ -107,7 +109,7 @@ async function knownTopics(
   for (const chain of task.chains) {
     const head = await readHead(ctx.log, chain, signal)
     for (const [name, topic] of head?.topics ?? []) {
-      if (!task.from.some((entry) => topicMatches(entry, name))) continue
+      if (!isMeant(task.from, name, task.isSide)) continue
       topics.set(name, { name, schema: topic.schemas.at(-1) ?? null })
     }
   }

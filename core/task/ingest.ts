@@ -18,7 +18,7 @@ import type { ChainWriter } from '../log/writer.ts'
 import type { FlushPolicy, TaskContext } from './context.ts'
 import { FlushTimer } from './flush.ts'
 import { Lag } from './lag.ts'
-import { deadLetterTopic, sourceTopic } from './names.ts'
+import { deadLetterTopic, sourceTopic, topicInSource } from './names.ts'
 import { openOwnChain } from './own-chain.ts'
 import { ownHistory } from './own-history.ts'
 import { nextRequests, requestCommits, type RequestCommit } from './request-intake.ts'
@@ -271,7 +271,7 @@ class Ingest {
     const batch = await this.#unchanged.resolve(topic, change, transaction)
     // Rows with a key may be remembered beyond the commit, and filled-in ones share what is.
     const owned = change.owned === true && batch === change.batch && batch.schema.key.length === 0
-    return { kind: 'rows', topic, batch, owned, bookkeeping: change.bookkeeping === true }
+    return { kind: 'rows', topic, batch, owned }
   }
 
   #append(entries: readonly LogEntry[]): void {
@@ -279,7 +279,7 @@ class Ingest {
       if (this.#isKnown(entry)) continue
       if (entry.kind === 'rows' && entry.batch.rows > 0) {
         this.#letters.took(entry.topic, entry.batch.rows)
-        if (entry.bookkeeping !== true) this.#readyRows += entry.batch.rows
+        if (!this.#isBookkeeping(entry.topic)) this.#readyRows += entry.batch.rows
         this.#oldestUs = Math.min(this.#oldestUs, entry.batch.timesUs[0]!)
       }
       if (entry.kind === 'staged')
@@ -287,6 +287,10 @@ class Ingest {
       if (entry.kind !== 'staged') this.#readyBytes += entryBytes(entry)
       this.#ready.push(this.#writer.encode(entry))
     }
+  }
+
+  #isBookkeeping(topic: string): boolean {
+    return this.#task.connector.isBookkeeping?.(topicInSource(this.#ctx.name, topic)) ?? false
   }
 
   /** An announcement of the schema that the topic has already, as each start brings it. */

@@ -3,8 +3,6 @@
  * that writes it.
  */
 
-import { matchTopic } from '../connector/topic-pattern.ts'
-
 export type TaskKind = 'ingest' | 'transform' | 'deliver'
 
 /** The chain of a task: `shop.source.pg`, `shop.transform.revenue`, `shop.sink.warehouse`. */
@@ -16,6 +14,11 @@ export function chainName(pipeline: string, kind: TaskKind, name: string): strin
 /** A source's topic: `shop` + `public.orders`. */
 export function sourceTopic(source: string, topic: string): string {
   return `${source}.${topic}`
+}
+
+/** The other way round: `public.orders` of `shop.public.orders`. */
+export function topicInSource(source: string, topic: string): string {
+  return topic.slice(source.length + 1)
 }
 
 /** Rows that a task set aside, a topic of its own chain. */
@@ -31,18 +34,4 @@ export function deliveriesTopic(sink: string): string {
 /** What was decided about changes of topics' shapes, a topic of the sink's own chain. */
 export function schemaChangesTopic(sink: string): string {
   return `${sink}.schema_changes`
-}
-
-/** Dead letters, decisions about schemas, logs of deliveries; keys of requests that a source has seen. */
-const ownTopic = /^[^.]+\.(?:dead_letters|schema_changes|deliveries|[^.]+\.idempotency_keys)$/
-
-/**
- * Whether a topic is meant by one entry of `from`: its full name, a unique tail of it (`orders`,
- * `public.orders`), or a pattern in which `*` stands for any characters (`shop.*`). What tasks write of
- * their own work is meant only when named in full.
- */
-export function topicMatches(entry: string, topic: string): boolean {
-  if (entry === topic) return true
-  if (ownTopic.test(topic)) return false
-  return entry.includes('*') ? matchTopic(entry, topic) : topic.endsWith(`.${entry}`)
 }

@@ -19,7 +19,7 @@ import type { LetterRow } from './dead-letters.ts'
 import { batchOfKept } from './dead-letter-entry.ts'
 import { LetterBook, type OpenLetter } from './letter-book.ts'
 import type { LetterTrail } from './letter-trail.ts'
-import { deadLetterTopic, sourceTopic } from './names.ts'
+import { deadLetterTopic, sourceTopic, topicInSource } from './names.ts'
 import { RequestDesk, type RequestNotes } from './request-desk.ts'
 import { takeRequest, type RequestCommit } from './request-intake.ts'
 import type { LettersByTopic, Request } from './requests.ts'
@@ -206,7 +206,7 @@ export class SourceLetters {
         problem = keyedText(topic)
         continue
       }
-      const name = topic.slice(this.#ctx.name.length + 1)
+      const name = topicInSource(this.#ctx.name, topic)
       const rows = new LetterRows(log, { name: topic, chain: this.#chain }, null)
       for (const [letter] of list) {
         const open = this.#book.get(letter)

@@ -202,6 +202,10 @@ test('sinks may only read what exists: names, short names, patterns', async () =
   }
   assert.deepEqual(await from('revenue.dead_letters'), [])
   assert.deepEqual(await from('box.dead_letters'), ['15:56 config.unknown_topic sinks.box.from'])
+  for (const topic of ['dead_letters', 'schema_changes', 'deliveries']) {
+    const other = `  other: { type: toybox, url: https://example.com, from: box.${topic} }\n`
+    assert.deepEqual((await load(good + other)).problems, [], topic)
+  }
   assert.deepEqual(await from('ordrs'), ['15:56 config.unknown_topic sinks.box.from'])
   assert.deepEqual(await from('[shop.publc.*]'), ['15:57 config.unknown_topic sinks.box.from.0'])
   // A table pattern leaves open what the server has.
