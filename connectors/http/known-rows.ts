@@ -117,12 +117,13 @@ export class KnownRows {
     return rows.slice(0, count)
   }
 
-  /** The greatest value of `since` in the batch; null = none has one. */
-  greatest(batch: Batch): SinceValue | null {
+  /** The greatest value of `since` in the batch that is not beyond `max`; null = none has one. */
+  greatest(batch: Batch, max: SinceValue | null): SinceValue | null {
     let greatest: SinceValue | null = null
     for (let row = 0; row < batch.rows; row++) {
       const value = this.#sinceOf(batch, row)
-      if (value !== null && (greatest === null || isGreater(value, greatest))) greatest = value
+      if (value === null || (max !== null && isGreater(value, max))) continue
+      if (greatest === null || isGreater(value, greatest)) greatest = value
     }
     return greatest
   }

@@ -12,6 +12,7 @@ import { selectRows } from '../../core/record/batch-ops.ts'
 import { bytesAt } from '../../core/record/value.ts'
 import type { PollSetup } from './poll-setup.ts'
 import type { PollState } from './poll-state.ts'
+import { restoredSince } from './since.ts'
 
 /** Records that were set aside are told apart by hash, so many of them. */
 const lettersMax = 10_000
@@ -137,7 +138,7 @@ export class PollRows {
         kept.push(change)
         continue
       }
-      if (since !== null) runSince = since.later(runSince, known.greatest(change.batch))
+      if (since !== null) runSince = since.later(runSince, known.greatest(change.batch, since.max(nowMs)))
       const rows = known.admit(change.batch, nowMs)
       const same = change.batch.rows - rows.length
       if (same > 0) this.#ctx.metrics.count('http_poll_unchanged_rows_total', same, { topic: name })
@@ -151,7 +152,7 @@ export class PollRows {
     const { known, since } = this.#setup
     const { page: _, runSince, ...ended } = state
     if (since === null || known === null || runSince === undefined) return ended
-    const greatest = since.later(state.since, since.reached(runSince, this.#ctx.clock.nowMs()))
+    const greatest = since.later(state.since, restoredSince(since.order, runSince))
     if (greatest === undefined) return ended
     const moved = { ...ended, since: greatest }
     const oldestMs = known.forget(since.border(moved)!)

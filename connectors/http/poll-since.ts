@@ -40,14 +40,13 @@ export class PollSince {
   }
 
   /**
-   * The greatest value of a run that has ended, as the next one may begin at. A time that is yet to come is that of
-   * one row: whoever asked from there on would not see what all others are written at.
+   * The greatest value that counts; null = any does. A time that is yet to come is that of one row: whoever asked
+   * from there on, or from what is now, would not see rows that were written meanwhile. It comes again until its
+   * time is there.
    */
-  reached(greatest: string, nowMs: number): SinceValue {
-    if (!this.order.overlaps) return greatest
-    const value = BigInt(greatest)
-    const nowUs = BigInt(Math.floor(nowMs)) * 1000n + this.order.aheadUs
-    return this.order.isTime && value > nowUs ? nowUs : value
+  max(nowMs: number): SinceValue | null {
+    if (!this.order.isTime) return null
+    return BigInt(Math.floor(nowMs)) * 1000n + this.order.aheadUs
   }
 
   /** The greater one, as a state has it. */
