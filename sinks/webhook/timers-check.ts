@@ -4,7 +4,7 @@ import type { Problem } from '../../core/connector/problem.ts'
 import { RedisLink } from '../../core/connector/redis.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { problem } from './target.ts'
-import { postgresAddress, timeoutMs, timersKind, type TimersPlace } from './timers.ts'
+import { timersPostgres, timeoutMs, timersKind, type TimersPlace } from './timers.ts'
 
 const errors: PostgresErrors = {
   rules: [
@@ -41,7 +41,7 @@ async function checkRedis({ url, ca }: TimersPlace): Promise<readonly Problem[]>
 
 async function checkPostgres(place: TimersPlace): Promise<readonly Problem[]> {
   const { Client } = (await import('pg')).default
-  const client = new Client({ ...postgresAddress(place), query_timeout: timeoutMs })
+  const client = new Client({ ...timersPostgres(place), query_timeout: timeoutMs })
   client.on('error', () => {})
   try {
     await client.connect()

@@ -75,11 +75,15 @@ export interface TimersPlace {
 /** Throws `sink.webhook.timers`, or `redis.url`; whether the server is there shows later. */
 export async function openTimers(place: TimersPlace, ctx: Context): Promise<Timers> {
   const name = `sluice.${ctx.pipeline}.${ctx.name}`.replaceAll(':', '-')
-  if (timersKind(place) === null) {
+  const kind = timersKind(place)
+  if (kind === null) {
     throw new SluiceError('sink.webhook.timers', {
       message: '`timers` is not redis://, rediss:// or postgres://',
     })
   }
+  // Now, and not when it connects: later, what is wrong (a certificate's file that is gone) only makes events late.
+  if (kind === 'redis') timersRedis(place)
+  else timersPostgres(place)
   const timers = new BullTimers(ctx, () => {
     const process: Processor<TimerJob> = async ({ data }: Job<TimerJob>) => timers.told(data)
     return connect(place, name, process)
@@ -101,16 +105,7 @@ async function connect(
 ): Promise<Ends> {
   const bull = await import('bullmq')
   if (timersKind(place) === 'redis') {
-    const { url, ca } = place
-    const { hosts, user, password, database, tls } = redisAddress({ url, timeoutMs })
-    const connection = {
-      ...hosts[0]!,
-      ...(user === null ? {} : { username: user }),
-      ...(password === null ? {} : { password }),
-      ...(tls ? { tls: ca === undefined ? {} : { ca } } : {}),
-      db: database,
-      maxRetriesPerRequest: null,
-    }
+    const connection = timersRedis(place)
     // A queue that cannot reach its server says so at once, a worker waits until it can.
     const prompt = { ...connection, enableOfflineQueue: false }
     // BullMQ 6.7 takes a server whose version it does not ask for to be this one. Asking would have it print
@@ -124,16 +119,27 @@ async function connect(
   return connectPostgres(place, name, process, bull)
 }
 
+/** As ioredis takes it. Throws `redis.url`. */
+function timersRedis({ url, ca }: TimersPlace) {
+  const { hosts, user, password, database, tls } = redisAddress({ url, timeoutMs })
+  return {
+    ...hosts[0]!,
+    ...(user === null ? {} : { username: user }),
+    ...(password === null ? {} : { password }),
+    ...(tls ? { tls: ca === undefined ? {} : { ca } } : {}),
+    db: database,
+    maxRetriesPerRequest: null,
+  }
+}
+
 /**
  * As the driver takes it. With authorities of one's own the server is always verified against them. Throws
  * `sink.webhook.timers`.
  */
-export function postgresAddress({ url, ca }: TimersPlace, ownOptions: string = ''): ClientConfig {
+export function timersPostgres({ url, ca }: TimersPlace, ownOptions: string = ''): ClientConfig {
   const whose = { code: 'sink.webhook.timers', owner: 'timers' } as const
   const server = postgresServer(url, whose, ownOptions)
-  const ssl = ca === undefined ? server.ssl : { ca }
-  // The driver tells Node the host only where it is a name; of an IP it would take the name "localhost".
-  return typeof ssl === 'object' ? { ...server, ssl: { ...ssl, host: server.host } } : server
+  return ca === undefined ? server : { ...server, ssl: { ca } }
 }
 
 /** Tables of BullMQ's own, in the schema `bullmq`, which it makes. */
@@ -146,7 +152,7 @@ async function connectPostgres(
   const { Pool } = (await import('pg')).default
   // Its own pool lets a session that breaks while it is in use end the whole process (BullMQ 6.7).
   const pool = new Pool({
-    ...postgresAddress(place, `-c search_path=${bull.DEFAULT_SCHEMA}`),
+    ...timersPostgres(place, `-c search_path=${bull.DEFAULT_SCHEMA}`),
     max: 6,
   })
   pool.on('error', () => {})
@@ -194,7 +200,7 @@ class BullTimers implements Timers {
     this.#connect = connect
   }
 
-  /** Throws only what is wrong with the address. */
+  /** Never rejects. */
   async connect(): Promise<void> {
     try {
       const ends = await this.#connect()
@@ -207,7 +213,6 @@ class BullTimers implements Timers {
       ends.worker.on('error', failed)
       ends.worker.on('ready', () => this.#well())
     } catch (error) {
-      if (error instanceof SluiceError) throw error
       this.#connectMs = this.#ctx.clock.nowMs() + connectAgainMs
       this.#failed(error instanceof Error ? error : new Error(String(error)))
     }

@@ -1,16 +1,18 @@
 /** Timers on servers behind TLS with an authority of one's own, and what the preflight says of them. */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { systemClock } from '../../../core/connector/context.ts'
 import { Secret } from '../../../core/connector/secret.ts'
 import { webhook } from '../../../sinks/webhook/connector.ts'
-import { openTimers, postgresAddress, type TimersPlace } from '../../../sinks/webhook/timers.ts'
+import { openTimers, timersPostgres, type TimersPlace } from '../../../sinks/webhook/timers.ts'
 import { startPostgres } from '../../services/postgres.ts'
 import { startRedis } from '../../services/redis.ts'
 import { makeAuthority, makeCertificate } from '../../support/certificates.ts'
-import { quietContext } from '../../support/context.ts'
-import { freePort, tempDir } from '../../support/env.ts'
+import { keptContext, quietContext } from '../../support/context.ts'
+import { freePort, tempDir, waitFor } from '../../support/env.ts'
+import { failsWith } from '../../support/fails-with.ts'
 import { servePostgresTls } from '../../support/postgres-tls.ts'
 import { startOrSkip } from '../../support/service.ts'
 import { secret } from './support.ts'
@@ -87,11 +89,30 @@ test('a server that is away is a warning, another kind of address an error', asy
 })
 
 test('a PostgreSQL on another machine is verified where its address says nothing', () => {
-  const sslOf = (address: string) => postgresAddress({ url: new Secret(address) }).ssl
-  assert.deepEqual(sslOf('postgres://u:p@timers.example/d'), {
-    rejectUnauthorized: true,
-    host: 'timers.example',
-  })
+  const sslOf = (address: string) => timersPostgres({ url: new Secret(address) }).ssl
+  assert.deepEqual(sslOf('postgres://u:p@timers.example/d'), { rejectUnauthorized: true })
   assert.equal(sslOf('postgres://u:p@timers.example/d?sslmode=disable'), false)
   assert.equal(sslOf('postgres://u:p@127.0.0.1/d'), false)
+})
+
+test('an authority whose file is gone when it connects again makes events late, and ends nothing (invariant 8)', async () => {
+  using folder = tempDir('timers-ca')
+  const ca = join(folder.path, 'ca.pem')
+  const place = {
+    url: new Secret(
+      `postgres://u:p@127.0.0.1:${await freePort()}/d?sslmode=verify-full&sslrootcert=${ca}`,
+    ),
+  }
+  await assert.rejects(
+    openTimers(place, quietContext()),
+    failsWith('sink.webhook.timers', 'config', /sslrootcert/),
+  )
+  writeFileSync(ca, makeAuthority('test authority').cert)
+  let nowMs = Date.now()
+  const ctx = keptContext({ clock: { ...systemClock, nowMs: () => nowMs } })
+  await using timers = await openTimers(place, ctx)
+  rmSync(ca)
+  nowMs += 60_000
+  timers.set([{ topic: 't', offset: 7, attempt: 1, group: 'g', dueMs: nowMs }])
+  await waitFor('it to be said', () => ctx.hasLogged('sink.webhook.timers'))
 })
