@@ -23,8 +23,17 @@ export function tableComment(topic: string): string {
 
 /** Whether a table was made for another topic. */
 export function isOfOther(topic: string, comment: string): boolean {
-  const [first] = comment.split('; ')
-  return first!.startsWith(made) && first !== tableComment(topic)
+  const text = textOf(comment)
+  return text.startsWith(made) && text !== tableComment(topic)
+}
+
+/** Whether two comments are the same but for their marks. */
+export function isSameText(a: string, b: string): boolean {
+  return textOf(a) === textOf(b)
+}
+
+function textOf(comment: string): string {
+  return comment.split('; ')[0]!
 }
 
 export function withMark(

@@ -14,7 +14,7 @@
 import type { ResyncPoint, SinkResync } from '../../core/connector/resync.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import { failpoint } from '../../core/errors/failpoint.ts'
-import { isOfOther, marksOf, tableComment, withMark } from './comment.ts'
+import { isOfOther, isSameText, marksOf, tableComment, withMark } from './comment.ts'
 import { createTable, createTableAs, dropTable, exchangeTables, modifyComment } from './ddl.ts'
 import { describeTable, type TableDescription } from './describe.ts'
 import { evolveView, showOnly } from './live-view.ts'
@@ -66,7 +66,7 @@ export class TableResync implements SinkResync {
     const beside = await describeTable(server, side.table, signal)
     const begun = beside !== null && marksOf(beside.comment).resync === id
     if (begun && fits(server.database, side, beside)) return 'going'
-    if (beside !== null) await removeSide(plan, beside, evolution)
+    if (beside !== null) await removeSide(plan, { table, beside }, evolution)
     await create(side, table, id, evolution)
     failpoint('sink.clickhouse.resync_created')
     return 'fresh'
@@ -104,16 +104,24 @@ export class TableResync implements SinkResync {
     if (plan.mode === 'upsert') await evolveView(plan, table, evolution)
     failpoint('sink.clickhouse.resync_viewed')
     const old = await describeTable(server, sideTable(plan.table), signal)
-    if (old !== null) await removeSide(plan, old, evolution)
+    // What the table was before: the exchange put it there, whatever its comment says.
+    if (old !== null) await dropSide(plan, evolution)
     failpoint('sink.clickhouse.resync_dropped')
   }
 
   async abandon(topic: string, signal: AbortSignal): Promise<void> {
     const plan = await this.#parts.planOf(topic, null, signal)
     const evolution = this.#parts.evolution(signal)
-    const beside = await describeTable(evolution.server, sideTable(plan.table), signal)
-    if (beside !== null) await removeSide(plan, beside, evolution)
+    const { server } = evolution
+    const table = await describeTable(server, plan.table, signal)
+    const beside = await describeTable(server, sideTable(plan.table), signal)
+    if (beside !== null) await removeSide(plan, { table, beside }, evolution)
   }
+}
+
+interface Both {
+  readonly table: TableDescription | null
+  readonly beside: TableDescription
 }
 
 /** A table that Sluice made is made anew; of a user's own the engine, partitions and settings are kept. */
@@ -156,7 +164,7 @@ function fits(database: string, side: TablePlan, beside: TableDescription): bool
 
 async function exchange(
   plan: TablePlan,
-  { table, beside }: { readonly table: TableDescription | null; readonly beside: TableDescription },
+  { table, beside }: Both,
   evolution: Evolution,
 ): Promise<void> {
   const { database } = evolution.server
@@ -176,17 +184,24 @@ async function exchange(
 /** Only what was made here: a table of that name may be somebody's. */
 async function removeSide(
   plan: TablePlan,
-  side: TableDescription,
+  { table, beside }: Both,
   evolution: Evolution,
 ): Promise<void> {
   const name = sideTable(plan.table)
-  const written = side.columns.some((column) => column.name.startsWith(servicePrefix))
-  if (!written || isOfOther(plan.topic, side.comment)) {
+  const written = beside.columns.some((column) => column.name.startsWith(servicePrefix))
+  // A table that another topic was written to before goes on under that comment, and so does its copy.
+  const copied = table !== null && isSameText(beside.comment, table.comment)
+  if (!written || (!copied && isOfOther(plan.topic, beside.comment))) {
     throw new SluiceError('sink.clickhouse.table_name', {
       message: `${name} in ClickHouse was not made for this, so that ${plan.table} cannot be built anew under this name.`,
       remedy: `Rename ${name}.`,
     })
   }
+  await dropSide(plan, evolution)
+}
+
+async function dropSide(plan: TablePlan, evolution: Evolution): Promise<void> {
+  const name = sideTable(plan.table)
   const statement = dropTable(evolution.server.database, plan, name)
   await runDdl(evolution, plan, `Drop table ${name}`, statement)
 }
@@ -195,6 +210,6 @@ async function removeSide(
 function withoutDdl({ topic, table }: TablePlan): SluiceError {
   return new SluiceError('sink.clickhouse.ddl_needed', {
     message: `Topic ${topic}: table ${table} is built anew by CREATE, EXCHANGE and DROP TABLE, and create_tables is false.`,
-    remedy: `Set create_tables: true and ask again. Or empty the table by hand and have it filled: sluice replay --topic ${topic} --from start.`,
+    remedy: 'Set create_tables: true and ask again.',
   })
 }
