@@ -1,7 +1,8 @@
 /**
  * Pieces: bytes that come in pieces cut anywhere, until they are wanted as one. A sender decides how small the
- * pieces are, and a piece of one byte takes some two hundred in memory: each few hundred small ones are put
- * together as they come, so that what is held is about what is counted. Each byte is copied twice at most.
+ * pieces are, and a piece of one byte takes some two hundred in memory: small ones that follow one another are put
+ * together as they come, a few hundred at a time, so that what is held is about what is counted. Each byte is
+ * copied twice at most.
  */
 
 /** Pieces that stand side by side before they become one. */
@@ -25,12 +26,10 @@ export class Pieces {
   push(piece: Buffer): void {
     if (piece.length === 0) return
     this.#bytes += piece.length
+    const isLarge = piece.length >= largeBytes
+    if (isLarge || this.#loose === looseMax) this.#join()
     this.#pieces.push(piece)
-    if (piece.length >= largeBytes) this.#loose = 0
-    else if (++this.#loose === looseMax) {
-      this.#pieces.push(Buffer.concat(this.#pieces.splice(-looseMax)))
-      this.#loose = 0
-    }
+    if (!isLarge) this.#loose++
   }
 
   /** All of it as one; nothing is held afterwards. A piece that came alone is the piece itself. */
@@ -39,6 +38,11 @@ export class Pieces {
     const whole = pieces.length > 1 ? Buffer.concat(pieces, this.#bytes) : (pieces[0] ?? none)
     this.clear()
     return whole
+  }
+
+  #join(): void {
+    if (this.#loose > 1) this.#pieces.push(Buffer.concat(this.#pieces.splice(-this.#loose)))
+    this.#loose = 0
   }
 
   clear(): void {
