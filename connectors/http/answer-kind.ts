@@ -5,6 +5,7 @@
  */
 import { byteOrderMark } from '../../core/connector/format/csv-scan.ts'
 import { skipBlanks } from '../../core/connector/format/json-scan.ts'
+import { SluiceError } from '../../core/errors/error.ts'
 
 export interface OtherKind {
   /** Completes "an answer cannot be used: ". */
@@ -16,9 +17,17 @@ const angle = 0x3c
 const bracket = 0x5b
 const brace = 0x7b
 
-/** null: it may well be what `format` says. `type`: its Content-Type. */
+/** The error of an answer that is no records; `what` says why. */
+export function unusable(topic: string, what: string, remedy: string | null = null): SluiceError {
+  return new SluiceError('http.poll.answer', {
+    message: `poll.${topic}: an answer cannot be used: ${what}`,
+    ...(remedy !== null && { remedy }),
+  })
+}
+
+/** null: it may well be what `format` says. `stream`: lines that keep coming. `type`: its Content-Type. */
 export function otherKind(
-  format: 'json' | 'ndjson' | 'csv',
+  format: 'json' | 'ndjson' | 'csv' | 'stream',
   body: Buffer,
   type: string,
 ): OtherKind | null {
@@ -30,10 +39,11 @@ export function otherKind(
         'It is asked again. A page where data was expected mostly wants somebody to log in, or says that the server is being worked on: if it stays so, correct `url` or `auth`.',
     }
   }
-  if (format === 'ndjson' && first === bracket) {
+  if ((format === 'ndjson' || format === 'stream') && first === bracket) {
+    const cure = format === 'stream' ? 'ask with `every` instead of `stream`' : 'say `format: json`'
     return {
       message: 'it is one JSON array, no lines of JSON',
-      remedy: 'It is asked again. If the server always answers so, say `format: json`.',
+      remedy: `It is asked again. If the server always answers so, ${cure}.`,
     }
   }
   if (format === 'csv' && (first === bracket || first === brace) && /json/i.test(type)) {
@@ -59,7 +69,12 @@ export function linesRemedy(body: Buffer): string | null {
   return 'The answer is lines with a JSON each: say `format: ndjson`.'
 }
 
-const names = { json: 'JSON', ndjson: 'lines of JSON', csv: 'CSV' } as const
+const names = {
+  json: 'JSON',
+  ndjson: 'lines of JSON',
+  csv: 'CSV',
+  stream: 'lines of JSON',
+} as const
 
 function firstOf(body: Buffer): number {
   return skipBlanks(body, byteOrderMark(body, 0, body.length), body.length)

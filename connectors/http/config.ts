@@ -30,7 +30,7 @@ export const httpConfig = z
       { minBytes: 2 ** 20, maxBytes: 2 ** 34 },
     ).prefault('64MiB'),
     answer_timeout: durationText(
-      'How long a request waits for its commit; then it is answered 503, though its rows may still be stored.',
+      'How long a request waits for its commit; then it is answered 503. Rows that are on their way to the log by then may still be stored.',
       { minMs: 1000, maxMs: 600_000 },
     ).prefault('30s'),
     dead_letters: letterBudgetSchema.prefault({}),

@@ -45,14 +45,15 @@ function inferPushed(
   const settings = { format, csv }
   const values = samples.flatMap((sample) => sampleValues(settings, sample))
   const events = new EventReader([])
-  const data = cloudevents === 'off' ? values : values.map((value) => dataOf(value, events))
+  const data =
+    cloudevents === 'off' ? values : values.flatMap((value) => dataOf(value, events) ?? [])
   const { schema, records, remarks } = inferSchema(settings, data)
   return { topic: name, schema, records, remarks, path: ['push', name] }
 }
 
-/** Rows are made of what an event holds, not of the event. */
-function dataOf(value: Uint8Array, events: EventReader): Uint8Array {
+/** Rows are made of what an event holds, not of the event; null = it holds nothing. */
+function dataOf(value: Uint8Array, events: EventReader): Uint8Array | null {
   const event = events.event(value, 0, value.length)
   if (typeof event === 'string') return value
-  return event.decoded ?? (event.start < 0 ? value : value.subarray(event.start, event.end))
+  return event.decoded ?? (event.start < 0 ? null : value.subarray(event.start, event.end))
 }

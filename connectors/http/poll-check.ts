@@ -91,7 +91,14 @@ async function checkTopic(
 }
 
 function unfitRecords(name: string, records: PollRecords, count: number): readonly Problem[] {
-  const errors = records.take(count).rejected.flatMap(({ errors }) => errors)
+  const errors: SluiceError[] = []
+  const left = records.count - count
+  // Of large ones it gives some at a time.
+  while (records.count > left) {
+    for (const rejected of records.take(records.count - left).rejected)
+      errors.push(...rejected.errors)
+  }
+  records.clear()
   if (errors.length === 0) return []
   const message = `poll.${name}: ${errors.length} of ${count} records do not fit; the first: ${errors[0]!.message}`
   return [warning('http.poll.unfit_records', message)]

@@ -10,7 +10,7 @@ import type { Batch } from '../../core/record/batch.ts'
 import { Gathering, noExtras, type Extras } from './gathering.ts'
 import { findRecords, type JsonFinder } from './json-path.ts'
 import type { AnswerParts, PollColumns } from './poll-columns.ts'
-import { linesRemedy, otherKind } from './answer-kind.ts'
+import { linesRemedy, otherKind, unusable } from './answer-kind.ts'
 import { gatherRejected } from './rejected-records.ts'
 
 export interface RecordsOptions {
@@ -78,7 +78,7 @@ export class PollRecords {
     this.#gathering.partition = page
     const type = parts.headers['content-type'] ?? ''
     const other = otherKind(format, body, type)
-    if (other !== null) throw this.#unusable(other.message, other.remedy)
+    if (other !== null) throw unusable(this.#options.topic, other.message, other.remedy)
     let header: Buffer | null = null
     if (format === 'csv') {
       csvRecords(body, { start: 0, end: body.length }, new CsvFields(csv), found)
@@ -91,17 +91,10 @@ export class PollRecords {
     else if (body.length > 0) {
       const place = { start: 0, end: body.length }
       const fault = findRecords(finder, body, place, found, mayBeMissing)
-      if (fault !== null) throw this.#unusable(fault.message, linesRemedy(body))
+      if (fault !== null) throw unusable(this.#options.topic, fault.message, linesRemedy(body))
     }
     this.#answer = { body, parts, receivedMs, header }
     return this.count
-  }
-
-  #unusable(what: string, remedy: string | null): SluiceError {
-    return new SluiceError('http.poll.answer', {
-      message: `poll.${this.#options.topic}: an answer cannot be used: ${what}`,
-      ...(remedy !== null && { remedy }),
-    })
   }
 
   /** Gathers one record, of a stream. */

@@ -138,7 +138,8 @@ export class PollRows {
         kept.push(change)
         continue
       }
-      if (since !== null) runSince = since.later(runSince, known.greatest(change.batch, since.max(nowMs)))
+      if (since !== null)
+        runSince = since.later(runSince, known.greatest(change.batch, since.max(nowMs)))
       const rows = known.admit(change.batch, nowMs)
       const same = change.batch.rows - rows.length
       if (same > 0) this.#ctx.metrics.count('http_poll_unchanged_rows_total', same, { topic: name })

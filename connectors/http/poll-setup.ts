@@ -65,7 +65,6 @@ export function recordsOf(name: string, config: PollTopicConfig): PollRecords {
   const { csv = {} } = config
   return new PollRecords({
     topic: name,
-    // Each event or line of a stream is a record, or holds some.
     format: config.format,
     finder: new JsonFinder('mistake' in parsed ? [] : parsed.segments),
     csv: {

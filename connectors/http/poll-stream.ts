@@ -6,7 +6,7 @@
 import { backoffMs } from '../../core/connector/backoff.ts'
 import type { Context } from '../../core/connector/context.ts'
 import { SluiceError } from '../../core/errors/error.ts'
-import { otherKind } from './answer-kind.ts'
+import { otherKind, unusable } from './answer-kind.ts'
 import { LineReader } from './line-reader.ts'
 import type { PollStream } from './poll-http.ts'
 import type { PollRows } from './poll-rows.ts'
@@ -190,10 +190,8 @@ class Lines implements PieceReader {
   #begin(piece: Buffer): void {
     if (this.#hasBegun || isBlank(piece)) return
     this.#hasBegun = true
-    const other = otherKind('ndjson', piece, this.#headers['content-type'] ?? '')
-    if (other === null) return
-    const message = `poll.${this.#setup.name}: an answer cannot be used: ${other.message}`
-    throw new SluiceError('http.poll.answer', { message, remedy: other.remedy })
+    const other = otherKind('stream', piece, this.#headers['content-type'] ?? '')
+    if (other !== null) throw unusable(this.#setup.name, other.message, other.remedy)
   }
   #add(line: Buffer, nowMs: number): void {
     // Blank lines keep the connection alive.

@@ -8,6 +8,7 @@ import type { Decoded, RejectedRecords } from '../../core/connector/format/forma
 import type { TopicChange } from '../../core/connector/source.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Batch } from '../../core/record/batch.ts'
+import { unusable } from './answer-kind.ts'
 import { StatusError } from './poll-client.ts'
 import type { PollAnswer } from './poll-http.ts'
 import type { PollPatience } from './poll-patience.ts'
@@ -243,8 +244,7 @@ export class PollTopic {
     if (answer.status === 304) return 'unchanged'
     const { headers, status, body } = answer
     if (status !== 204 && body.length === 0 && this.#setup.config.deletes !== 'none') {
-      const message = `poll.${this.name}: an answer cannot be used: it is empty, and would be a listing of nothing`
-      throw new SluiceError('http.poll.answer', { message })
+      throw unusable(this.name, 'it is empty, and would be a listing of nothing')
     }
     const parts = { headers, event: null, eventId: null }
     const number = this.#setup.config.pagination === undefined ? 0 : page.taken + 1

@@ -103,7 +103,6 @@ export class Watch {
     const oldestMs = this.#ctx.clock.nowMs() - this.#timeoutMs
     let isAway = false
     for (;;) {
-      // One that is refused may take its followers out of the list.
       const delivery = this.#oldest
       if (delivery === null || delivery.parts.receivedMs > oldestMs) break
       this.#unlink(delivery)

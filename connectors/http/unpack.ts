@@ -2,10 +2,10 @@
  * Bodies as they were before their sender packed them (Content-Encoding, RFC 9110 §8.4), within a bound: a few
  * kilobytes may claim to be gigabytes.
  *
- *   gzip   member *( member ) *( 0 )      deflate   zlib stream, or bare
- *   zstd   frame *( frame )               br        stream
+ *   gzip   member *( member ) *( 0 )      deflate   ( zlib stream, or bare ) *( 0 )
+ *   zstd   frame *( frame )               br        stream *( 0 )
  *
- * A body is taken to its last byte or not at all: Node's functions end with the first frame of zstd, and with the
+ * But for zeros, which fill the last block of a tape or of a disk, a body is taken to its last byte or not at all: Node's functions end with the first frame of zstd, and with the
  * first stream of the others, and say nothing of what stands behind it.
  */
 import { promisify } from 'node:util'
@@ -102,7 +102,7 @@ async function frames(
     if (at === body.length) return found.length === 1 ? buffer : Buffer.concat(found, bytes)
     if (engine.bytesWritten === 0) break
   }
-  // What fills the last block of a tape, or of a disk, is passed over, as gzip does.
+  // As gzip does.
   if (found.length === 1 && body.subarray(at).every((byte) => byte === 0)) return found[0]!
   throw new Error('something stands behind the end')
 }

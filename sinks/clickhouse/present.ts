@@ -12,6 +12,7 @@
 import { renamedSink } from '../../core/connector/place-by-name.ts'
 import type { SinkBatch } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
+import { catchUp } from './catch-up.ts'
 import type { ClickHouseServer } from './client.ts'
 import { qualified, quoteIdentifier } from './identifiers.ts'
 import { orderColumn, type TablePlan } from './plan.ts'
@@ -53,16 +54,6 @@ export async function rowsPresent(
     present[row] = 1
   }
   return present
-}
-
-/** A replica that lags would say of rows that they are not there. Asked of replicated tables alone. */
-export async function catchUp(
-  server: ClickHouseServer,
-  table: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const statement = `SYSTEM SYNC REPLICA ${qualified(server.database, table)} LIGHTWEIGHT`
-  await server.command(`Wait for the replica of ${table}`, statement, { signal })
 }
 
 function ahead(server: ClickHouseServer, plan: TablePlan): SluiceError {

@@ -6,11 +6,11 @@
  * higher versions and stay. append: one marker row (op `truncate`, weight 0): a changelog tells what
  * happened, and taking its rows away would tell something else.
  */
+import { catchUp } from './catch-up.ts'
 import type { ClickHouseServer } from './client.ts'
 import { describeTable } from './describe.ts'
 import { qualified, quoteIdentifier } from './identifiers.ts'
 import { orderColumn, servicePrefix } from './plan.ts'
-import { catchUp } from './present.ts'
 
 export interface TruncatePoint {
   readonly id: string

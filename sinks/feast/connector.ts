@@ -1,7 +1,7 @@
 /** The feature-store sink, as the register knows it. */
 import type { Problem } from '../../core/connector/problem.ts'
 import type { SchemaAbilities, SinkConnector } from '../../core/connector/sink.ts'
-import { codes } from '../../core/errors/codes.ts'
+import { codes, type Code } from '../../core/errors/codes.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { SinkContext } from '../../core/connector/context.ts'
 import { feastConfig, type FeastConfig } from './config.ts'
@@ -73,29 +73,45 @@ async function openOffline(
   return log
 }
 
-/** Of a server that takes a connection and says nothing. */
-function silent({ target }: FeastConfig): Problem {
-  const code = {
-    redis: 'redis.unreachable',
-    postgres: 'sink.feast.postgres_connection',
-    push: 'sink.feast.push_connection',
-  } as const
-  const { remedy } = codes[code[target.type]]
-  const message = `No answer within ${checkTimeoutMs / 1000} s.`
-  return { code: code[target.type], severity: 'error', message, remedy }
-}
-
 /** Topics and their schemas are not known yet; what concerns a view is said when its topic starts. */
 async function check(config: FeastConfig, ctx: SinkContext): Promise<readonly Problem[]> {
+  const { offline } = config
+  const target = within(
+    async (signal) => {
+      await using opened = await openTarget(config, ctx)
+      return opened.check(signal)
+    },
+    silentCodes[config.target.type],
+    'the online store',
+  )
+  if (offline === undefined) return target
+  const log = within(
+    async (signal) => (await import('./offline/open.ts')).checkOfflineLog(offline, ctx, signal),
+    'store.unavailable',
+    'the offline log',
+  )
+  return (await Promise.all([target, log])).flat()
+}
+
+const silentCodes = {
+  redis: 'redis.unreachable',
+  postgres: 'sink.feast.postgres_connection',
+  push: 'sink.feast.push_connection',
+} as const
+
+/** `silent`: said of a server that takes a connection and says nothing. */
+async function within(
+  look: (signal: AbortSignal) => Promise<readonly Problem[]>,
+  silent: Code,
+  what: string,
+): Promise<readonly Problem[]> {
   const signal = AbortSignal.timeout(checkTimeoutMs)
   try {
-    await using target = await openTarget(config, ctx)
-    const problems = await target.check(signal)
-    if (config.offline === undefined) return problems
-    const { checkOfflineLog } = await import('./offline/open.ts')
-    return [...problems, ...(await checkOfflineLog(config.offline, ctx, signal))]
+    return await look(signal)
   } catch (error) {
-    if (signal.aborted) return [silent(config)]
+    const { remedy } = codes[silent]
+    const message = `No answer of ${what} within ${checkTimeoutMs / 1000} s.`
+    if (signal.aborted) return [{ code: silent, severity: 'error', message, remedy }]
     if (!(error instanceof SluiceError)) throw error
     return [{ code: error.code, severity: 'error', message: error.message, remedy: error.remedy }]
   }

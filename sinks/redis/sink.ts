@@ -13,7 +13,7 @@ import {
   type RedisScript,
 } from '../../core/connector/redis-calls.ts'
 import { openRedis } from '../../core/connector/redis-config.ts'
-import { raiseOffset } from '../../core/connector/redis-offset.ts'
+import { raiseKept, raiseOffset } from '../../core/connector/redis-offset.ts'
 import { redisError } from '../../core/connector/redis-errors.ts'
 import { withReplicas } from '../../core/connector/redis-replicas.ts'
 import type {
@@ -146,8 +146,7 @@ export class RedisSink implements Sink {
 
   async #removeBefore(topic: string, offset: number, signal: AbortSignal): Promise<void> {
     await this.#link.ready(signal)
-    const raised = this.#link.client.eval(raiseOffset.text, 1, this.#floorKey(topic), offset)
-    await this.#link.settled(raised, signal)
+    await raiseKept(this.#link, this.#floorKey(topic), offset, signal)
     this.#floors.set(topic, Math.max(offset, this.#floors.get(topic) ?? 0))
     const match = scanPattern(this.#parts, topic)
     for (const master of this.#link.masters) {

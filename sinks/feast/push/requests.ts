@@ -133,9 +133,10 @@ function requestsOf(rows: FeatureRows, group: Group, shape: PushShape): readonly
   const isSame = online.every((column, c) => column === offline[c])
   if (isSame || shape.to === 'online')
     return [requestOf(rows, { ...group, columns: online }, shape)]
+  // Offline rows are appended: whatever fails before them does not append them once more with each attempt.
   return [
-    requestOf(rows, { ...group, columns: offline }, { ...shape, to: 'offline' }),
     requestOf(rows, { ...group, columns: online }, { ...shape, to: 'online' }),
+    requestOf(rows, { ...group, columns: offline }, { ...shape, to: 'offline' }),
   ]
 }
 

@@ -103,7 +103,9 @@ export class PushTarget implements OnlineTarget {
       if (!(thrown instanceof SluiceError) || thrown.code !== 'sink.feast.push_failed') throw thrown
       // Of files it does not find the type of `list<element: string>` (0.67, pa_to_feast_value_type).
       const remedy = `${thrown.remedy} Where its offline store is files, it takes no list, and ${JSON.stringify(list.name)} is one: set \`to: online\`, and \`offline\` of the sink for a log with lists.`
-      throw new SluiceError(thrown.code, { message: thrown.message, remedy, cause: thrown })
+      const { message, retryAfterMs } = thrown
+      const when = retryAfterMs === null ? {} : { retryAfterMs }
+      throw new SluiceError(thrown.code, { message, remedy, cause: thrown, ...when })
     }
   }
 

@@ -4,7 +4,7 @@
  *   `_sluice:{project}:{view}:end` = offset behind the newest live batch
  */
 import type { RedisLink } from '../../../core/connector/redis.ts'
-import { raiseOffset } from '../../../core/connector/redis-offset.ts'
+import { raiseKept } from '../../../core/connector/redis-offset.ts'
 import type { ViewEnds } from '../target.ts'
 import type { FeatureView } from '../view.ts'
 import type { Floors } from './floors.ts'
@@ -27,8 +27,7 @@ export class RedisEnds implements ViewEnds {
 
   async raise(view: FeatureView, end: number, signal: AbortSignal): Promise<void> {
     await this.#link.ready(signal)
-    const raised = this.#link.client.eval(raiseOffset.text, 1, keyOf(view), end)
-    await this.#link.settled(raised, signal)
+    await raiseKept(this.#link, keyOf(view), end, signal)
   }
 
   describe(view: FeatureView): { readonly store: string; readonly emptying: string } {

@@ -7,7 +7,7 @@
  * Rows at the cursor are never below it.
  */
 import type { RedisLink } from '../../../core/connector/redis.ts'
-import { raiseOffset } from '../../../core/connector/redis-offset.ts'
+import { raiseKept } from '../../../core/connector/redis-offset.ts'
 import type { FeatureView } from '../view.ts'
 
 export class Floors {
@@ -32,8 +32,7 @@ export class Floors {
   }
 
   async raise(view: FeatureView, offset: number, signal: AbortSignal): Promise<void> {
-    const raised = this.#link.client.eval(raiseOffset.text, 1, this.keyOf(view), offset)
-    await this.#link.settled(raised, signal)
+    await raiseKept(this.#link, this.keyOf(view), offset, signal)
     this.#floors.set(view.stored, Math.max(offset, this.of(view)))
   }
 

@@ -49,6 +49,12 @@ test('bodies, answers and lines that were saved', async () => {
   const packed = `{"specversion":"1.0","id":"2","source":"s","type":"t","data_base64":"${Buffer.from('{"id":2}').toString('base64')}"}`
   assert.deepEqual(await inferred('hooks', event, packed), { ...one, records: 2 })
   assert.deepEqual(await inferred('hooks', `[${event},${packed}]`), { ...one, records: 2 })
+  const empty = '{"specversion":"1.0","id":"3","source":"s","type":"t"}'
+  assert.deepEqual(await inferred('hooks', `[${event},${empty}]`), {
+    schema: { id: 'int64', note: 'text' },
+    path: 'push.hooks',
+    records: 1,
+  })
   assert.deepEqual(Object.keys((await inferred('raw', event)).schema).includes('specversion'), true)
   assert.deepEqual(await inferred('lists', 'id;price\n1;1.50\n2;\n'), {
     schema: { id: 'int64', price: 'decimal(18,4)?' },

@@ -37,8 +37,8 @@ test('online, an empty list stands for null', () => {
 test('offline, null is null', () => {
   assert.deepEqual(sent('online_and_offline'), [
     ['online_and_offline', [5]],
-    ['offline', [null]],
     ['online', [[]]],
+    ['offline', [null]],
   ])
 })
 
@@ -51,8 +51,8 @@ test('offline, a UNIX_TIMESTAMP is a text: as a number it would be microseconds 
   rows.values[0]!.data[0] = 0x40
   assert.deepEqual(sent('online', rows), [['online', [at]]])
   assert.deepEqual(sent('online_and_offline', rows), [
-    ['offline', ['2026-01-01T00:00:00.000000Z']],
     ['online', [at]],
+    ['offline', ['2026-01-01T00:00:00.000000Z']],
   ])
 })
 
