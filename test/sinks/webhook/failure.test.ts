@@ -133,7 +133,9 @@ test('lost connections and slow answers are tried again', async () => {
       [undefined, { drop: 'unseen' }, { drop: 'answerless' }, { delayMs: 600_000 }][attempt] as
         { drop: 'unseen' } | undefined,
   })
-  await using sink = await openSink(receiver.url, { timeout: '500ms' })
+  // As many attempts as a machine needs that does not answer itself within the time-out.
+  const retry = { attempts: 100, base: '1ms', max: '1ms' }
+  await using sink = await openSink(receiver.url, { timeout: '500ms', retry })
   assert.deepEqual(await sink.write(sinkBatch(batchOf(inserts(1))), forever), { rejected: [] })
   // More than four where the machine itself was too slow for the answer.
   assert.deepEqual(receiver.requests.map(({ attempt }) => attempt).slice(0, 4), [1, 2, 3, 4])
@@ -167,7 +169,9 @@ test('answers that never end are cut off: the status counts, the body is not wai
     const timer = setInterval(() => socket.write('1\r\nx\r\n'), 20)
     socket.on('close', () => clearInterval(timer))
   })
-  await using sink = await openSink(endless.url, { timeout: '200ms' })
+  // The machine may not get as far as the status within the time-out.
+  const retry = { attempts: 100, base: '1ms', max: '1ms' }
+  await using sink = await openSink(endless.url, { timeout: '200ms', retry })
   assert.deepEqual(await sink.write(sinkBatch(batchOf(inserts(1))), forever), { rejected: [] })
   await waitFor('the connection to be closed', () => [...endless.sockets][0]!.destroyed)
 })
