@@ -49,8 +49,9 @@ export async function startRedisSentinel(
     'bind 127.0.0.1',
     `dir ${dir}`,
     `sentinel monitor ${name} ${master.host} ${master.port} 1`,
-    `sentinel down-after-milliseconds ${name} 1000`,
-    `sentinel failover-timeout ${name} 5000`,
+    // Longer than the machine may stand still: else a master that is well is taken for down.
+    `sentinel down-after-milliseconds ${name} 5000`,
+    `sentinel failover-timeout ${name} 15000`,
   ]
   writeFileSync(file, `${lines.join('\n')}\n`)
   const command = redisCommand(version, 'server', file, '--sentinel')

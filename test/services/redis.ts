@@ -119,7 +119,8 @@ export async function startRedisCluster(
     for (let i = 0; i < 3 * (1 + replicas); i++) {
       const settings = {
         'cluster-enabled': 'yes',
-        'cluster-node-timeout': '2000',
+        // A machine that stands still for a while must not make a master look dead; without replicas none takes over.
+        'cluster-node-timeout': replicas === 0 ? '15000' : '5000',
         'repl-diskless-sync-delay': '0',
         // Otherwise it is 10,000 above the server's own, where there may be no port any more.
         'cluster-port': String(await freePort()),

@@ -40,7 +40,9 @@ test('nothing counts while the replica is away, and then it has what counted (in
   const { master, replica } = pair
   await using link = linkTo(master.url)
   const write = (value: number) => () => link.client.set('k', value)
-  assert.equal(await withReplicas(link, write(1), signal), 'OK')
+  // On a slow machine the replica may not say within half a second that it has it.
+  const first = async () => (await withReplicas(link, write(1), signal)) === 'OK'
+  await waitFor('the first', first)
   assert.equal(await replica.cli('get', 'k'), '1')
   await replica.kill()
   for (const value of [2, 3]) {
@@ -50,7 +52,9 @@ test('nothing counts while the replica is away, and then it has what counted (in
     )
   }
   const abort = new AbortController()
-  const waiting = withReplicas(link, write(4), abort.signal)
+  // One that waits for long: it is not over before it is aborted.
+  await using patient = linkTo(master.url, { timeoutMs: 60_000 })
+  const waiting = withReplicas(patient, () => patient.client.set('k', 4), abort.signal)
   setTimeout(() => abort.abort(new Error('stopping')), 50)
   await assert.rejects(waiting, /stopping/)
   await replica.start()
