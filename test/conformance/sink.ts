@@ -3,7 +3,7 @@
  * harness and adds only what is its own. The rows have one key column `n` (int64) and one text `v`.
  */
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import type { Sink, SinkBatch } from '../../core/connector/sink.ts'
 import { SluiceError } from '../../core/errors/error.ts'
 import type { Batch } from '../../core/record/batch.ts'
@@ -72,27 +72,38 @@ export function sinkConformance(
   name: string,
   start: () => Promise<SinkHarness & AsyncDisposable>,
 ): void {
-  describe(`sink conformance: ${name}`, { timeout: 240_000 }, () => {
+  // For all of the suite, with the start of its target.
+  describe(`sink conformance: ${name}`, { timeout: 600_000 }, () => {
+    let starting: Promise<SinkHarness & AsyncDisposable> | null = null
+    const stop = async (): Promise<void> => {
+      const started = starting
+      starting = null
+      // One that could not start has nothing to stop.
+      const harness = await started?.catch(() => null)
+      await harness?.[Symbol.asyncDispose]()
+    }
     const run = (what: string, body: (harness: SinkHarness) => Promise<void>): void => {
       test(what, async (t) => {
+        let harness: SinkHarness
         try {
-          harness ??= await start()
+          starting ??= start()
+          harness = await starting
         } catch (error) {
+          starting = null
           return missingService(t, `the target of ${name}`, error)
         }
         await body(harness)
       })
     }
-    let harness: (SinkHarness & AsyncDisposable) | null = null
 
     deliveryTests(run)
     replayTests(run)
     schemaTests(run)
     boundaryTests(run)
 
-    test('stops what it started', async () => {
-      await harness?.[Symbol.asyncDispose]()
-    })
+    test('stops what it started', stop)
+    // A suite that runs out of time does not come that far.
+    after(stop)
   })
 }
 

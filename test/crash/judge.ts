@@ -71,7 +71,7 @@ export interface FoldedTopic {
 
 /** The topic folded from its first commit to its last. */
 export async function foldTopic(log: Log, chain: string, topic: string): Promise<FoldedTopic> {
-  const signal = AbortSignal.timeout(60_000)
+  const signal = AbortSignal.timeout(600_000)
   const alive = new Map<string, string[]>()
   const changes: { offset: number; key: string; weight: number }[] = []
   let nextOffset = 0

@@ -196,8 +196,14 @@ export class Stage implements AsyncDisposable {
   async #openLog(): Promise<Log> {
     const url = this.#options.s3?.url ?? `file://${this.#servers.folder}/log`
     const store = openStore(url, this.#options.s3?.options ?? {})
-    this.#log ??= openLog(store, { signal: AbortSignal.timeout(60_000) })
-    return this.#log
+    const opening = (this.#log ??= openLog(store, { signal: AbortSignal.timeout(60_000) }))
+    try {
+      return await opening
+    } catch (error) {
+      // Whoever asks next may have more luck.
+      if (this.#log === opening) this.#log = null
+      throw error
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -181,7 +181,7 @@ export async function deliverAll(place: Place, endpoint: Endpoint): Promise<void
   }
   await whileRunning(
     (stop) => deliver(place, stop),
-    () => waitFor('all events', all, 40_000),
+    () => waitFor('all events', all, 90_000),
   )
 }
 

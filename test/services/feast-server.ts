@@ -17,7 +17,7 @@ const execute = promisify(execFile)
 const pastRows =
   'import json, sys, pyarrow.parquet as pq; print(json.dumps(pq.read_table(sys.argv[1]).to_pylist(), default=str))'
 /** Python takes its time to import Feast on a busy machine. */
-const startMs = 120_000
+const startMs = 300_000
 
 export interface FeastServer extends AsyncDisposable {
   readonly url: string

@@ -16,7 +16,8 @@ import { asServerUser, ServerProcess } from './server-process.ts'
 
 const run = promisify(execFile)
 const version = '3.0.9'
-const startTimeoutMs = 60_000
+/** Java takes its time on a busy machine; one that ends is an error at once. */
+const startTimeoutMs = 240_000
 
 export interface SchemaReference {
   readonly name: string

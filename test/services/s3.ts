@@ -23,7 +23,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
-import { isFree, tempDir, waitFor } from '../support/env.ts'
+import { isFree, reserve, tempDir, waitFor } from '../support/env.ts'
 import { ServerProcess } from './server-process.ts'
 
 const run = promisify(execFile)
@@ -234,7 +234,8 @@ async function freePorts(): Promise<number> {
     const port = 12_000 + 4 * Math.floor(Math.random() * 2500)
     const wanted = [0, 1, 2, 3].flatMap((i) => [port + i, port + i + 10_000])
     const free = await Promise.all(wanted.map((one) => isFree(one)))
-    if (free.every(Boolean)) return port
+    // Nor given to another server of this process, be it one that is down at the moment.
+    if (free.every(Boolean) && reserve(wanted)) return port
   }
   throw new Error('no free ports')
 }

@@ -28,6 +28,7 @@ export function asServerUser(
 export interface StartOptions {
   readonly cwd: string
   readonly env?: NodeJS.ProcessEnv
+  /** Three minutes when absent: on a slow machine servers take long, and one that ends is an error at once. */
   readonly withinMs?: number
   /** Whether it takes clients by now; an error is a no. */
   readonly isReady: () => boolean | Promise<boolean>
@@ -51,7 +52,7 @@ export class ServerProcess {
 
   /** Returns when it is ready. One that ends before, or never is, has ended then; the error has the end of its log. */
   async start(command: readonly string[], options: StartOptions): Promise<void> {
-    const { cwd, env = process.env, withinMs, isReady } = options
+    const { cwd, env = process.env, withinMs = 180_000, isReady } = options
     const [program, ...args] = command
     const log = openSync(this.#log, 'a')
     const child = spawn(program!, args, { cwd, env, stdio: ['ignore', log, log] })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { SluiceError } from '../../core/errors/error.ts'
 import { systemClock } from '../../core/connector/context.ts'
-import { tempDir } from '../support/env.ts'
+import { freePort, tempDir } from '../support/env.ts'
 import {
   batchOf,
   forever,
@@ -20,8 +20,10 @@ test('killed in mid-batch and started again: every event is in the file (invaria
   const file = join(dir.path, 'taken.jsonl')
   const rows = Array.from({ length: 300 }, (_, i) => ['+', 'insert', i, `name ${i}`] as const)
   const batch = sinkBatch(batchOf(rows))
-  await using first = await startReceiverProcess({ secret, file, failures: { rate: 0.1, seed: 3 } })
-  const { port } = first
+  // None of those that the kernel gives away: it is used again after the kill.
+  const port = await freePort()
+  const failures = { rate: 0.1, seed: 3 }
+  await using first = await startReceiverProcess({ secret, file, port, failures })
   const options = { retry: { base: '10ms', max: '20ms', attempts: 50 } }
   await using sink = await openSink(first.url, options, testContext(systemClock, Math.random))
   const write = sink.write(batch, forever)

@@ -26,10 +26,16 @@ export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 1000; tries++) {
     const port = ports.first + Math.floor(Math.random() * (ports.end - ports.first))
     if (given.has(port) || !(await isFree(port))) continue
-    given.add(port)
-    return port
+    if (reserve([port])) return port
   }
   throw new Error('no free port')
+}
+
+/** For ports that were chosen otherwise: they are not given any more. False, and none is kept, where one was given. */
+export function reserve(wanted: readonly number[]): boolean {
+  if (wanted.some((port) => given.has(port))) return false
+  for (const port of wanted) given.add(port)
+  return true
 }
 
 /** Whether a server can listen there on loopback. */
