@@ -31,7 +31,7 @@ test('a bad row is shown as it was sent, and taken after its schema was mended',
   const file = join(folder.path, 'hooks.yaml')
   const run = async (): Promise<Started> => {
     const started = start(['run', file, '--plain', '--port', '0'], {})
-    await waitFor('the source', () => /ingest web {2}running/.test(started.stdout()), 30_000)
+    await waitFor('the source', () => /ingest web {2}running/.test(started.stdout()))
     return started
   }
   writeFileSync(file, yaml(port, 'int32'))

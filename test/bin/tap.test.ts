@@ -147,12 +147,17 @@ test('--follow prints what is committed later, and SIGINT ends it well', async (
   await withLog(async (file, commit) => {
     await commit(rows(1))
     const tap = start(['tap', file, 'orders', '--follow', '--format', 'jsonl'])
-    await waitFor('the first row', () => tap.stdout().includes('"id":1'))
-    await commit(rows(2))
-    await waitFor('the second row', () => tap.stdout().includes('"id":2'))
-    tap.child.kill('SIGINT')
-    const { code, stderr } = await tap.ended
-    assert.equal(code, 0, stderr)
+    try {
+      await waitFor('the first row', () => tap.stdout().includes('"id":1'))
+      await commit(rows(2))
+      await waitFor('the second row', () => tap.stdout().includes('"id":2'))
+      tap.child.kill('SIGINT')
+      const { code, stderr } = await tap.ended
+      assert.equal(code, 0, stderr)
+    } finally {
+      // Where it fails before, the child would keep this file from ending.
+      tap.child.kill('SIGKILL')
+    }
   })
 })
 

@@ -57,7 +57,7 @@ function history(random: () => number): { batches: Row[][]; left: Map<number, Ex
 
 test(
   'killed at every step: nothing lost, nothing older left (invariants 5 and 6)',
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async (t) => {
     await using server = await startOrSkip(t, 'redis', () => startRedis())
     if (server === null) return

@@ -148,6 +148,15 @@ test('expired features and nulls by deletion are no differences', async (t) => {
   })
 })
 
+/** Examples of what differs, with their features. */
+async function differencesOf(stores: Stores, asOfMs: number): Promise<readonly string[]> {
+  const { agreements } = await verify(stores, { asOfMs })
+  return agreements.flatMap(({ feature, mismatched, missing, extra, examples }) => {
+    assert.equal(mismatched + missing + extra > 0, examples.length > 0)
+    return examples.map((example) => `${feature}: ${example}`)
+  })
+}
+
 test('beside live traffic there are no false alarms', async (t) => {
   await withRedis(t, {}, async (server) => {
     using folder = tempDir('verify')
@@ -168,10 +177,15 @@ test('beside live traffic there are no false alarms', async (t) => {
     })()
     try {
       for (const asOfMs of [Date.now() - 2000, Date.now()]) {
-        const { agreements } = await verify(stores, { asOfMs })
-        for (const { feature, keys, mismatched, missing, extra } of agreements) {
-          assert.deepEqual([mismatched, missing, extra], [0, 0, 0], `${feature} of ${keys}`)
-        }
+        const differences = await differencesOf(stores, asOfMs)
+        if (differences.length === 0) continue
+        // A batch that takes longer than verify looks, on a machine that stands still, looks like a difference;
+        // the same one, seen again later, is one.
+        const again = new Set(await differencesOf(stores, asOfMs))
+        assert.deepEqual(
+          differences.filter((each) => again.has(each)),
+          [],
+        )
       }
     } finally {
       stop.abort()
