@@ -63,6 +63,23 @@ function fold(rows: Map<string, Place[]>, batch: Batch): void {
       if (before === undefined || upsert) rows.set(key, [{ batch, row }])
       else before.push({ batch, row })
     } else if (before === undefined || before.length <= 1 || upsert) rows.delete(key)
-    else before.pop()
+    else if (batch.schema.key.length === 0) before.pop()
+    else before.splice(goingOf(before, { batch, row }), 1)
   }
+}
+
+/**
+ * A key has two rows while a transaction moves it from one to the other: the new one may come before the old one
+ * goes. Where none is equal, as the old half may have another schema than its row had, the one that came first goes.
+ */
+function goingOf(places: readonly Place[], gone: Place): number {
+  const text = wholeRow(gone)
+  return Math.max(
+    0,
+    places.findIndex((place) => wholeRow(place) === text),
+  )
+}
+
+function wholeRow({ batch, row }: Place): string {
+  return rowKey({ ...batch, schema: { ...batch.schema, key: [] } }, row)
 }

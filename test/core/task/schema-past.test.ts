@@ -39,6 +39,16 @@ test('names are followed over several renames, and back', () => {
   assert.deepEqual(Object.fromEntries(pastOf(history, 'unknown')(history[0]!).names), {})
 })
 
+test('a column that was dropped is not the later one of its name', () => {
+  const [old, without, anew] = [schemaOf('a', 'x'), schemaOf('x'), schemaOf('x', 'y', 'a')]
+  const names = (history: readonly Schema[], then: Schema, now: Schema) =>
+    Object.fromEntries(pastOf(history, now.id)(then).names)
+  assert.deepEqual(names([old, without, anew], old, anew), { a: null })
+  assert.deepEqual(names([old, without, anew], without, anew), {}, 'there was none')
+  assert.deepEqual(names([old, without, anew], anew, old), { a: null }, 'nor back in time')
+  assert.deepEqual(names([old, without, old], old, old), {})
+})
+
 const policies: readonly (readonly [SchemaPolicy, object])[] = [
   [{ policy: 'evolve' }, { b: 'x' }],
   [{ policy: 'lenient' }, { a: 'x', b: null }],

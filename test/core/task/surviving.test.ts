@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import type { LogEntry } from '../../../core/log/types.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
+import { numberAt } from '../../../core/record/value.ts'
 import { survivingRows } from '../../../core/task/surviving.ts'
 import { batchOf } from '../../conformance/rows.ts'
 import { numberRows, numbersOf } from '../../support/number-rows.ts'
@@ -14,6 +15,17 @@ const chain = 'p.source.s'
 const topic = 's.t'
 const truncate: LogEntry = { kind: 'truncate', topic }
 const field = (name: string) => ({ name, type: { kind: 'int32' }, nullable: false }) as const
+
+/** What all rows that are alive after these have in their second column. */
+async function values(entries: readonly LogEntry[]): Promise<number[]> {
+  const log = await testLog()
+  await using writer = await ChainWriter.open(log, chain, { writer: 'test', signal })
+  for (const entry of entries) await writer.commit({ entries: [entry] }, signal)
+  const batches = await survivingRows(log, chain, topic, 100, signal)
+  return batches.flatMap(({ rows, columns }) =>
+    Array.from({ length: rows }, (_, row) => Number(numberAt(columns[1]!, row))),
+  )
+}
 
 /** The numbers that are alive before `offset`, each commit being one entry; and how many commits were read. */
 async function alive(
@@ -62,6 +74,33 @@ test('rows that went, and those before an earlier truncate, are not there', asyn
     truncate,
   ])
   assert.deepEqual(numbers, [7])
+})
+
+test('of two rows that have one key for a moment, the one that goes is the one that is said to go', async () => {
+  const keyed = makeSchema([field('id'), field('value')], [0], 'retract')
+  const row = (id: number, value: number, weight: 1 | -1) => ({ values: { id, value }, weight })
+  // UPDATE t SET id = id + 1, with a key that is checked when the transaction ends.
+  const moved = batchOf(keyed, [
+    row(1, 10, 1),
+    row(2, 20, 1),
+    row(1, 10, -1),
+    row(2, 10, 1),
+    row(2, 20, -1),
+    row(3, 20, 1),
+  ])
+  assert.deepEqual(await values([{ kind: 'rows', topic, batch: moved }]), [10, 20])
+})
+
+test('where no row is equal, as after a change of the schema, the oldest of the key goes', async () => {
+  const before = makeSchema([field('id'), field('value')], [0], 'retract')
+  const after = makeSchema([field('id'), field('value'), field('more')], [0], 'retract')
+  const old = batchOf(before, [{ values: { id: 1, value: 10 } }])
+  const young = batchOf(after, [
+    { values: { id: 1, value: 20, more: 0 } },
+    { values: { id: 1, value: 10, more: 0 }, weight: -1 },
+  ])
+  const entries = [old, young].map((batch): LogEntry => ({ kind: 'rows', topic, batch }))
+  assert.deepEqual(await values(entries), [20])
 })
 
 test('what came after the truncate is not read', async () => {
