@@ -71,7 +71,7 @@ export class ChainState {
       if (block.schemaId === null) continue
       const known = this.schemas.get(block.schemaId)
       if (known === undefined) throw wrong(`schema ${block.schemaId} was never written`)
-      if (!topic.schemas.includes(known.schema)) topic.schemas.push(known.schema)
+      makeNewest(topic.schemas, known.schema)
     }
     this.#applyState(footer.state, key, footer.segments)
     this.seq = footer.seq
@@ -126,4 +126,12 @@ export class ChainState {
       this.stateDeltas.push(ref)
     }
   }
+}
+
+/** Puts it last. A table may get a schema again, by a column that comes back: then it is the newest once more. */
+function makeNewest(schemas: Schema[], schema: Schema): void {
+  if (schemas.at(-1) === schema) return
+  const at = schemas.indexOf(schema)
+  if (at >= 0) schemas.splice(at, 1)
+  schemas.push(schema)
 }

@@ -117,6 +117,6 @@ export interface ChainHead {
 export interface TopicHead {
   /** Offset the next row gets. */
   readonly nextOffset: number
-  /** Every schema the topic had, oldest first. */
+  /** Every schema the topic had, in the order in which they were last used: the newest is the last. */
   readonly schemas: readonly Schema[]
 }

@@ -7,6 +7,7 @@ import { commitKey, hintKey } from '../../../core/log/keys.ts'
 import type { Log } from '../../../core/log/log.ts'
 import { ChainReader } from '../../../core/log/reader.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
+import type { Schema } from '../../../core/record/schema.ts'
 import { assertSameBatch } from '../../support/same-batch.ts'
 import { failsWith } from '../../support/fails-with.ts'
 import {
@@ -62,7 +63,22 @@ test('a reader that starts anywhere knows the schemas, also when their commit is
   world.bucket.objects.delete(commitKey(chain, 2))
   const [after] = await readFrom(await testLog(world.bucket), 200)
   assert.deepEqual(after, commit)
-  assert.deepEqual(writer.head.topics.get('a')?.schemas, [schema, otherSchema])
+})
+
+test('the schemas of a topic are told in the order in which they were last used', async () => {
+  const world = await testLog()
+  await using writer = await openWriter(world)
+  const schemas = () => writer.head.topics.get('a')?.schemas
+  const write = async (of: Schema): Promise<void> => {
+    await writer.commit({ entries: [{ kind: 'rows', topic: 'a', batch: rows(0, 1, of) }] }, signal)
+  }
+  await write(schema)
+  await write(otherSchema)
+  assert.deepEqual(schemas(), [schema, otherSchema])
+  await write(schema)
+  assert.deepEqual(schemas(), [otherSchema, schema], 'a table may get a schema again')
+  const head = await readHead((await testLog(world.bucket)).log, chain, signal)
+  assert.deepEqual(head?.topics.get('a')?.schemas, [otherSchema, schema])
 })
 
 test('invariant 5: what is missing is an error with the floor, never a skip and never a wait', async () => {
