@@ -52,10 +52,11 @@ function namesBetween(history: readonly Schema[], start: number, end: number): T
   }
   const names = new Map<string, string | null>()
   for (const [then, name] of now) if (then !== name) names.set(name, then)
-  // A name that was given away, and to another field since.
+  // A name that was given away or dropped, and is another field's since.
+  const reached = new Set(now.values())
+  const before = new Set(history[start]!.fields.map(({ name }) => name))
   for (const { name } of history[end]!.fields) {
-    const moved = now.get(name)
-    if (moved !== undefined && moved !== name && !names.has(name)) names.set(name, null)
+    if (before.has(name) && !reached.has(name)) names.set(name, null)
   }
   return names
 }

@@ -1,4 +1,4 @@
-/** Rows from before a rename that are sent again have their values where the target has them now. Invariants 5, 6. */
+/** Rows of earlier schemas that are sent again have their values where the target has them now. Invariants 5, 6. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeSchema, type Field, type Schema } from '../../../core/record/schema.ts'
@@ -8,7 +8,7 @@ import { pastOf } from '../../../core/task/schema-past.ts'
 import { batchOf, type Row } from '../../conformance/rows.ts'
 import { ask, doneAt, over } from '../../support/letters.ts'
 import { sourceChain, writeTopics } from '../../support/scripted-sink.ts'
-import { TableTarget } from '../../support/table-sink.ts'
+import { TableTarget, type TableRow } from '../../support/table-sink.ts'
 import { taskContext, testLog } from '../../support/task-context.ts'
 import { untilDisposed } from '../../support/while-running.ts'
 
@@ -49,6 +49,25 @@ test('a column that was dropped is not the later one of its name', () => {
   assert.deepEqual(names([old, without, old], old, old), {})
 })
 
+/** What the target is given when the first of these rows, each of its schema, is sent once more after all of them. */
+async function firstSentAgain(
+  history: readonly (readonly [Schema, Row['values']])[],
+  onSchemaChange: SchemaPolicy = { policy: 'evolve' },
+): Promise<TableRow> {
+  const log = await testLog()
+  const target = new TableTarget()
+  for (const [schema, values] of history) {
+    await writeTopics(log, { kind: 'rows', topic: 's.t', batch: batchOf(schema, [{ values }]) })
+  }
+  const { connector } = target
+  const task = { connector, config: {}, from: ['s.*'], chains: [sourceChain], onSchemaChange }
+  await using _running = untilDisposed((stop) => runDeliver(task, taskContext(log, 'k'), stop))
+  await doneAt(log, history.length)
+  const replay = { kind: 'replay', topic: 's.t', from: 0, to: 1, where: null } as const
+  assert.equal((await over(log, (await ask(log, replay)).number)).how, 'done')
+  return target.table('s.t').written.findLast(({ offset }) => offset === 0)!.row
+}
+
 const policies: readonly (readonly [SchemaPolicy, object])[] = [
   [{ policy: 'evolve' }, { b: 'x' }],
   [{ policy: 'lenient' }, { a: 'x', b: null }],
@@ -57,27 +76,35 @@ const policies: readonly (readonly [SchemaPolicy, object])[] = [
 
 for (const [policy, wanted] of policies) {
   test(`${policy.policy}: a row from before a rename is the same row after it was sent again`, async () => {
-    const log = await testLog()
-    const target = new TableTarget()
-    const write = async (schema: Schema, ...rows: readonly Row[]): Promise<void> =>
-      writeTopics(log, { kind: 'rows', topic: 's.t', batch: batchOf(schema, rows) })
-    await write(schemaOf('a'), { values: { id: 1, a: 'x' } })
-    await write(schemaOf('b'), { values: { id: 2, b: 'y' } })
-    const task = {
-      connector: target.connector,
-      config: {},
-      from: ['s.*'],
-      chains: [sourceChain],
-      onSchemaChange: policy,
-    }
-    await using _running = untilDisposed((stop) => runDeliver(task, taskContext(log, 'k'), stop))
-    await doneAt(log, 2)
-    const replay = { kind: 'replay', topic: 's.t', from: 0, to: 1, where: null } as const
-    assert.equal((await over(log, (await ask(log, replay)).number)).how, 'done')
-    const { row } = target.table('s.t').written.findLast(({ offset }) => offset === 0)!
+    const row = await firstSentAgain(
+      [
+        [schemaOf('a'), { id: 1, a: 'x' }],
+        [schemaOf('b'), { id: 2, b: 'y' }],
+      ],
+      policy,
+    )
     assert.deepEqual(row, { id: '1', ...wanted })
   })
 }
+
+test('a row from before a column was dropped brings nothing into the later one of its name', async () => {
+  const row = await firstSentAgain([
+    [schemaOf('a', 'x'), { id: 1, a: 'old', x: 'x' }],
+    [schemaOf('x'), { id: 2, x: 'x' }],
+    [schemaOf('x', 'y', 'a'), { id: 3, x: 'x', y: 'y', a: 'young' }],
+  ])
+  assert.deepEqual(row, { id: '1', x: 'x', y: null, a: null })
+})
+
+test('rows of a schema that came again keep their values: nothing was dropped after it', async () => {
+  const row = await firstSentAgain([
+    [schemaOf('a'), { id: 1, a: 'x' }],
+    [schemaOf(), { id: 2 }],
+    [schemaOf('a'), { id: 3, a: 'y' }],
+    [schemaOf('a', 'x', 'y'), { id: 4, a: 'z', x: 'x', y: 'y' }],
+  ])
+  assert.deepEqual(row, { id: '1', a: 'x', x: null, y: null })
+})
 
 test('rows from before a column with a default have it in them when they are sent again', async () => {
   const log = await testLog()
