@@ -7,7 +7,8 @@ const pressureMsMax = 30_000
 /**
  * The pause between two batches of a topic. When idle the first rows go at once; as volume grows the
  * pause doubles towards the sink's longest, so that inserts stay about one a second; a sink that
- * asks to slow down is given up to 30 s. A full batch never waits.
+ * asks to slow down is given up to 30 s. A batch that is as full as the sink takes never waits; one that is only
+ * as large as the memory allows does.
  */
 export class Pace {
   readonly #batching: Batching

@@ -197,7 +197,8 @@ export class TopicDelivery {
     if (this.#stopped !== null) return this.#holdBack(this.#stopped, [poked, ...ends], signal)
     if (this.#state.parked?.code === 'task.dead_letter_budget') await this.#unpark()
     if (this.#flights.hasRoom && !this.#filled) {
-      this.#filling ??= this.#feed.wait(this.#dueMs, this.#room, signal).then(() => {
+      const limits = { room: this.#room, batch: this.#limits }
+      this.#filling ??= this.#feed.wait(this.#dueMs, limits, signal).then(() => {
         this.#filled = true
       })
       await firstOf([this.#filling, poked, ...ends])

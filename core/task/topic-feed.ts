@@ -60,6 +60,13 @@ export interface FeedLimits {
   readonly bytesMax: number
 }
 
+export interface WaitLimits {
+  /** What may be read into memory. */
+  readonly room: FeedLimits
+  /** A batch that is worth sending before it is due. */
+  readonly batch: FeedLimits
+}
+
 /** A commit that is being read: how many of its blocks were. */
 interface OpenCommit {
   readonly commit: Commit
@@ -116,12 +123,17 @@ export class TopicFeed implements AsyncDisposable {
     return this.#reader.atEnd ? null : (this.#readMs ?? undefined)
   }
 
-  /** Waits until there is something to take; then, until `dueMs` or the limits, for more. */
-  async wait(dueMs: number, limits: FeedLimits, signal: AbortSignal): Promise<void> {
+  /** Waits until there is something to take; then for more, until `dueMs` or until a batch is full. */
+  async wait(dueMs: number, { room, batch }: WaitLimits, signal: AbortSignal): Promise<void> {
     while (this.#pieces.length === 0) await this.#read(null, signal)
-    while (!this.#full(limits)) {
+    while (!this.#full(batch)) {
       const leftMs = dueMs - this.#clock.nowMs()
-      if (leftMs <= 0) return this.poll(limits, signal)
+      if (leftMs <= 0) return this.poll(room, signal)
+      if (this.#full(room)) {
+        await this.#clock.sleep(leftMs, signal)
+        // Other topics may have given memory back.
+        return this.poll(room, signal)
+      }
       if (!(await this.#read(leftMs, signal))) return
     }
   }

@@ -268,3 +268,49 @@ test('topics that all have a backlog share the memory of one sink, and all of th
     },
   )
 })
+
+test('a pause that the sink asks for holds also where topics share the memory (invariant 8)', async () => {
+  const log = await testLog()
+  const pauseMs = 3_600_000
+  const numbers = Array.from({ length: 500 }, (_, i) => i)
+  for (let i = 0; i < 10; i++) await writeTopics(log, rows('s.t', numbers))
+  const script = sinkScript({
+    batching: { rowsMax: 100_000, bytesMax: 1 << 20, pauseMsMin: pauseMs, pauseMsMax: pauseMs },
+  })
+  const usual = taskContext(log, 'k')
+  const pauses = new Set<() => void>()
+  const sleep = async (ms: number, stop: AbortSignal): Promise<void> => {
+    if (ms < pauseMs / 2) return usual.clock.sleep(ms, stop)
+    stop.throwIfAborted()
+    const over = new Promise<void>((resolve, reject) => {
+      pauses.add(resolve)
+      stop.addEventListener('abort', () => {
+        pauses.delete(resolve)
+        reject(stop.reason as Error)
+      })
+    })
+    await over
+  }
+  let held = (): number => 0
+  const ctx: TestContext = {
+    ...usual,
+    clock: { nowMs: () => usual.clock.nowMs(), sleep },
+    report: ({ backlogBytes }) => {
+      if (typeof backlogBytes === 'function') held = () => backlogBytes() ?? 0
+    },
+  }
+  // Two blocks, so that there are always more rows to come than memory for them.
+  const heldBytesMax = 2 * numberRows(numbers).byteLength
+  await whileRunning(
+    (stop) => deliverTo(script, ctx, stop, { heldBytesMax }),
+    async () => {
+      for (const sent of [1, 2, 3]) {
+        const pausing = (): boolean => pauses.size > 0 && held() === heldBytesMax
+        await waitFor('a pause', () => pausing() || script.attempts.length > sent)
+        assert.equal(script.attempts.length, sent)
+        for (const end of pauses) end()
+        pauses.clear()
+      }
+    },
+  )
+})

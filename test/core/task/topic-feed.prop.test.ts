@@ -220,10 +220,10 @@ test('waiting ends when a delivery is full, and otherwise when it is due', async
   await using feed = new TopicFeed(log, chain, topic, { offset: 0, seq: 1 }, systemClock)
   const limits = { rowsMax: 2, bytesMax: 1 << 20 }
   const signal = AbortSignal.timeout(60_000)
-  await feed.wait(Date.now() + 60_000, limits, signal)
+  await feed.wait(Date.now() + 60_000, { room: limits, batch: limits }, signal)
   assert.equal(deliveryEnd(feed.take(limits)!), 2)
   const more = written(rows(numberRows([1])))
   await using late = new TopicFeed(await more, chain, topic, { offset: 0, seq: 1 }, systemClock)
-  await late.wait(Date.now() - 1, limits, signal)
+  await late.wait(Date.now() - 1, { room: limits, batch: limits }, signal)
   assert.equal(deliveryEnd(late.take(limits)!), 1)
 })
