@@ -239,15 +239,16 @@ export class Redelivery implements AsyncDisposable {
     const known = head?.topics.get(name)?.schemas.find(({ id }) => id === shape?.schema)
     const schema = known ?? (await schemaAt(log, this.#topic, Math.max(0, done - 1), signal))
     if (schema !== null) {
-      return this.withPast(targetFor(shape, schema), schema.id, signal)
+      return this.withPast(targetFor(shape, schema), signal)
     }
     throw new SluiceError('task.request_refused', {
       message: `${name}: nothing was delivered yet, so that there is nothing to send again`,
     })
   }
 
-  /** Also for rows of earlier schemas. `schema`: the id of the topic's that the target is of. */
-  async withPast(target: Target, schema: string, signal: AbortSignal): Promise<Target> {
+  /** Also for rows of earlier schemas. */
+  async withPast(target: Target, signal: AbortSignal): Promise<Target> {
+    const { topic: schema } = target
     if (this.#past?.of !== schema) {
       const { name, chain } = this.#topic
       const head = await readHead(this.#ctx.log, chain, signal)

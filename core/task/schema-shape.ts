@@ -31,6 +31,8 @@ export interface ShapeColumn {
 /** A shape with its topic's schema: what rows are brought into. */
 export interface Target {
   readonly schema: Schema
+  /** Id of the topic's schema that it is of: the one whose names `columns` and `past` speak of. */
+  readonly topic: string
   /** One per field of `schema`; null when the topic's rows are sent as they are. */
   readonly columns: readonly ShapeColumn[] | null
   /** For rows of the topic's earlier schemas; without it they are taken by the names of now. */
@@ -40,8 +42,8 @@ export interface Target {
 export function targetOf(shape: TopicShape, topic: Schema): Target {
   const columns = columnsOf(shape, topic)
   return columns === null
-    ? { schema: topic, columns }
-    : { schema: targetSchema(columns, topic), columns }
+    ? { schema: topic, topic: topic.id, columns }
+    : { schema: targetSchema(columns, topic), topic: topic.id, columns }
 }
 
 /** The target's columns; null when they are the topic's. */

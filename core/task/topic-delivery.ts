@@ -114,9 +114,7 @@ export class TopicDelivery {
       target: async (stop) => {
         const found = this.#target ?? (await this.#again.target(this.#state, stop))
         // Rows of another shape may have been planned while the log was asked.
-        const target = (this.#target ??= found)
-        const schema = this.#state.shape?.schema ?? target.schema.id
-        return this.#again.withPast(target, schema, stop)
+        return this.#again.withPast((this.#target ??= found), stop)
       },
     })
     commits.desk.watch(topic, () => this.#poke())

@@ -6,12 +6,18 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
-import { absorbsAll, type Sink, type SinkBatch } from '../../../core/connector/sink.ts'
+import {
+  absorbsAll,
+  type Sink,
+  type SinkBatch,
+  type SinkConnector,
+} from '../../../core/connector/sink.ts'
 import type { RowWait, Timer, Timers } from '../../../core/connector/waiting.ts'
 import type { Log } from '../../../core/log/log.ts'
+import { jsonRows } from '../../../core/record/json.ts'
 import { runDeliver } from '../../../core/task/deliver.ts'
 import { waitFor } from '../../support/env.ts'
-import { doneAt, lettersOf, notesOf } from '../../support/letters.ts'
+import { doneAt, lettersOf, notesOf, sinkChain } from '../../support/letters.ts'
 import { makeSchema } from '../../../core/record/schema.ts'
 import { batchOf } from '../../conformance/rows.ts'
 import { numberRows, numberSchema, numbersOf } from '../../support/number-rows.ts'
@@ -66,8 +72,8 @@ function sinkOf(script: Script): Sink {
   }
 }
 
-function deliver(log: Log, script: Script): AsyncDisposable {
-  const connector = {
+function connectorOf(script: Script): SinkConnector<unknown> {
+  return {
     kind: 'waiting',
     config: z.unknown(),
     delivery: 'at-least-once' as const,
@@ -76,6 +82,10 @@ function deliver(log: Log, script: Script): AsyncDisposable {
     check: async () => [],
     open: async () => sinkOf(script),
   }
+}
+
+function deliver(log: Log, script: Script): AsyncDisposable {
+  const connector = connectorOf(script)
   const task = { connector, config: {}, from: ['s.*'], chains: [sourceChain] }
   return untilDisposed((stop) => runDeliver(task, taskContext(log, 'k'), stop))
 }
@@ -209,4 +219,64 @@ test('large rows that are due together are under way a few at a time (invariant 
   }
   await waitFor('all', async () => sink.taken.length === 100)
   assert.ok(sink.under.most > 4 && sink.under.most <= 40, `${sink.under.most} at a time`)
+})
+
+test('a row that waited is brought into one shape, also while the next one is being planned (invariant 5)', async () => {
+  const log = await testLog()
+  let due: (offset: number) => void = () => {}
+  const timers: Timers = {
+    lateMs: 60_000,
+    start: (_, call) => {
+      due = call
+    },
+    set: () => {},
+    [Symbol.asyncDispose]: async () => {},
+  }
+  const waited: unknown[] = []
+  let tried = (): void => {}
+  const isTried = new Promise<void>((resolve) => (tried = resolve))
+  const sink: Sink = {
+    ...sinkOf(script({ timers })),
+    write: async ({ batch, offset, waited: before, waiting }) => {
+      if (before !== undefined) {
+        waited.push(JSON.parse(jsonRows(batch)(0)))
+        tried()
+      } else if (offset === 0) {
+        assert.ok(waiting?.take('lane', 1))
+        const problem = { code: 'sink.webhook.exhausted', message: 'waits' } as const
+        const dueMs = Date.now() + 3_600_000
+        const wait = { ...problem, row: 0, attempts: 1, dueMs, lane: 'lane', group: 'lane' }
+        return { rejected: [], waiting: [wait] }
+      }
+      return { rejected: [], waiting: [] }
+    },
+  }
+  const connector = { ...connectorOf(script()), open: async () => sink }
+  const from = {
+    from: ['s.*'],
+    chains: [sourceChain],
+    onSchemaChange: { policy: 'evolve' },
+  } as const
+  const task = { connector, config: {}, ...from }
+  await using _running = untilDisposed((stop) => runDeliver(task, taskContext(log, 'k'), stop))
+  const writeAs = async (name: string): Promise<void> => {
+    const field = { name, type: { kind: 'text' }, nullable: true } as const
+    const batch = batchOf(makeSchema([field], [], 'append'), [{ values: { [name]: 'x' } }])
+    await writeTopics(log, { kind: 'rows', topic: 's.t', batch })
+  }
+  await writeAs('a')
+  await writeAs('b')
+  await doneAt(log, 2)
+  // The plan of the first row named `c` is not durable before the row that waited was tried.
+  const create = log.store.create.bind(log.store)
+  log.store.create = async (key, ...rest) => {
+    if (key.startsWith(`chains/${sinkChain}/c/`)) {
+      due(0)
+      await isTried
+    }
+    return create(key, ...rest)
+  }
+  await writeAs('c')
+  await doneAt(log, 3)
+  assert.deepEqual(waited, [{ b: 'x' }])
 })
