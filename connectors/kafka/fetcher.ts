@@ -10,6 +10,7 @@ import type { Clock } from '../../core/connector/context.ts'
 import type { SluiceError } from '../../core/errors/error.ts'
 import type { FetchedPartition, FetchPosition, KafkaDriver } from './driver.ts'
 import { fetchedEnd } from './fetched-end.ts'
+import { isStillThere } from './last-record.ts'
 import { offsetNumber, type Partition } from './partitions.ts'
 import { Wakeup } from './wakeup.ts'
 
@@ -49,6 +50,10 @@ export interface FetcherOptions {
   readonly onWell: (broker: number) => void
   /** The broker refused one partition; it is held until somebody lets it go. */
   readonly onRefused: (partition: Partition, error: string) => void
+  /** A doubtful partition is the one that was read, or nobody can tell: its doubt is over. */
+  readonly onSame: (partition: Partition) => void
+  /** Another record is where the last one was that was read. */
+  readonly onReplaced: (partition: Partition) => void
   /** What ended a loop, and has to end the source. */
   readonly onEnd: (error: unknown) => void
 }
@@ -63,6 +68,8 @@ interface BrokerLoop extends Share {
   readonly broker: number
   /** In the order in which they are asked for. */
   partitions: Partition[]
+  /** Those of which nothing came but the last record that was read: they are asked for at once. */
+  known: Set<Partition>
   readonly stop: AbortController
   ended: Promise<void>
 }
@@ -171,6 +178,7 @@ export class Fetcher implements AsyncDisposable {
     const loop: BrokerLoop = {
       broker,
       partitions,
+      known: new Set(),
       waiting: 0,
       wakeup,
       stop,
@@ -217,22 +225,28 @@ export class Fetcher implements AsyncDisposable {
   async #once(loop: BrokerLoop, signal: AbortSignal): Promise<void> {
     const { limits, driver } = this.#options
     const perRequest = Math.max(1, Math.floor(limits.maxBytes / this.#loops.size / 2))
-    if (loop.waiting > perRequest) return loop.wakeup.wait(signal)
+    // These are asked for though there is no room: until there is some, they would be doubtful again.
+    const { known } = loop
+    loop.known = new Set()
+    if (known.size === 0 && loop.waiting > perRequest) return loop.wakeup.wait(signal)
     const asked: Partition[] = []
     let someRest = false
     for (const partition of loop.partitions) {
       if (partition.leader !== loop.broker || !isFree(partition)) continue
-      if (partition.waitingBytes < limits.partitionBytes) asked.push(partition)
+      const isTurn = known.size === 0 || known.has(partition)
+      if (isTurn && partition.waitingBytes < limits.partitionBytes) asked.push(partition)
       else someRest = true
     }
-    if (asked.length === 0) return loop.wakeup.wait(signal)
+    if (asked.length === 0) return known.size === 0 ? loop.wakeup.wait(signal) : undefined
+    // What the known ones gave back is room for what they are asked for now.
+    const maxBytes = Math.max(1, Math.min(perRequest, 2 * perRequest - loop.waiting))
     for (const partition of asked) if (this.#wasLeft(partition)) partition.suspect()
     const positions = asked.map((partition): FetchPosition => ({
       topic: partition.topic.name,
       id: partition.topic.id,
       partition: partition.partition,
       offset: BigInt(partition.asked),
-      maxBytes: Math.min(limits.partitionBytes, perRequest),
+      maxBytes: Math.min(limits.partitionBytes, maxBytes),
     }))
     const eras = new Map(
       asked.map((partition) => [partition.name, { partition, era: partition.era }]),
@@ -242,13 +256,14 @@ export class Fetcher implements AsyncDisposable {
     try {
       // Were the broker to wait for data of the others, those that rest would wait with them.
       const maxWaitMs = someRest ? 0 : limits.maxWaitMs
-      const bounds = { minBytes: limits.minBytes, maxBytes: perRequest, maxWaitMs }
+      const bounds = { minBytes: limits.minBytes, maxBytes, maxWaitMs }
       const answers = await driver.fetch(loop.broker, positions, bounds, signal)
       if (!signal.aborted) got = this.#arrive(loop, eras, answers)
     } finally {
       for (const partition of asked) this.#landed(partition, loop)
     }
-    if (got === 0 && someRest) await loop.wakeup.wait(signal, limits.maxWaitMs)
+    const isFollowed = known.size + loop.known.size > 0
+    if (got === 0 && someRest && !isFollowed) await loop.wakeup.wait(signal, limits.maxWaitMs)
   }
 
   /**
@@ -298,6 +313,10 @@ export class Fetcher implements AsyncDisposable {
         answer.memory?.release()
         continue
       }
+      if (!this.#isNews(loop, partition, answer, end)) {
+        answer.memory?.release()
+        continue
+      }
       got += answer.records.byteLength
       this.#bytes += answer.records.byteLength
       this.#records += end - partition.asked
@@ -342,6 +361,26 @@ export class Fetcher implements AsyncDisposable {
     partition.held = true
     this.#options.onRefused(partition, 'OFFSET_OUT_OF_RANGE')
     return true
+  }
+
+  /**
+   * Whether the partition is still the one that was read, as far as there was any doubt, and the answer goes on behind
+   * what was read. Told when it comes and not when it is decoded: where the log is slow, an answer that waits for it
+   * only to tell this is so old by then that the partition is doubtful again, and nothing else would ever be asked for.
+   */
+  #isNews(loop: BrokerLoop, partition: Partition, answer: FetchedPartition, end: number): boolean {
+    const { doubt } = partition
+    if (doubt === null) return true
+    if (isStillThere(answer, partition.partition, doubt) === false) {
+      this.#options.onReplaced(partition)
+      return false
+    }
+    this.#options.onSame(partition)
+    if (end > partition.next) return true
+    // What lies between is read already, however much it is.
+    partition.asked = partition.next
+    if (partition.asked < partition.stableEnd) loop.known.add(partition)
+    return false
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -15,7 +15,7 @@ import { ClusterWatch } from './cluster-watch.ts'
 import type { KafkaDriver } from './driver.ts'
 import { Fetcher, type Chunk, type FetcherOptions } from './fetcher.ts'
 import { TopicFollower, type FollowOptions } from './follow-topics.ts'
-import { isStillThere, lastRecordOf } from './last-record.ts'
+import { lastRecordOf } from './last-record.ts'
 import type { LostPolicy } from './lost-records.ts'
 import type { Partition } from './partitions.ts'
 import { formatPosition, parsePosition } from './position.ts'
@@ -89,6 +89,8 @@ export class SourceRun {
       onFailure: (error, broker, failures) => this.#failed(error, broker, failures),
       onWell: (broker) => this.#troubles.clear(`broker ${broker}`),
       onRefused: (partition, error) => this.#watch.refused(partition, error),
+      onSame: (partition) => this.#watch.isSame(partition),
+      onReplaced: (partition) => this.#watch.replaced(partition),
       onEnd,
     })
     this.#watch = new ClusterWatch({
@@ -168,7 +170,6 @@ export class SourceRun {
   ): AsyncGenerator<SourceBatch | null, void, undefined> {
     const { partition } = chunk
     const { topic } = partition
-    if (!this.#isBelieved(chunk)) return this.#fetcher.release(chunk)
     this.#batches.open(chunk.fetched, partition.partition)
     // It may be gone before this was decoded, and in the middle of it.
     while (this.#follower.topics.get(topic.name) === topic) {
@@ -217,23 +218,6 @@ export class SourceRun {
       }
       return { meet, withinMs: 0 }
     }
-  }
-
-  /** Whether the partition is still the one that was read, as far as there was any doubt; otherwise nothing of the chunk counts. */
-  #isBelieved({ partition, fetched, end }: Chunk): boolean {
-    const { doubt, topic } = partition
-    if (doubt === null) return true
-    const { name } = topic
-    if (isStillThere({ ...fetched, topic: name }, partition.partition, doubt) === false) {
-      this.#watch.replaced(partition)
-      return false
-    }
-    this.#watch.isSame(partition)
-    if (end >= partition.next) return true
-    // What lies between is read already, however much it is.
-    this.#fetcher.rewind(partition, partition.next)
-    this.#fetcher.look(partition)
-    return false
   }
 
   /**

@@ -17,10 +17,10 @@ export interface WrittenRecord {
   readonly value: string | null
 }
 
-/** Uncompressed, offsets from `firstOffset` on without gaps; none for no records. */
+/** Uncompressed, offsets from `firstOffset` on, one each; none for no records. null: compaction removed it. */
 export async function writtenBatch(
   firstOffset: number,
-  records: readonly WrittenRecord[],
+  records: readonly (WrittenRecord | null)[],
 ): Promise<Uint8Array> {
   if (records.length === 0) return new Uint8Array(0)
   const { buffer } = await RecordBatch({
@@ -29,15 +29,11 @@ export async function writtenBatch(
     firstTimestamp: 1_700_000_000_000,
     maxTimestamp: 1_700_000_000_000,
     lastOffsetDelta: records.length - 1,
-    records: records.map(({ key = null, value }, offsetDelta) =>
-      Record({
-        key: bytesOf(key),
-        value: bytesOf(value),
-        headers: {},
-        offsetDelta,
-        timestampDelta: 0,
-      }),
-    ),
+    records: records.flatMap((record, offsetDelta) => {
+      if (record === null) return []
+      const [key, value] = [bytesOf(record.key ?? null), bytesOf(record.value)]
+      return [Record({ key, value, headers: {}, offsetDelta, timestampDelta: 0 })]
+    }),
   })
   return new Uint8Array(buffer)
 }
