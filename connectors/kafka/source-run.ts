@@ -212,7 +212,7 @@ export class SourceRun {
     } catch (error) {
       this.#waiting.show(topic.name, error)
       const meet = async (signal: AbortSignal): Promise<void> => {
-        await this.#waiting.cure(signal)
+        await this.#waiting.cure(topic, signal)
         // Whatever was mended, a decoder that knows nothing finds it.
         this.#decoders.renew(topic)
       }

@@ -1,7 +1,7 @@
 /**
  * TopicTroubles: topics that cannot go on by themselves: their schema cannot be had, or their columns
- * contradict each other. What passes is waited out. What the operator has to mend ends the source where it reads
- * nothing else; else it is on show and looked at again now and then, while the others go on: a topic that
+ * contradict each other. What passes is waited out. What the operator has to mend ends the source where every topic
+ * waits for that; else it is on show and looked at again now and then, while the others go on: a topic that
  * somebody made yesterday, and that a pattern found, must not stop all that were there before.
  */
 import { backoffMs } from '../../core/connector/backoff.ts'
@@ -19,6 +19,8 @@ export class TopicTroubles {
   readonly #troubles: Troubles
   readonly #ctx: Pick<Context, 'clock' | 'random'>
   readonly #names = new Set<string>()
+  /** Of them those that wait for the operator, for all that is known. */
+  readonly #uncured = new Set<string>()
 
   constructor(
     followed: () => ReadonlyMap<string, FollowedTopic>,
@@ -30,16 +32,19 @@ export class TopicTroubles {
     this.#ctx = ctx
   }
 
-  /** Puts on show what the operator has to mend; throws anything else, and where there is no other topic. */
+  /** Puts on show what the operator has to mend; throws anything else, and where no topic is left that can go on. */
   show(topic: string, error: unknown): void {
     const reason = toSluiceError(error)
-    if (reason.fault !== 'config' || this.#followed().size <= 1) throw error
+    if (reason.fault !== 'config') throw error
+    this.#uncured.add(topic)
+    if ([...this.#followed().keys()].every((name) => this.#uncured.has(name))) throw error
     this.#names.add(topic)
     this.#troubles.set(aboutOf(topic), reason)
   }
 
   /** It goes on. */
   clear(topic: string): void {
+    this.#uncured.delete(topic)
     if (this.#names.delete(topic)) this.#troubles.clear(aboutOf(topic))
   }
 
@@ -62,9 +67,10 @@ export class TopicTroubles {
         const reason = toSluiceError(error)
         if (reason.fault !== 'transient') {
           this.show(topic.name, error)
-          await this.cure(signal)
+          await this.cure(topic, signal)
           continue
         }
+        this.#uncured.delete(topic.name)
         this.#names.add(topic.name)
         this.#troubles.set(aboutOf(topic.name), reason)
         const pauseMs = backoffMs(failures, pauses, this.#ctx.random)
@@ -73,9 +79,10 @@ export class TopicTroubles {
     }
   }
 
-  /** Resolves when it may be mended by now. */
-  async cure(signal: AbortSignal): Promise<void> {
+  /** Resolves when it may be mended by now; until that was tried it is one that can go on. */
+  async cure(topic: FollowedTopic, signal: AbortSignal): Promise<void> {
     await this.#ctx.clock.sleep(cureMs, signal)
+    this.#uncured.delete(topic.name)
   }
 
   #isFollowed(topic: FollowedTopic): boolean {

@@ -146,6 +146,37 @@ test('where there is nothing else to read, what has to be mended ends the source
   assert.deepEqual(stage.rows, [])
 })
 
+test('a registry that refuses every topic ends the source, however many they are', async () => {
+  await using stage = start({ odd: texts(0, 3), even: texts(0, 3) }, (name) =>
+    plain(name, new RefusedFormat()),
+  )
+  await stage.until('the end', () => stage.error !== null)
+  assert.equal((stage.error as SluiceError).code, 'source.kafka.registry_auth')
+})
+
+test('a topic that waits for what passes, or was mended, keeps the source from ending', async () => {
+  const [odd, even] = [new RefusedFormat(), new RefusedFormat()]
+  even.refusal = new SluiceError('source.kafka.registry_unreachable', { message: 'nobody' })
+  await using stage = start({ odd: texts(0, 3), even: texts(0, 3) }, (name) =>
+    plain(name, name === 'odd' ? odd : even),
+  )
+  const { clock, driver, rows, shown } = stage
+  await stage.until('both troubles', () => shown.size === 2)
+  clock.pass(61_000)
+  await stage.until('the question again', () => odd.asked === 2)
+  odd.refusal = null
+  clock.pass(61_000)
+  await stage.until('what was mended', () => rowsOf(rows, 'odd').length === 3)
+  even.refusal = new SluiceError('source.kafka.registry_auth', { message: 'no' })
+  clock.pass(61_000)
+  await stage.until('a refusal of the other', () =>
+    [...shown.values()].includes('source.kafka.registry_auth'),
+  )
+  driver.texts.get('odd')!.push(...texts(3, 1))
+  await stage.until('what came later', () => rowsOf(rows, 'odd').length === 4)
+  assert.equal(stage.error, null)
+})
+
 test('a bug of a decoder ends the source, and nothing that it took half is handed over', async () => {
   const broken = ids()
   let reads = 0
