@@ -185,7 +185,7 @@ export class SourceRun {
       yield batch
     }
     partition.next = Math.max(partition.next, chunk.end)
-    // Whatever asked may have been removed meanwhile.
+    // Whatever asked may have been removed meanwhile, and no record that is decoded tells that all is well.
     this.#answered(partition)
     this.#fetcher.release(chunk)
   }
@@ -245,11 +245,12 @@ export class SourceRun {
     return false
   }
 
-  /** The record that asked was looked at: those of the other partitions may come again. */
+  /** The record that asked was looked at, or is gone: those of the other partitions may come again. */
   #answered(partition: Partition): void {
     const { topic } = partition
     if (topic.asking !== partition) return
     topic.asking = null
+    this.#waiting.clear(topic.name)
     for (const other of topic.partitions) this.#fetcher.look(other)
   }
 

@@ -13,9 +13,6 @@ import { writtenBatch } from './written-batch.ts'
 
 /** Each record is a batch, and each answer has one of each partition. The topic `slow` is asked for by its name. */
 class BatchDriver extends TextDriver {
-  /** Offsets whose batches compaction left without records. */
-  readonly removed = new Set<number>()
-
   override async fetch(
     _broker: number,
     positions: readonly FetchPosition[],
@@ -25,7 +22,7 @@ class BatchDriver extends TextDriver {
       positions.map(async ({ topic, partition, offset }): Promise<FetchedPartition> => {
         const values = this.texts.get(topic) ?? []
         const value = values[Number(offset)]
-        const isRemoved = topic === 'slow' && this.removed.has(Number(offset))
+        const isRemoved = this.removed.has(`${topic} ${offset}`)
         const records = await writtenBatch(
           Number(offset),
           value === undefined ? [] : [isRemoved ? null : { value }],
@@ -68,7 +65,7 @@ for (const [what, limits, removed] of [
 ] as const) {
   test(`a partition is not read again for ever where the log is slow and ${what}`, async () => {
     const driver = new BatchDriver()
-    for (const offset of removed) driver.removed.add(offset)
+    for (const offset of removed) driver.removed.add(`slow ${offset}`)
     let seen = 0
     const others = Object.fromEntries([1, 2, 3].map((i) => [`other${i}`, texts(0, 2000)]))
     await using stage = start(

@@ -52,6 +52,8 @@ class TestClock {
 /** Texts by topic, of one partition each; of others by `topic/partition`. */
 export class TextDriver extends ScriptedDriver {
   readonly texts = new Map<string, string[]>()
+  /** `topic offset` of what compaction took; its batch is still there. */
+  readonly removed = new Set<string>()
   override latest = 0n
 
   override async fetch(
@@ -65,7 +67,9 @@ export class TextDriver extends ScriptedDriver {
         const from = Number(offset)
         const records = await writtenBatch(
           from,
-          texts.slice(from).map((value) => ({ value })),
+          texts.slice(from).map((value, i) => {
+            return this.removed.has(`${name} ${from + i}`) ? null : { value }
+          }),
         )
         const end = BigInt(texts.length)
         const ends = { highWatermark: end, lastStableOffset: end, logStartOffset: 0n }

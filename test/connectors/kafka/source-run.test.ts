@@ -120,6 +120,21 @@ test('the record that asked comes before those of other partitions, and each com
   }
 })
 
+test('a trouble is over with the record that asked, though compaction took it and no other is there', async () => {
+  const format = new RefusedFormat()
+  const isOdd = (name: string): boolean => name === 'odd'
+  await using stage = start({ good: texts(0, 1), odd: texts(0, 2) }, (name) =>
+    plain(name, isOdd(name) ? format : ids()),
+  )
+  const { clock, driver, rows, shown } = stage
+  await stage.until('the trouble', () => shown.has('schema of odd'))
+  driver.removed.add('odd 1')
+  format.refusal = null
+  clock.pass(61_000)
+  await stage.until('nothing on show', () => shown.size === 0)
+  assert.deepEqual(rowsOf(rows, 'odd'), named('odd', 0, 1))
+})
+
 test('a topic that is gone has nothing to be mended', async () => {
   await using stage = start({ good: texts(0, 1), odd: texts(0, 1) }, (name) =>
     plain(name, ids(), name === 'odd' ? ['missing'] : []),
