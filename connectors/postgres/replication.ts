@@ -82,7 +82,9 @@ export class ReplicationConnection implements AsyncDisposable {
     service.on('error', (error) => hook.taken?.socket.fail(error))
     try {
       await service.subscribe(hook, options.slot, formatLsn(options.after))
-      return new ReplicationConnection(hook.taken!, service, options)
+      // The service takes a connection that was lost meanwhile for one that it ended itself, and says nothing.
+      if (hook.taken === null) throw hook.failure
+      return new ReplicationConnection(hook.taken, service, options)
     } catch (error) {
       raw.destroy()
       signal.throwIfAborted()
@@ -185,12 +187,23 @@ class TakeOver {
   readonly name = 'pgoutput'
   readonly options: ReplicationOptions
   taken: Taken | null = null
+  /** Why nothing was taken. */
+  failure: unknown = null
 
   constructor(options: ReplicationOptions) {
     this.options = options
   }
 
   async start(client: Client, slot: string, lsn: string): Promise<void> {
+    try {
+      this.taken = await this.#take(client, slot, lsn)
+    } catch (error) {
+      this.failure = error
+      throw error
+    }
+  }
+
+  async #take(client: Client, slot: string, lsn: string): Promise<Taken> {
     await client.query(`${sessionSettingsSql}; SET statement_timeout = 0`)
     const { rows } = await client.query<{ version: number; timeout: number }>(
       `SELECT current_setting('server_version_num')::int AS version,
@@ -205,9 +218,9 @@ class TakeOver {
     const write = (bytes: Uint8Array): void => {
       if (stream.writable) stream.write(bytes)
     }
-    this.taken = { socket, write, timeoutMs: timeout }
     const options = this.#pluginOptions(version >= streamingVersionMin && this.options.streaming)
     connection.query(`START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL ${lsn} (${options})`)
+    return { socket, write, timeoutMs: timeout }
   }
 
   /** Never called: no message reaches the library. */

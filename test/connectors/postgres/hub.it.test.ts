@@ -52,6 +52,8 @@ for (const version of await postgresMajors(18, 14)) {
         },
         stop.signal,
       )
+      let ended: unknown = null
+      void running.then((end) => (ended = end))
       let round = 0
       /** A large transaction, which is sent in parts, and small ones around it. */
       const write = async (): Promise<void> => {
@@ -67,11 +69,15 @@ for (const version of await postgresMajors(18, 14)) {
       const expected = async (): Promise<string[]> => rowsOf(server, 't', ['id', 'n', 'note'])
       const caughtUp = async (): Promise<void> => {
         const rows = await expected()
-        await waitFor('the log to be the table', async () => {
+        const isTable = async (): Promise<boolean> => {
           const fold = await foldOf(log, 'pg')
           fold.assertRows('pg.public.t', rows)
           return true
-        })
+        }
+        // The pauses between attempts grow to half a minute where many of them failed.
+        await waitFor('the log to be the table', () => ended !== null || isTable(), 180_000)
+        // It gets over everything here by itself: an end says more than rows that are missing.
+        assert.equal(ended, null)
       }
       await caughtUp()
       for (let i = 0; i < 3; i++) {

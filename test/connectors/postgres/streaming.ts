@@ -39,6 +39,8 @@ export async function open(
     readonly signal?: AbortSignal
     readonly streaming?: boolean
     readonly clock?: Clock
+    /** Of what stands between, where the stream does not go to the server itself. */
+    readonly port?: number
   } = {},
 ): Promise<ChangeStream> {
   const client = await server.client()
@@ -55,7 +57,7 @@ export async function open(
     {
       client: {
         host: server.host,
-        port: server.port,
+        port: options.port ?? server.port,
         user: server.user,
         password: server.password,
         database: 'postgres',
