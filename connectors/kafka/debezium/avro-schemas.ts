@@ -22,7 +22,6 @@ export class AvroSchemas {
   readonly #refused: RefusedSchemas
   /** The newest of the values; −1 = not asked, or there is none. */
   newest = -1
-  #wanted = -1
   #wantsNewest = false
   hasAskedNewest = false
 
@@ -41,7 +40,7 @@ export class AvroSchemas {
   get(id: number): AvroType | ReadFault | undefined {
     const known = this.#types.get(id) ?? this.#refused.of(id)
     if (known !== null) return known
-    this.#wanted = id
+    this.#refused.want(id)
     return undefined
   }
 
@@ -52,18 +51,9 @@ export class AvroSchemas {
   /** As ValueFormat.prepare. */
   async prepare(signal: AbortSignal): Promise<void> {
     if (this.#wantsNewest) await this.#takeNewest(signal)
-    const id = this.#wanted
-    if (id < 0 || this.#types.has(id)) return
-    try {
-      this.#take(await this.#registry.schema(id, signal))
-    } catch (error) {
-      if (error instanceof SluiceError && error.fault === 'row') {
-        this.#refused.add(id, error)
-        this.#wanted = -1
-      }
-      throw error
-    }
-    this.#wanted = -1
+    await this.#refused.takeWanted(async (id) => {
+      if (!this.#types.has(id)) this.#take(await this.#registry.schema(id, signal))
+    })
   }
 
   async #takeNewest(signal: AbortSignal): Promise<void> {
@@ -80,6 +70,7 @@ export class AvroSchemas {
   }
 
   #take(schema: RegisteredSchema): void {
+    if (this.#types.has(schema.id)) return
     const origin: SchemaOrigin = {
       what: `Schema ${schema.id} of the registry ${this.#registry.origin}`,
       fault: 'row',

@@ -39,8 +39,6 @@ export class RegistryFormat implements ValueFormat {
   readonly #codec: SchemaCodec
   readonly #refused: RefusedSchemas
   #lastId = -1
-  /** Of the record that could not be read yet. */
-  #wanted = -1
   #schemas = 0
   #isSubjectTaken = false
   #isNewestKnown = false
@@ -73,7 +71,7 @@ export class RegistryFormat implements ValueFormat {
       if (!this.#codec.has(id)) {
         const refused = this.#refused.of(id)
         if (refused !== null) return refused
-        this.#wanted = id
+        this.#refused.want(id)
         return notReady
       }
       this.#lastId = id
@@ -83,7 +81,12 @@ export class RegistryFormat implements ValueFormat {
 
   async prepare(signal: AbortSignal): Promise<void> {
     this.#codec.settle()
-    await this.#takeWanted(signal)
+    await this.#refused.takeWanted(async (id) => {
+      if (this.#codec.has(id)) return
+      this.#take(await this.#registry.schema(id, signal), false)
+      // Where one is new another may be newer.
+      this.#isNewestKnown = false
+    })
     if (this.#isSubjectTaken && this.#isNewestKnown) return
     const known = this.#isSubjectTaken
       ? [await this.#registry.latest(this.#subject, signal)]
@@ -93,26 +96,6 @@ export class RegistryFormat implements ValueFormat {
     })
     this.#isSubjectTaken = true
     this.#isNewestKnown = true
-  }
-
-  /** Kept until the registry has answered: whom the network fails asks again without a record. */
-  async #takeWanted(signal: AbortSignal): Promise<void> {
-    const wanted = this.#wanted
-    if (wanted < 0) return
-    try {
-      if (!this.#codec.has(wanted)) {
-        this.#take(await this.#registry.schema(wanted, signal), false)
-        // Where one is new another may be newer.
-        this.#isNewestKnown = false
-      }
-      this.#wanted = -1
-    } catch (error) {
-      if (error instanceof SluiceError && error.fault === 'row') {
-        this.#refused.add(wanted, error)
-        this.#wanted = -1
-      }
-      throw error
-    }
   }
 
   /** What somebody registered is no reason to reject a record: only the record's own schema is. */

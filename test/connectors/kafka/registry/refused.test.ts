@@ -7,6 +7,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { AvroCodec } from '../../../../connectors/kafka/avro/codec.ts'
+import { AvroSchemas } from '../../../../connectors/kafka/debezium/avro-schemas.ts'
 import { SchemaRegistry } from '../../../../connectors/kafka/registry/client.ts'
 import { registryConfig } from '../../../../connectors/kafka/registry/config.ts'
 import { RegistryFormat } from '../../../../connectors/kafka/registry/registry-format.ts'
@@ -16,22 +17,32 @@ import { framed, recordsOf } from './framed.ts'
 
 const { signal } = new AbortController()
 const order = { type: 'record', name: 'Order', fields: [{ name: 'id', type: 'int' }] }
+/** This one and those from 6000 on can be read. */
 const goodId = 5000
+const goodFrom = 6000
 
 interface Stage extends AsyncDisposable {
+  readonly registry: SchemaRegistry
   readonly decoder: PlainDecoder
   readonly clock: { ms: number }
   /** Times that `prepare` was wanted. */
   decode(values: readonly Uint8Array[]): Promise<number>
 }
 
-/** A registry in which ids below 4000 are no Avro schemas, and those from 4000 on are not there. */
+/** A registry in which ids below 4000 are no Avro schemas, and the others are not there but for the good ones. */
 async function start(): Promise<Stage> {
   const server = createServer((request, response) => {
-    const id = Number(/\/schemas\/ids\/(\d+)$/.exec(request.url ?? '')?.[1] ?? NaN)
-    const schema = id === goodId ? JSON.stringify(order) : id < 4000 ? '{"type":"nothing"}' : null
+    const path = request.url ?? ''
+    const asked = Number(/\/schemas\/ids\/(\d+)$/.exec(path)?.[1] ?? NaN)
+    const id = path.endsWith('/subjects/good/versions/latest') ? goodFrom : asked
+    const schema =
+      id === goodId || id >= goodFrom
+        ? JSON.stringify(order)
+        : id < 4000
+          ? '{"type":"nothing"}'
+          : null
     response.writeHead(schema === null ? 404 : 200)
-    response.end(JSON.stringify(schema === null ? { error_code: 40403 } : { schema }))
+    response.end(JSON.stringify(schema === null ? { error_code: 40403 } : { schema, id }))
   })
   server.keepAliveTimeout = keepAliveMs
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -48,6 +59,7 @@ async function start(): Promise<Stage> {
     tombstones: 'delete',
   })
   return {
+    registry,
     decoder,
     clock,
     decode: async (values) => {
@@ -98,4 +110,18 @@ test('however many schemas cannot be read, one that can be is', async () => {
   assert.equal(rejected.flatMap((part) => part.errors).length, 1100)
   const rows = changes.map((change) => ('batch' in change ? change.batch.rows : 0))
   assert.deepEqual(rows, [1])
+})
+
+test('a topic of as many schemas as it may have is told that the newest is one of them', async () => {
+  await using stage = await start()
+  const schemas = new AvroSchemas(stage.registry, 'good')
+  const ask = async (id: number): Promise<void> => {
+    assert.equal(schemas.get(id), undefined)
+    await schemas.prepare(signal)
+  }
+  for (let id = goodFrom; id < goodFrom + 1000; id++) await ask(id)
+  schemas.wantNewest()
+  await schemas.prepare(signal)
+  assert.equal(schemas.newest, goodFrom)
+  await assert.rejects(ask(goodFrom + 1000), /would be the topic’s 1001th/)
 })
