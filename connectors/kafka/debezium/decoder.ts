@@ -13,10 +13,10 @@
  * A changed key is d, tombstone and c, as Debezium writes it. A value that Debezium left out as unchanged
  * is marked so, and filled in from our own state before anything is committed.
  */
-import type { Code } from '../../../core/errors/codes.ts'
 import { SluiceError } from '../../../core/errors/error.ts'
 import {
   notReady,
+  readFaultError,
   type Decoded,
   type ExtraColumn,
   type ReadFault,
@@ -89,8 +89,8 @@ export class DebeziumDecoder implements RecordDecoder {
     let index = from
     const failed = this.#asking.takeFault(records, index)
     if (failed !== null) {
-      const { code, message } = failed
-      this.#reject(records, index++, code, message)
+      const message = `${this.#placeOf(records, index)}: ${failed.message}`
+      this.#reject(records, index++, new SluiceError(failed.code, { message }))
     }
     for (; index < records.count; index++) {
       const fault = this.#readUnlessMisfit(records, index, index === from)
@@ -99,7 +99,8 @@ export class DebeziumDecoder implements RecordDecoder {
         return index
       }
       this.#asking.done()
-      if (fault !== null) this.#rejectFault(records, index, fault)
+      if (fault === null) continue
+      this.#reject(records, index, readFaultError(fault, this.#placeOf(records, index)))
     }
     return index
   }
@@ -266,18 +267,13 @@ export class DebeziumDecoder implements RecordDecoder {
     return null
   }
 
-  #rejectFault(records: Records, index: number, fault: ReadFault): void {
-    const field = fault.field === null ? '' : `${fault.field}: `
-    const code = fault.code ?? (fault.field === null ? 'format.value' : 'format.field')
-    const subject = code === 'format.key' ? 'the key: ' : ''
-    this.#reject(records, index, code, `${subject}${field}${fault.message}`)
+  #reject(records: Records, index: number, error: SluiceError): void {
+    this.#rejects.add(records, index, error)
+    this.#deletes.other(records.partition)
   }
 
-  #reject(records: Records, index: number, code: Code, why: string): void {
-    const { partition, offsets } = records
-    const where = `${this.#topic.name}, partition ${partition}, offset ${offsets[index]!}`
-    this.#rejects.add(records, index, new SluiceError(code, { message: `${where}: ${why}` }))
-    this.#deletes.other(partition)
+  #placeOf({ partition, offsets }: Records, index: number): string {
+    return `${this.#topic.name}, partition ${partition}, offset ${offsets[index]!}`
   }
 }
 

@@ -6,7 +6,7 @@ import type { Code } from '../../errors/codes.ts'
 import type { AnyBuilder } from '../../record/builder.ts'
 import type { Field } from '../../record/schema.ts'
 import type { Batch } from '../../record/batch.ts'
-import type { SluiceError } from '../../errors/error.ts'
+import { SluiceError } from '../../errors/error.ts'
 import type { TopicChange } from '../source.ts'
 import type { Records } from './records.ts'
 
@@ -19,6 +19,14 @@ export interface ReadFault {
   readonly message: string
   /** Where it is not the value's fault; default: `format.field`, or `format.value` without a field. */
   readonly code?: Code
+}
+
+/** `where`: the record that it is about. */
+export function readFaultError({ field, message, code }: ReadFault, where: string): SluiceError {
+  const what = field === null ? '' : `${field}: `
+  const said = code ?? (field === null ? 'format.value' : 'format.field')
+  const subject = said === 'format.key' ? 'the key: ' : ''
+  return new SluiceError(said, { message: `${where}: ${subject}${what}${message}` })
 }
 
 /** The format lacks something that only the network can tell (a schema); call `prepare`, then read again. */

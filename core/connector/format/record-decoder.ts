@@ -18,6 +18,7 @@ import { TopicRows, TopicSchema } from '../topic-rows.ts'
 import { Asking } from './asking.ts'
 import {
   notReady,
+  readFaultError,
   type Decoded,
   type ExtraColumn,
   type ReadFault,
@@ -125,7 +126,8 @@ export class PlainDecoder implements RecordDecoder {
         return index
       }
       this.#asking.done()
-      if (fault !== null) this.#rejects.add(records, index, this.#errorOf(fault, records, index))
+      if (fault !== null)
+        this.#rejects.add(records, index, readFaultError(fault, this.#placeOf(records, index)))
     }
     return index
   }
@@ -244,14 +246,6 @@ export class PlainDecoder implements RecordDecoder {
   #placeOf(records: Records, index: number): string {
     const { topic, placeOf = partitionAndOffset } = this.#options
     return `${topic}, ${placeOf(records, index)}`
-  }
-
-  #errorOf(fault: ReadFault, records: Records, index: number): SluiceError {
-    const where = this.#placeOf(records, index)
-    const field = fault.field === null ? '' : `${fault.field}: `
-    const code = fault.code ?? (fault.field === null ? 'format.value' : 'format.field')
-    const subject = code === 'format.key' ? 'the key: ' : ''
-    return new SluiceError(code, { message: `${where}: ${subject}${field}${fault.message}` })
   }
 }
 
