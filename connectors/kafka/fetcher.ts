@@ -17,8 +17,6 @@ import { Wakeup } from './wakeup.ts'
 /** What came of one partition in one answer. */
 export interface Chunk {
   readonly partition: Partition
-  /** Offset that was asked for: records before it are not meant. */
-  readonly from: number
   /** Where the partition goes on behind it, whether it holds records or not. */
   readonly end: number
   readonly fetched: Pick<FetchedPartition, 'records' | 'aborted' | 'memory'>
@@ -145,7 +143,7 @@ export class Fetcher implements AsyncDisposable {
     const fetched = { records: new Uint8Array(0), aborted: [] }
     const share = { waiting: 0, wakeup: this.#arrived }
     const { era } = partition
-    this.#inbox.push({ partition, from: to, end: to, fetched, share, era })
+    this.#inbox.push({ partition, end: to, fetched, share, era })
     partition.asked = to
     this.#arrived.wake()
   }
@@ -324,8 +322,7 @@ export class Fetcher implements AsyncDisposable {
       partition.fresh = false
       partition.waitingBytes += answer.records.byteLength
       loop.waiting += answer.records.byteLength
-      const { asked: from } = partition
-      this.#inbox.push({ partition, from, end, fetched: answer, share: loop, era })
+      this.#inbox.push({ partition, end, fetched: answer, share: loop, era })
       partition.asked = end
     }
     if (served.size > 0) {

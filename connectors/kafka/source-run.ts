@@ -1,6 +1,7 @@
 /**
  * One life of the source: finds the topics and where to begin, then turns what the fetch loops bring into
- * batches, each with the position behind it. All decoding is here, synchronously, while somebody pulls.
+ * batches, each with the position behind it. A piece is decoded in one go; between pieces sockets are read, and a
+ * schema that comes soon is waited for.
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Context } from '../../core/connector/context.ts'
@@ -180,9 +181,7 @@ export class SourceRun {
         if (need === null) break
         if (!(await this.#isMet(need, partition, signal))) return this.#fetcher.release(chunk)
       }
-      const batch = this.#decoders.of(topic).byteLength < batchBytes ? null : this.#take()
-      this.#decoders.of(topic)
-      yield batch
+      yield this.#decoders.of(topic).byteLength < batchBytes ? null : this.#take()
     }
     partition.next = Math.max(partition.next, chunk.end)
     // Whatever asked may have been removed meanwhile, and no record that is decoded tells that all is well.
