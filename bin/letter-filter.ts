@@ -230,10 +230,10 @@ async function whereMatches(
 ): Promise<readonly ListedLetter[]> {
   const filter = await RowFilter.parse(where)
   filter.check(table.schema)
-  const found = [...filter.matching(table.batch(letters))].map((row) => letters[row]!)
-  const { failures } = filter
-  if (failures > 0) printError(`--where failed for ${count(failures, 'letter')}, left out`)
-  return found
+  const { rows, failed } = filter.matching(table.batch(letters))
+  if (failed.length > 0)
+    printError(`--where failed for ${count(failed.length, 'letter')}, left out`)
+  return [...rows].map((row) => letters[row]!)
 }
 
 /**

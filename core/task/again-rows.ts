@@ -17,6 +17,8 @@ export interface Step {
   readonly to: number
   /** Letters that were over already. */
   readonly skipped: number
+  /** Rows of the step that are left out because nobody can tell whether they are meant. */
+  readonly undecided: number
   /** Letters that cannot be sent, each with the reason. */
   readonly unsendable: readonly DeadLetter[]
 }

@@ -39,8 +39,6 @@ interface Open {
   readonly request: number
   readonly rows: AgainRows
   readonly end: number | null
-  /** The condition that chooses them. */
-  readonly filter?: RowFilter
 }
 
 const nothing = { sent: 0, refused: 0, skipped: 0 }
@@ -69,7 +67,7 @@ export class Redelivery implements AsyncDisposable {
     try {
       const found = await this.#read(job, state, stop)
       if (found === 'nothing') {
-        const problem = undecidedText(this.#open?.filter)
+        const problem = undecidedText(job.notes)
         await this.#close()
         await this.#record(job, state, { problem })
       } else if (found !== 'over') await this.#deliver(found, state, stop)
@@ -126,14 +124,17 @@ export class Redelivery implements AsyncDisposable {
     const batches = runs.length
     if (plan === null && batches > 0) {
       const planned = { to: step.to, batches, hash }
-      await this.#record(job, state, { notes: { next: place, end, batch, plan: planned } })
+      const notes = { ...job.notes, next: place, end, batch, plan: planned }
+      await this.#record(job, state, { notes })
       failpoint('again.after_plan')
     } else if (plan !== null && (plan.hash !== hash || plan.batches !== batches)) {
       throw new SluiceError('task.plan_changed', {
         message: `${this.#topic.name}: the rows of request ${job.request.number} are not those that were planned`,
       })
     }
-    const notes = { next: step.to, end, batch: batch + batches, plan: null }
+    const passed = { next: step.to, end, batch: batch + batches, plan: null }
+    const undecided = (job.notes.undecided ?? 0) + step.undecided
+    const notes = undecided === 0 ? passed : { ...passed, undecided }
     return { job, step, target, first: batch, notes }
   }
 
@@ -217,8 +218,8 @@ export class Redelivery implements AsyncDisposable {
         return { request, end, rows: new ReplayRows(log, this.#topic, range, everyRow, limits) }
       }
       const filter = await RowFilter.parse(body.where)
-      const select = matchingRows(filter, range)
-      return { request, end, filter, rows: new ReplayRows(log, this.#topic, range, select, limits) }
+      const select = matchingRows(filter)
+      return { request, end, rows: new ReplayRows(log, this.#topic, range, select, limits) }
     }
     // Live rows wait meanwhile, so that they follow the last one that is sent here.
     const end = job.notes.end ?? state.done
@@ -266,8 +267,7 @@ export class Redelivery implements AsyncDisposable {
 }
 
 /** Nobody can tell whether these rows were meant: not sent, and said. null when there was none. */
-function undecidedText(filter: RowFilter | undefined): string | null {
-  const rows = filter?.failures ?? 0
+function undecidedText({ undecided: rows = 0 }: JobNotes): string | null {
   if (rows === 0) return null
   return `the condition failed for ${rows} ${rows === 1 ? 'row' : 'rows'} (a division by zero, say), which were left out`
 }

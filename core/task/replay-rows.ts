@@ -14,12 +14,18 @@ import type { Schema } from '../record/schema.ts'
 import { runsMax, type AgainRows, type Run, type Step, type StepLimits } from './again-rows.ts'
 import type { DeliveredTopic } from './delivery-log.ts'
 import type { RowPlace } from './dead-letters.ts'
-import { isOldHalf, type OffsetRange, type Selection } from './again-selection.ts'
+import { isOldHalf, type Selected, type Selection } from './again-selection.ts'
+
+/** Offsets from `from` up to `end`, and not that one. */
+interface OffsetRange {
+  readonly from: number
+  readonly end: number
+}
 
 interface Block {
   readonly batch: Batch
   readonly base: number
-  readonly rows: Int32Array
+  readonly selected: Selected
 }
 
 /** Rows looked through in one step, so that progress is kept also where nothing is selected. */
@@ -62,6 +68,7 @@ export class ReplayRows implements AgainRows {
     const step = new StepRows(until === null ? this.#limits : null)
     let to = place
     let scanned = 0
+    let undecided = 0
     while (to < end) {
       if (until === null && scanned >= scannedMax) break
       const block = await this.#blockAt(to, signal)
@@ -70,13 +77,15 @@ export class ReplayRows implements AgainRows {
         break
       }
       const stop = Math.min(end, block.base + block.batch.rows)
-      const reached = step.take(block, Math.max(to, block.base), stop)
-      scanned += reached - Math.max(to, block.base)
+      const from = Math.max(to, block.base)
+      const reached = step.take(block, from, stop)
+      scanned += reached - from
+      undecided += countWithin(block, from, reached)
       to = reached
       if (reached < stop) break
     }
     this.#place = to
-    return { runs: step.runs(), to, skipped: 0, unsendable: [] }
+    return { runs: step.runs(), to, skipped: 0, undecided, unsendable: [] }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -113,7 +122,7 @@ export class ReplayRows implements AgainRows {
         const batch = await reader.readBlock(commit, this.#next, signal)
         if (batch === null || batch.rows === 0) continue
         this.#next++
-        return { batch, base, rows: this.#select(batch, base) }
+        return { batch, base, selected: this.#select(batch, base) }
       }
       this.#commit = null
       this.#next = 0
@@ -134,7 +143,7 @@ class StepRows {
   }
 
   /** Takes the block's selected rows with offsets in [from, stop); returns the offset it got to. */
-  take({ batch, base, rows }: Block, from: number, stop: number): number {
+  take({ batch, base, selected: { rows } }: Block, from: number, stop: number): number {
     const rowBytes = Math.ceil(batch.byteLength / batch.rows)
     for (let i = lowerBound(rows, from - base); i < rows.length;) {
       const first = rows[i]!
@@ -187,6 +196,11 @@ function wholeUpdates(batch: Batch, first: number, count: number): number {
   const last = first + count - 1
   const parted = isOldHalf(batch, last) && last + 1 < batch.rows
   return parted && count > 1 ? count - 1 : count
+}
+
+/** Its undecided rows with offsets in [from, to). */
+function countWithin({ base, selected: { undecided } }: Block, from: number, to: number): number {
+  return lowerBound(undecided, to - base) - lowerBound(undecided, from - base)
 }
 
 function lowerBound(rows: Int32Array, row: number): number {

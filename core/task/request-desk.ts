@@ -26,6 +26,8 @@ export interface JobNotes {
   /** Number of the next batch in its ids. */
   readonly batch: number
   readonly plan: StepPlan | null
+  /** Rows so far that a condition could not be decided for; absent when there was none. */
+  readonly undecided?: number
 }
 
 export interface Counts {

@@ -89,7 +89,7 @@ export class RetryRows implements AgainRows {
       if (row === null) unsendable.push(this.#lost(offset))
       else pieces.add(offset, row)
     }
-    return { runs: pieces.runs(), to, skipped, unsendable }
+    return { runs: pieces.runs(), to, skipped, undecided: 0, unsendable }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * A condition that a user writes (`--where "status = 'paid' AND amount > 10"`), over the columns of
  * rows: the WHERE of a query that the SQL engine runs on one batch after the other. What cannot be
- * decided (NULL, an expression that fails) does not match, as in any WHERE; failures are counted.
+ * decided (NULL, an expression that fails) does not match, as in any WHERE; failures are told.
  */
 import { SluiceError } from '../errors/error.ts'
 import { makeBatch, type Batch } from '../record/batch.ts'
@@ -16,14 +16,19 @@ const topic = 'rows'
 const place = '_sluice_row'
 const head = `SELECT ${place} FROM ${topic} WHERE (`
 
+/** Indexes of rows, ascending. */
+export interface Matches {
+  readonly rows: Int32Array
+  /** Rows for which the condition failed, as in a division by zero. */
+  readonly failed: Int32Array
+}
+
 export class RowFilter {
   readonly #query: ParsedQuery
   readonly #running = new Map<
     Schema['id'],
     { readonly execution: Execution; readonly schema: Schema }
   >()
-  /** Rows for which the condition failed, as in a division by zero; of those that were asked about. */
-  failures = 0
 
   private constructor(query: ParsedQuery) {
     this.#query = query
@@ -44,8 +49,7 @@ export class RowFilter {
     this.#executionOf(schema)
   }
 
-  /** Indexes of the rows that match, ascending. Failures count of rows [from, to) alone. */
-  matching(batch: Batch, from: number = 0, to: number = batch.rows): Int32Array {
+  matching(batch: Batch): Matches {
     const { execution, schema } = this.#executionOf(batch.schema)
     const places = new NumberBuilder()
     for (let row = 0; row < batch.rows; row++) places.append(row)
@@ -58,8 +62,9 @@ export class RowFilter {
       for (let row = 0; row < output.rows; row++)
         found.push(Number(numberAt(output.columns[0]!, row)))
     }
-    for (const { row } of execution.rowErrors()) if (row >= from && row < to) this.failures++
-    return Int32Array.from(found).sort()
+    // Each row once, in however many places of the condition it failed.
+    const failed = new Set(execution.rowErrors().map(({ row }) => row))
+    return { rows: Int32Array.from(found).sort(), failed: Int32Array.from(failed).sort() }
   }
 
   #executionOf(schema: Schema): { readonly execution: Execution; readonly schema: Schema } {
