@@ -112,7 +112,8 @@ export class ChainReader implements AsyncDisposable {
       pollMs = Math.min(pollMax, pollMs * 2)
       // Every topic of a sink has its reader, and each look at an object store is paid for.
       const isNews = wake.version(this.chain) !== seen
-      look = isNews || !wake.isLookedFor(this.chain, this.#seq, nowMs() - waitMs, this.#name)
+      const during = { sinceMs: nowMs() - waitMs, nowMs: nowMs() }
+      look = isNews || !wake.isLookedFor(this.chain, this.#seq, during, this.#name)
     }
   }
 

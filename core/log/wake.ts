@@ -47,10 +47,17 @@ export class WakeUps {
     if ((this.newest(chain) ?? 0) < seq) this.#wake(chain)
   }
 
-  /** Whether another reader looks for that commit, and did so at `sinceMs` or later. */
-  isLookedFor(chain: string, seq: number, sinceMs: number, by: object): boolean {
+  /** Whether another reader looks for that commit, and did so between the two times. */
+  isLookedFor(
+    chain: string,
+    seq: number,
+    { sinceMs, nowMs }: { readonly sinceMs: number; readonly nowMs: number },
+    by: object,
+  ): boolean {
     const look = this.#looks.get(chain)
-    return look !== undefined && look.seq === seq && look.by !== by && look.atMs >= sinceMs
+    if (look === undefined || look.seq !== seq || look.by === by) return false
+    // A clock that was set back has put the last look of a reader that is gone into the future.
+    return look.atMs >= sinceMs && look.atMs <= nowMs
   }
 
   /**

@@ -23,9 +23,9 @@ export class Pace {
 
   /** When the next batch may be sent, in ms since 1970; a full one may go before. */
   dueMs(nowMs: number): number {
-    // Rows must not wait for a clock that was set back to come to where it was.
-    const fromMs = Math.min(this.#lastSentMs, nowMs)
-    return fromMs + Math.max(this.#pauseMs, this.#pressureMs)
+    // Rows must not wait for a clock that was set back to come to where it was; the pause begins anew, once.
+    this.#lastSentMs = Math.min(this.#lastSentMs, nowMs)
+    return this.#lastSentMs + Math.max(this.#pauseMs, this.#pressureMs)
   }
 
   sent(nowMs: number, rows: number): void {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openLog, type Log } from '../../../core/log/log.ts'
 import { ChainReader } from '../../../core/log/reader.ts'
+import { WakeUps } from '../../../core/log/wake.ts'
 import { ChainWriter } from '../../../core/log/writer.ts'
 import { openStore } from '../../../core/store/open.ts'
 
@@ -59,6 +60,17 @@ test('a chain that another process took over is followed, commit after commit (i
   for (let seq = 3; seq <= 13; seq++) assert.equal((await reader.next(signal)).seq, seq)
   // One sleep before the first commit of the other process is noticed; those after it are there.
   assert.equal(here.slept(), 1)
+})
+
+test('a look that a clock put into the future before it was set back holds nobody from looking (invariant 5)', () => {
+  const wake = new WakeUps()
+  const [gone, other] = [{}, {}]
+  wake.missed('a', 2, 3_600_000, gone)
+  const at = (nowMs: number) => ({ sinceMs: nowMs - 5000, nowMs })
+  assert.equal(wake.isLookedFor('a', 2, at(3_601_000), other), true)
+  assert.equal(wake.isLookedFor('a', 2, at(3_601_000), gone), false)
+  assert.equal(wake.isLookedFor('a', 2, at(3_606_000), other), false, 'it was long ago')
+  assert.equal(wake.isLookedFor('a', 2, at(1000), other), false)
 })
 
 /** Time goes on when all sleep, to where the first of them wakes. */

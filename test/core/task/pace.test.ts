@@ -52,4 +52,7 @@ test('rows do not wait for a clock that was set back', () => {
   const pace = new Pace(batching)
   pace.sent(3_600_000, 1)
   assert.equal(pace.dueMs(1000), 1050)
+  // Nor for one that goes on from there.
+  assert.equal(pace.dueMs(1020), 1050)
+  assert.equal(pace.dueMs(1060), 1050)
 })
