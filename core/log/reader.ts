@@ -183,8 +183,9 @@ export class ChainReader implements AsyncDisposable {
 
   async #fetch(seq: number, signal: AbortSignal): Promise<LoadedCommit | null> {
     const ahead = this.#ahead.get(seq)
-    this.#ahead.delete(seq)
+    // Still known while it is under way: whoever stops waiting for it has not ended it.
     const commit = ahead === undefined ? null : (await abortable(ahead, signal)).commit
+    this.#ahead.delete(seq)
     // Not found, or failed, some time ago: that may have changed.
     return commit ?? loadCommit(this.#log, this.chain, seq, this.#suffixBytes, signal)
   }

@@ -65,6 +65,35 @@ test('a reader that starts anywhere knows the schemas, also when their commit is
   assert.deepEqual(after, commit)
 })
 
+test('a reader that is disposed of waits for what it had fetched ahead, also when nobody waits for that any more', async () => {
+  const world = await testLog()
+  await using writer = await openWriter(world)
+  for (let i = 0; i < 3; i++) {
+    await writer.commit({ entries: [{ kind: 'rows', topic: 'a', batch: rows(i, 1) }] }, signal)
+  }
+  const { log } = await testLog(world.bucket)
+  const get = log.store.get.bind(log.store)
+  let under = 0
+  log.store.get = async (key, stop, range) => {
+    if (key !== commitKey(chain, 3)) return get(key, stop, range)
+    under++
+    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve()))
+    // A connection takes a moment to end.
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+    under--
+    throw stop.reason
+  }
+  const reader = ChainReader.open(log, chain, 1)
+  for (const seq of [1, 2]) assert.equal((await reader.next(signal)).seq, seq)
+  assert.equal(under, 1)
+  const stop = new AbortController()
+  const third = reader.tryNext(stop.signal)
+  stop.abort()
+  await assert.rejects(third, { name: 'AbortError' })
+  await reader[Symbol.asyncDispose]()
+  assert.equal(under, 0)
+})
+
 test('the schemas of a topic are told in the order in which they were last used', async () => {
   const world = await testLog()
   await using writer = await openWriter(world)
