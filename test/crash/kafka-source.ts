@@ -34,11 +34,13 @@ export async function kafkaSource(
   cuts = false,
 ): Promise<CrashSource> {
   addCodecs()
-  if (!cuts) return new KafkaCrashSource(await startKafka({ settings }), null)
+  // The broker is killed.
+  const sessionMs = 2000
+  if (!cuts) return new KafkaCrashSource(await startKafka({ settings, sessionMs }), null)
   // Sluice alone goes through the proxy: it has a listener of its own, that the broker tells it the proxy's port of.
   const proxy = await startTcpProxy(await freePort())
   const advertised = { sasl: `127.0.0.1:${proxy.port}` }
-  const kafka = await startKafka({ settings, listeners: ['sasl'], advertised })
+  const kafka = await startKafka({ settings, sessionMs, listeners: ['sasl'], advertised })
   proxy.target = Number(kafka.brokers('sasl')[0]!.split(':')[1])
   return new KafkaCrashSource(kafka, proxy)
 }

@@ -25,6 +25,8 @@ export interface NodePlan {
   readonly users: readonly KafkaUser[]
   readonly certificates: KafkaCertificates | null
   readonly acls: boolean
+  /** null = what the version takes. */
+  readonly sessionMs: number | null
   readonly settings: Readonly<Record<string, string>>
 }
 
@@ -38,6 +40,9 @@ const protocols: Readonly<Record<KafkaListener, string>> = {
 
 /** The user that may do everything where ACLs are on. */
 export const superUser: KafkaUser = { name: 'admin', password: 'admin-secret' }
+
+/** The default of old versions. */
+export const zookeeperSessionMs = 6000
 
 export function propertiesOf(plan: NodePlan): string {
   const settings = {
@@ -98,8 +103,12 @@ function kraft(plan: NodePlan): Record<string, string> {
     'controller.quorum.voters': `1@127.0.0.1:${plan.quorumPort}`,
     'controller.listener.names': 'CONTROLLER',
     // After kill -9 a node may come back only once its old session has ended (9 s by default).
-    'broker.session.timeout.ms': '2000',
-    'broker.heartbeat.interval.ms': '500',
+    ...(plan.sessionMs === null
+      ? {}
+      : {
+          'broker.session.timeout.ms': String(plan.sessionMs),
+          'broker.heartbeat.interval.ms': String(plan.sessionMs / 4),
+        }),
     'share.coordinator.state.topic.replication.factor': '1',
     'share.coordinator.state.topic.min.isr': '1',
   }
@@ -109,7 +118,7 @@ function zookeeper(plan: NodePlan): Record<string, string> {
   return {
     'broker.id': String(plan.id),
     'zookeeper.connect': `127.0.0.1:${plan.quorumPort}`,
-    'zookeeper.session.timeout.ms': '2000',
+    'zookeeper.session.timeout.ms': String(plan.sessionMs ?? zookeeperSessionMs),
     'zookeeper.connection.timeout.ms': '15000',
   }
 }

@@ -3,7 +3,7 @@
  * and old ones.
  *
  *   await using kafka = await startKafka({ version: '4.3', listeners: ['sasl_tls'], users: [{ name, password }] })
- *   await kafka.admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 3 }] })
+ *   await kafka.createTopic('orders', 3)
  *   await kafka.stop(1, 'SIGKILL'); await kafka.start(1)
  */
 import { execFile } from 'node:child_process'
@@ -15,6 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import kafkajs, {
   type Admin,
+  type ITopicConfig,
   type Kafka as KafkaClient,
   type Message,
   type Producer,
@@ -22,7 +23,13 @@ import kafkajs, {
 import { freePort, waitFor } from '../support/env.ts'
 import { mendTimer } from '../support/kafkajs-timer.ts'
 import { makeCertificates, type KafkaCertificates } from './kafka-certificates.ts'
-import { propertiesOf, superUser, type KafkaListener, type KafkaUser } from './kafka-config.ts'
+import {
+  propertiesOf,
+  superUser,
+  zookeeperSessionMs,
+  type KafkaListener,
+  type KafkaUser,
+} from './kafka-config.ts'
 import { installKafka, kafkaRecipes, type KafkaVersion } from './kafka-install.ts'
 import { ServerProcess } from './server-process.ts'
 
@@ -40,6 +47,11 @@ export interface KafkaOptions {
   readonly users?: readonly KafkaUser[]
   /** Only what ACLs allow; nobody logged in (`plain`) and `admin` may do everything. */
   readonly acls?: boolean
+  /**
+   * For how long a broker that died counts as alive; in tests that kill one, short. One on a machine that stood
+   * still for longer counts as dead: what its version takes when absent.
+   */
+  readonly sessionMs?: number
   /** Lines of server.properties; they win over the defaults. */
   readonly settings?: Readonly<Record<string, string>>
   /** `host:port` that the first broker tells its clients, by listener. */
@@ -60,6 +72,10 @@ export interface KafkaCluster extends AsyncDisposable {
     partitions?: number,
     config?: Readonly<Record<string, string>>,
   ): Promise<void>
+  /** Creates topics, and waits until they have leaders. */
+  createTopics(topics: readonly ITopicConfig[]): Promise<void>
+  /** Deletes a topic, and creates one of its name with one partition as soon as there is room for it. */
+  replaceTopic(name: string): Promise<void>
   /** Adds records to one partition, uncompressed; throws where no broker tells of that partition. */
   produce(topic: string, messages: readonly Message[], partition?: number): Promise<void>
   /** Ends a node, 1 when not said; `SIGKILL` as in a crash. */
@@ -186,14 +202,40 @@ class Cluster implements KafkaCluster {
   ): Promise<void> {
     const configEntries = Object.entries(config).map(([key, value]) => ({ name: key, value }))
     const replicationFactor = Math.min(3, this.#nodes.length)
-    const topic = { topic: name, numPartitions: partitions, replicationFactor, configEntries }
-    await this.admin.createTopics({ topics: [topic], waitForLeaders: false, timeout: 60_000 })
-    // kafkajs' own waiting gives up where a broker has not heard of the topic yet.
-    await waitFor(`leaders of ${name}`, async () => {
-      const { topics } = await this.admin.fetchTopicMetadata({ topics: [name] })
-      const found = topics[0]?.partitions ?? []
-      return found.length === partitions && found.every(({ leader }) => leader >= 0)
+    await this.createTopics([
+      { topic: name, numPartitions: partitions, replicationFactor, configEntries },
+    ])
+  }
+
+  async createTopics(topics: readonly ITopicConfig[]): Promise<void> {
+    await this.#create(topics)
+    for (const topic of topics) {
+      await waitFor(`leaders of ${topic.topic}`, () => this.#hasLeaders(topic))
+    }
+  }
+
+  async replaceTopic(name: string): Promise<void> {
+    const topic = { topic: name, numPartitions: 1, replicationFactor: 1 }
+    await this.admin.deleteTopics({ topics: [name], timeout: 60_000 })
+    await waitFor(`${name} to be gone`, async () => !(await this.admin.listTopics()).includes(name))
+    await waitFor(`${name} to be there again`, async () => {
+      // Does nothing where it is there: the old one for a while, which has no leader any more, and then the new one.
+      await this.#create([topic])
+      return this.#hasLeaders(topic)
     })
+  }
+
+  async #create(topics: readonly ITopicConfig[]): Promise<void> {
+    // kafkajs' own waiting gives up where a broker has not heard of the topic yet.
+    const options = { waitForLeaders: false, timeout: 60_000 }
+    await this.admin.createTopics({ topics: [...topics], ...options })
+  }
+
+  async #hasLeaders({ topic, numPartitions, replicaAssignment }: ITopicConfig): Promise<boolean> {
+    const { topics } = await this.admin.fetchTopicMetadata({ topics: [topic] })
+    const found = topics[0]?.partitions ?? []
+    const partitions = replicaAssignment?.length ?? numPartitions
+    return found.length === partitions && found.every(({ leader }) => leader >= 0)
   }
 
   async produce(topic: string, messages: readonly Message[], partition = 0): Promise<void> {
@@ -235,7 +277,9 @@ class Cluster implements KafkaCluster {
   async stop(id = 1, signal: 'SIGKILL' | 'SIGTERM' = 'SIGTERM'): Promise<void> {
     await this.#nodes[id - 1]!.process.end(signal)
     // ZooKeeper takes it for alive until its session has ended, and one of its id does not start meanwhile.
-    if (signal === 'SIGKILL' && kafkaRecipes[this.version].zookeeper) await sleep(3000)
+    if (signal === 'SIGKILL' && kafkaRecipes[this.version].zookeeper) {
+      await sleep((this.#options.sessionMs ?? zookeeperSessionMs) + 1000)
+    }
   }
 
   async run(javaClass: string, ...args: readonly string[]): Promise<string> {
@@ -266,6 +310,7 @@ class Cluster implements KafkaCluster {
       users: this.#options.users ?? [],
       certificates: this.certificates,
       acls: this.#options.acls ?? false,
+      sessionMs: this.#options.sessionMs ?? null,
       settings: this.#options.settings ?? {},
     })
     writeFileSync(join(node.folder, 'server.properties'), text)

@@ -20,7 +20,7 @@ const limits = { minBytes: 1, maxBytes: 1_000_000, maxWaitMs: 500 }
 const { signal } = new AbortController()
 
 for (const version of kafkaVersions) {
-  describe(`Kafka ${version}`, { timeout: 240_000 }, () => {
+  describe(`Kafka ${version}`, () => {
     let kafka: KafkaCluster
     before(async () => {
       kafka = await startKafka({ version })

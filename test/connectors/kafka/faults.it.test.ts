@@ -27,7 +27,8 @@ function write(cluster: KafkaCluster, topic: string, count: number): Written {
       createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
       idempotent: true,
       maxInFlightRequests: 1,
-      retry: { retries: 100, initialRetryTime: 100, maxRetryTime: 500 },
+      // Without end, however long a broker takes to come back.
+      retry: { retries: 1000, initialRetryTime: 100, maxRetryTime: 500 },
     })
     await producer.connect()
     for (let id = 0; !stop.signal.aborted; id += 10) {
@@ -61,7 +62,7 @@ function judge(life: Life, { partitions }: Written): void {
 const settings = { ...idSchema, columns: { p: 'partition' } }
 
 test('brokers are killed one after the other while others write', async () => {
-  await using cluster = await startKafka({ nodes: 2 })
+  await using cluster = await startKafka({ nodes: 2, sessionMs: 2000 })
   await cluster.createTopic('killed', 4, { 'min.insync.replicas': '1' })
   const topics = { killed: settings }
   await using reading = await Life.running({ brokers: cluster.brokers(), topics })

@@ -13,7 +13,7 @@ const { signal } = new AbortController()
 const hour = 3_600_000
 
 for (const version of ['4.3', '2.8'] as const) {
-  describe(`Kafka ${version}`, { timeout: 240_000 }, () => {
+  describe(`Kafka ${version}`, () => {
     let kafka: KafkaCluster
     before(async () => {
       kafka = await startKafka({

@@ -9,7 +9,7 @@ import kafkajs, { type Message } from 'kafkajs'
 import { parsePosition } from '../../../connectors/kafka/position.ts'
 import { startKafka, type KafkaCluster } from '../../services/kafka.ts'
 import { waitFor } from '../../support/env.ts'
-import { idSchema, Life, numbered, range } from './support.ts'
+import { idSchema, Life, numbered, onTheWay, range } from './support.ts'
 
 const { Partitioners } = kafkajs
 
@@ -17,11 +17,16 @@ for (const version of ['0.10', '0.11'] as const) {
   describe(`topics of Kafka ${version} without ids`, () => {
     let cluster: KafkaCluster
     before(async () => {
-      cluster = await startKafka({ version })
+      cluster = await startKafka({ version, sessionMs: 2000 })
     })
     after(() => cluster[Symbol.asyncDispose]())
+    const configOf = (topic: string, rest = {}): object => ({
+      brokers: cluster.brokers(),
+      topics: { [topic]: idSchema },
+      ...rest,
+    })
     const life = (topic: string, position: Life['position'] = null, rest = {}): Promise<Life> =>
-      Life.start({ brokers: cluster.brokers(), topics: { [topic]: idSchema }, ...rest }, position)
+      Life.running(configOf(topic, rest), position)
     // A producer of its own each time: kafkajs' fails for all topics once one that it knows is gone.
     const produce = async (topic: string, messages: readonly Message[]): Promise<void> => {
       const createPartitioner = Partitioners.DefaultPartitioner
@@ -41,15 +46,13 @@ for (const version of ['0.10', '0.11'] as const) {
       await using running = await life('again')
       await running.count(5)
       const { position } = running
-      await cluster.admin.deleteTopics({ topics: ['again'] })
-      // False where it exists.
-      const topics = [{ topic: 'again', numPartitions: 1, replicationFactor: 1 }]
-      const make = () => cluster.admin.createTopics({ topics, timeout: 30_000 })
-      await waitFor('the old one to make room', make)
+      await cluster.replaceTopic('again')
       await produce('again', numbered(100, 20))
-      await using started = await life('again', position)
+      await using started = await Life.ending(configOf('again'), position)
       const [live, atStart] = await Promise.all([running.ended(), started.ended()])
+      assert.equal(atStart.code, 'source.kafka.records_replaced')
       for (const { code, message, remedy } of [live, atStart]) {
+        if (onTheWay.includes(code)) continue
         assert.equal(code, 'source.kafka.records_replaced')
         assert.match(message, /again\/0 at offset 4 /)
         assert.match(remedy, /restart: \{ again: /)

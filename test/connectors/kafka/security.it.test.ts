@@ -20,7 +20,7 @@ const users = [{ name: 'alice', password: 'wonderland' }]
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
 
 for (const version of ['4.3', '2.8'] as const) {
-  describe(`Kafka ${version}`, { timeout: 240_000 }, () => {
+  describe(`Kafka ${version}`, () => {
     let kafka: KafkaCluster
     let ca = ''
     before(async () => {

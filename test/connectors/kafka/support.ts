@@ -75,9 +75,9 @@ export class Life implements AsyncDisposable {
    * One that runs. What passes is thrown at a start and the task begins anew, so that this does too: a broker
    * may not have heard of its topic yet, or be too slow for the first request.
    */
-  static async running(input: object): Promise<Life> {
+  static async running(input: object, after: Position | null = null): Promise<Life> {
     return waitFor('a source that runs', async () => {
-      const life = await Life.start(input)
+      const life = await Life.start(input, after)
       try {
         await life.until('it to run', () => life.status.state === 'running')
         return life
@@ -85,6 +85,20 @@ export class Life implements AsyncDisposable {
         await life[Symbol.asyncDispose]()
         throw error
       }
+    })
+  }
+
+  /** One that was ended by what does not pass; begins anew like the one above. */
+  static async ending(input: object, after: Position | null): Promise<Life> {
+    return waitFor('a source that ends', async () => {
+      const life = await Life.start(input, after)
+      const { fault } = await life.ended().catch(async (error: unknown) => {
+        await life[Symbol.asyncDispose]()
+        throw error
+      })
+      if (fault !== 'transient') return life
+      await life[Symbol.asyncDispose]()
+      return false
     })
   }
 
@@ -155,5 +169,14 @@ export function numbered(from: number, count: number): { readonly value: string 
 export function range(from: number, count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => String(from + i))
 }
+
+/**
+ * What else may end one that reads a topic which is made again: the product believes what every answer says for ten
+ * seconds, and a slow machine may take longer until the new one is there, and has its records.
+ */
+export const onTheWay: readonly string[] = [
+  'source.kafka.topic_deleted',
+  'source.kafka.offset_beyond_end',
+]
 
 export const idSchema = { schema: { id: 'int64' } }

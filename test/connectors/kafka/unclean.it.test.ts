@@ -5,10 +5,10 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import kafkajs, { type Message } from 'kafkajs'
+import kafkajs, { type Message, type Producer } from 'kafkajs'
 import { startKafka, type KafkaCluster } from '../../services/kafka.ts'
 import { waitFor } from '../../support/env.ts'
-import { idSchema, Life, numbered, range } from './support.ts'
+import { idSchema, Life, numbered, onTheWay, range } from './support.ts'
 
 /** First the leader that dies, then the one that lags behind. */
 const replicas = [2, 3]
@@ -19,7 +19,7 @@ async function create(cluster: KafkaCluster): Promise<void> {
   const configEntries = Object.entries(unclean).map(([name, value]) => ({ name, value }))
   const replicaAssignment = [{ partition: 0, replicas }]
   const topics = names.map((topic) => ({ topic, replicaAssignment, configEntries }))
-  await cluster.admin.createTopics({ topics, waitForLeaders: true })
+  await cluster.createTopics(topics)
 }
 
 async function stateOf(
@@ -30,31 +30,33 @@ async function stateOf(
   return topics[0]!.partitions[0]!
 }
 
-/** By a producer that does not count on what the leader before knew of it. */
 async function produceAnew(
-  { client }: KafkaCluster,
+  producer: Producer,
   topic: string,
   messages: readonly Message[],
 ): Promise<void> {
-  const createPartitioner = kafkajs.Partitioners.DefaultPartitioner
   await waitFor(`${topic} to take records`, async () => {
-    const producer = client.producer({ createPartitioner })
-    await producer.connect()
     const sent = await producer.send({ topic, messages: [...messages] })
+    if (sent.length > 0) return true
+    // It would not ask for the topic again for minutes.
     await producer.disconnect()
-    return sent.length > 0
+    await producer.connect()
+    return false
   })
 }
 
 test('an unclean leader: fewer records than were read, and others in their place', async () => {
-  await using cluster = await startKafka({ nodes: 3 })
+  await using cluster = await startKafka({ nodes: 3, sessionMs: 2000 })
   await create(cluster)
-  const life = (topic: string, position: Life['position'] = null): Promise<Life> =>
-    Life.start({ brokers: cluster.brokers(), topics: { [topic]: idSchema } }, position)
-  await using shorter = await life('shorter')
-  await using longer = await life('longer')
-  await using other = await life('other')
+  const configOf = (topic: string): object => ({
+    brokers: cluster.brokers(),
+    topics: { [topic]: idSchema },
+  })
+  await using shorter = await Life.running(configOf('shorter'))
+  await using longer = await Life.running(configOf('longer'))
+  await using other = await Life.running(configOf('other'))
   const all = [shorter, longer, other]
+  for (const each of all) await each.until('it to run', () => each.position !== null)
   for (const topic of names) await cluster.produce(topic, numbered(0, 10))
   await cluster.stop(3, 'SIGKILL')
   await waitFor('the leader to be alone', async () => {
@@ -64,26 +66,36 @@ test('an unclean leader: fewer records than were read, and others in their place
   // The third lost nothing: its newest records are on both.
   for (const topic of ['shorter', 'longer']) await cluster.produce(topic, numbered(10, 10))
   await Promise.all([shorter.count(20), longer.count(20), other.count(10)])
+  const { position } = other
+  // Connected by now, so that the records come soon after the election; it does not count on what the leader before
+  // knew of it, since it is not idempotent.
+  const createPartitioner = kafkajs.Partitioners.DefaultPartitioner
+  const producer = cluster.client.producer({ createPartitioner })
+  await producer.connect()
+  await using _disconnect = { [Symbol.asyncDispose]: () => producer.disconnect() }
   await cluster.stop(2, 'SIGKILL')
   await cluster.start(3)
   await waitFor('an unclean leader', async () => {
     const states = await Promise.all(names.map((topic) => stateOf(cluster, topic)))
     return states.every(({ leader }) => leader === 3)
   })
-  await produceAnew(cluster, 'longer', numbered(100, 15))
-  await produceAnew(cluster, 'other', numbered(10, 5))
-  await using shorterAgain = await life('shorter', shorter.position)
-  await using longerAgain = await life('longer', longer.position)
-  await using otherAgain = await life('other', other.position)
-  const ends = [shorter, shorterAgain, longer, longerAgain].map((reading) => reading.ended())
+  await produceAnew(producer, 'longer', numbered(100, 15))
+  await produceAnew(producer, 'other', numbered(10, 5))
+  await using shorterAgain = await Life.ending(configOf('shorter'), shorter.position)
+  await using longerAgain = await Life.ending(configOf('longer'), longer.position)
+  await using otherAgain = await Life.running(configOf('other'), position)
+  const ends = [shorter, shorterAgain, longerAgain].map((reading) => reading.ended())
   const codes = (await Promise.all(ends)).map(({ code }) => code)
   assert.deepEqual(codes, [
     'source.kafka.offset_beyond_end',
     'source.kafka.offset_beyond_end',
     'source.kafka.records_replaced',
-    'source.kafka.records_replaced',
   ])
-  assert.match(longer.error!.message, /longer\/0 at offset 19 .* the partition has lost/)
+  const live = await longer.ended()
+  assert.ok(['source.kafka.records_replaced', ...onTheWay].includes(live.code), live.code)
+  const replaced = /longer\/0 at offset 19 .* the partition has lost/
+  if (live.code === 'source.kafka.records_replaced') assert.match(live.message, replaced)
+  assert.match(longerAgain.error!.message, /longer\/0 at offset 19 /)
   assert.match(shorterAgain.error!.message, /shorter\/0 ends at offset 10, and the log is at 20/)
   assert.deepEqual(longer.ids(), range(0, 20), 'nothing of what came in their place')
   await Promise.all(

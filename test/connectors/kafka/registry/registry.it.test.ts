@@ -47,7 +47,7 @@ function it(name: string, run: (server: RegistryServer) => Promise<void>): void 
 }
 
 function clientOf(url: string): SchemaRegistry {
-  return new SchemaRegistry(registryConfig.parse({ url, timeout: '5s' }), systemClock)
+  return new SchemaRegistry(registryConfig.parse({ url, timeout: '60s' }), systemClock)
 }
 
 function decoderOf(registry: SchemaRegistry, topic: string, codec: SchemaCodec): PlainDecoder {
