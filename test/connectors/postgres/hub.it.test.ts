@@ -17,7 +17,7 @@ import { foldOf } from '../../support/fold-log.ts'
 import { rowsOf } from './follow.ts'
 
 for (const version of await postgresMajors(18, 14)) {
-  describe(`PostgreSQL ${version}: the source under the hub`, { timeout: 240_000 }, () => {
+  describe(`PostgreSQL ${version}: the source under the hub`, () => {
     let server: PostgresServer
     before(async () => {
       server = await startPostgres({ version, settings: { logical_decoding_work_mem: '64kB' } })

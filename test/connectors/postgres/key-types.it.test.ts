@@ -12,7 +12,7 @@ import { dropSlots } from './slots.ts'
 const filler = 'repeat(md5(i::text), 60)'
 
 for (const version of await postgresMajors(18, 14)) {
-  describe(`PostgreSQL ${version}: keys of every type`, { timeout: 240_000 }, () => {
+  describe(`PostgreSQL ${version}: keys of every type`, () => {
     let server: PostgresServer
     before(async () => {
       server = await startPostgres({ version })

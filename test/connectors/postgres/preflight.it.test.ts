@@ -11,6 +11,7 @@ import { postgresMajors, startPostgres, type PostgresServer } from '../../servic
 import { quietContext } from '../../support/context.ts'
 import { waitFor } from '../../support/env.ts'
 import { Follower, rowsOf } from './follow.ts'
+import { dropSlots, slotsFree } from './slots.ts'
 
 async function problems(url: string, tables: readonly string[], more: object = {}, name = 'shop') {
   const config = postgres.config.parse({ url, tables, ...more })
@@ -122,7 +123,7 @@ for (const version of await postgresMajors(18, 14)) {
       await follower.catchUp(server)
       follower.fold.assertRows('public.hidden', await rowsOf(server, 'hidden', ['a']))
       await follower.crash()
-      await server.query("SELECT pg_drop_replication_slot('sluice_test_shop')")
+      await dropSlots(server, 'sluice_test_shop')
     })
 
     it('says what a publication lacks when it may not change it', async () => {
@@ -157,6 +158,7 @@ for (const version of await postgresMajors(18, 14)) {
       const before = follower.position
       await server.query('INSERT INTO gap VALUES (1)')
       // Somebody else reads from the slot.
+      await slotsFree(server, 'sluice_test_gap')
       await server.query(
         `SELECT pg_replication_slot_advance('sluice_test_gap', pg_current_wal_lsn())`,
       )
@@ -166,7 +168,7 @@ for (const version of await postgresMajors(18, 14)) {
         return true
       })
       await follower.crash()
-      await server.query(`SELECT pg_drop_replication_slot('sluice_test_gap')`)
+      await dropSlots(server, 'sluice_test_gap')
       await assert.rejects(follower.next(), { code: 'source.postgres.slot_missing' })
       await follower.crash()
       follower.position = position(before!.replace(/"lsn":"[^"]+"/, '"lsn":"FFF/0"'))

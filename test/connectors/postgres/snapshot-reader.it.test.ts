@@ -24,7 +24,7 @@ const name = { schema: 'public', name: 't' }
 const { signal } = new AbortController()
 
 for (const version of await postgresMajors(18, 14)) {
-  describe(`PostgreSQL ${version}: chunks of a table`, { timeout: 240_000 }, () => {
+  describe(`PostgreSQL ${version}: chunks of a table`, () => {
     let server: PostgresServer
     before(async () => {
       server = await startPostgres({ version })

@@ -14,6 +14,7 @@ import { postgresMajors, startPostgres, type PostgresServer } from '../../servic
 import { seeded } from '../../support/random.ts'
 import { waitFor } from '../../support/env.ts'
 import { Fold } from '../../support/fold.ts'
+import { slotsFree } from './slots.ts'
 import { endLsn, open, prepare, pullUntil } from './streaming.ts'
 
 async function confirmed(server: PostgresServer, slot: string): Promise<bigint> {
@@ -115,6 +116,7 @@ for (const version of await postgresMajors(18, 14)) {
         const isOver = (): boolean => state.end !== null && state.at >= state.end
         while (!isOver()) {
           const stop = new AbortController()
+          await slotsFree(server, name)
           const stream = await open(server, prepared, {
             after: state.at,
             signal: stop.signal,
