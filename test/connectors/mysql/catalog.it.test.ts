@@ -26,7 +26,7 @@ for (const { name, flavour, ...servers } of await mysqlServers(
   'mariadb-10.11',
   'mariadb-11.8',
 )) {
-  describe(`${name}: the catalog`, { timeout: 240_000 }, () => {
+  describe(`${name}: the catalog`, () => {
     let server: MysqlServer
     let session: Session
     before(async () => {

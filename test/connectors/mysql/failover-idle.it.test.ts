@@ -24,11 +24,11 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-11.8')) {
     await first.query('CREATE DATABASE shop; CREATE TABLE shop.marker (id int PRIMARY KEY)')
     await using proxy = await startTcpProxy(first.port)
     const url = first.url.replace(String(first.port), String(proxy.port))
-    await using follower = new Follower({ url, tables, heartbeat: '1s' })
+    await using follower = new Follower({ url, tables, heartbeat: '3s' })
     await follower.catchUp(first, 1)
     // Periods in which nothing but heartbeats comes, and then something to read.
     const idle = async (server: MysqlServer, marker: number): Promise<void> => {
-      const over = sleep(2500).then(() =>
+      const over = sleep(7500).then(() =>
         server.query(`INSERT INTO shop.marker VALUES (${marker})`),
       )
       const rows = follower.fold.topics.get('shop.marker')!
@@ -51,5 +51,5 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-11.8')) {
     follower.fold.assertRows('shop.marker', await rowsOf(second, 'shop.marker'))
   }
   test(`${starter.name}: the primary falls silent, and its replica is as idle`, () =>
-    steadily(500, fallsSilent))
+    steadily(1500, fallsSilent))
 }

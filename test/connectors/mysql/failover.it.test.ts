@@ -51,7 +51,7 @@ async function writeTo(server: MysqlServer, seed: number, stop: AbortSignal): Pr
 const settings = { 'log-slave-updates': 'ON' }
 
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-11.8')) {
-  describe(`failover of ${starter.name}`, { timeout: 240_000 }, () => {
+  describe(`failover of ${starter.name}`, () => {
     for (const moment of ['while tables are copied', 'in the stream'] as const) {
       const seed = Date.now() % 100_000
       test(`the primary dies under its writers, ${moment} (seed ${seed})`, async () => {

@@ -14,11 +14,11 @@ import { Ledger, ledgerTable, prepareLedger, write } from './ledger.ts'
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-11.8')) {
   describe(`the network to ${starter.name}`, () => {
     const goesThrough = async (): Promise<void> => {
-      await using server = await starter.start({ settings: { 'net-write-timeout': '2' } })
+      await using server = await starter.start({ settings: { 'net-write-timeout': '6' } })
       await prepareLedger(server)
       await using proxy = await startTcpProxy(server.port)
       const url = server.url.replace(String(server.port), String(proxy.port))
-      await using ledger = new Ledger(url, { heartbeat: '1s' })
+      await using ledger = new Ledger(url, { heartbeat: '3s' })
       await ledger.start(server)
       for (let round = 0; round < 3; round++) {
         proxy.latencyMs = round * 2
@@ -34,7 +34,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
       ledger.paused = true
       // More than all buffers on the way hold: the server waits to write, longer than it would by itself.
       await write(server, 100_000, 60, { rows: 20, noteBytes: 20_000 })
-      await sleep(4500)
+      await sleep(13_500)
       assert.deepEqual(ledger.retried.slice(before), [], 'not pulling is no silence')
       ledger.paused = false
       await ledger.check(server)
@@ -48,7 +48,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11', 'mariadb-
       await ledger.check(server)
     }
     it('connections that are cut, slow, or silent, and a reader that does not pull', () =>
-      steadily(250, goesThrough))
+      steadily(750, goesThrough))
 
     it('a row of 40 MB, compressed and encrypted', async () => {
       await using server = await starter.start({ settings: { 'max-allowed-packet': '128M' } })

@@ -66,7 +66,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
   for (const image of ['FULL', 'MINIMAL', 'NOBLOB']) {
     for (const option of options) {
       const name = `${starter.name}, ${image}${option === '' ? '' : `, ${option}`}`
-      describe(name, { timeout: 240_000 }, () => {
+      describe(name, () => {
         test('the log is the table', async () => {
           await using server = await starter.start({
             settings: {

@@ -49,7 +49,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-11.8')) {
       : [{}]
   for (const settings of modes) {
     const name = `${starter.name} ${JSON.stringify(settings)}`
-    describe(name, { timeout: 240_000 }, () => {
+    describe(name, () => {
       test('purged binlogs: stop, stop for one table, resnapshot', async () => {
         await using server = await starter.start({ settings })
         await prepare(server)

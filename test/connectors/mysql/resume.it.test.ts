@@ -83,7 +83,7 @@ const ddl: readonly string[] = [
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
   const without = starter.flavour === 'mysql' ? 'MINIMAL' : 'NO_LOG'
   for (const metadata of ['FULL', without]) {
-    describe(`${starter.name}, binlog_row_metadata=${metadata}`, { timeout: 240_000 }, () => {
+    describe(`${starter.name}, binlog_row_metadata=${metadata}`, () => {
       test('stopped anywhere, with writers and DDL', async () => {
         const seed = 7
         const random = seeded(seed).int

@@ -100,7 +100,7 @@ for (const { name, flavour, ...servers } of await mysqlServers(
   'mariadb-10.11',
   'mariadb-11.8',
 )) {
-  describe(`${name}: chunks of a table`, { timeout: 240_000 }, () => {
+  describe(`${name}: chunks of a table`, () => {
     let server: MysqlServer
     let here: Position
     const readers: MysqlSnapshotReader[] = []

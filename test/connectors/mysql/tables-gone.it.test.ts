@@ -8,7 +8,7 @@ import { mysqlServers } from '../../services/mysql-servers.ts'
 import { Follower, rowsOf } from './follow.ts'
 
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
-  describe(`${starter.name}: a start without a table`, { timeout: 240_000 }, () => {
+  describe(`${starter.name}: a start without a table`, () => {
     test('that was dropped meanwhile goes on with the others; one that never was is refused', async () => {
       await using server = await starter.start()
       await server.query(`CREATE DATABASE shop; CREATE TABLE shop.marker (id int PRIMARY KEY);

@@ -47,7 +47,7 @@ for (const starter of await mysqlServers('mysql-9.7', 'mariadb-11.8')) {
         ]
       : [{}]
   for (const settings of modes) {
-    describe(`${starter.name} ${JSON.stringify(settings)}: XA`, { timeout: 240_000 }, () => {
+    describe(`${starter.name} ${JSON.stringify(settings)}: XA`, () => {
       test('a first start waits for what is prepared; what is prepared meanwhile is streamed', async () => {
         await using server = await starter.start({ settings })
         await prepare(server)

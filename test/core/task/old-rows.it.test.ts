@@ -128,7 +128,7 @@ async function check(
 }
 
 for (const version of await postgresMajors(18, 14)) {
-  describe(`PostgreSQL ${version}`, { timeout: 240_000 }, () => {
+  describe(`PostgreSQL ${version}`, () => {
     for (const kind of ['table', 'partitioned table']) {
       test(`the schema says what rows of a ${kind} have that are older than a column`, async () => {
         await using server = await startPostgres({ version })
@@ -152,7 +152,7 @@ for (const version of await postgresMajors(18, 14)) {
 }
 
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-10.11')) {
-  describe(starter.name, { timeout: 240_000 }, () => {
+  describe(starter.name, () => {
     for (const metadata of ['FULL', 'MINIMAL']) {
       test(`the schema says what rows have that are older than a column, with ${metadata} metadata`, async () => {
         await using server = await starter.start({ settings: { 'binlog-row-metadata': metadata } })

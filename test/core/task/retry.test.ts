@@ -223,14 +223,14 @@ test('a topic over its budget waits, and goes on when letters are over (invarian
   await writeTopics(log, rows([1, 2, 3, 4, 5, 6, 7]), rows([100], 's.other'))
   {
     await using _running = deliver(log, script, budget)
-    await waitFor('parked', async () => (await notesOf(log))?.topics['s.t']?.parked !== null)
+    await waitFor('parked', async () => (await notesOf(log))?.topics['s.t']?.parked != null)
     await doneAt(log, 1, 's.other')
     const { done, parked } = (await notesOf(log))!.topics['s.t']!
     assert.equal(done, 4, 'a batch more than the budget, no more')
     assert.equal(parked?.code, 'task.dead_letter_budget')
   }
   await using _running = deliver(log, script, budget)
-  await waitFor('parked', async () => (await notesOf(log))?.topics['s.t']?.parked !== null)
+  await waitFor('parked', async () => (await notesOf(log))?.topics['s.t']?.parked != null)
   const letters = await lettersOf(log)
   assert.equal(letters.length, 4)
   bad.delete(1)

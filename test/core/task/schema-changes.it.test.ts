@@ -141,7 +141,7 @@ async function check(source: Source): Promise<void> {
 }
 
 for (const version of await postgresMajors(18)) {
-  describe(`PostgreSQL ${version}`, { timeout: 240_000 }, () => {
+  describe(`PostgreSQL ${version}`, () => {
     test('each ALTER is the change that it is, and the target follows it', async () => {
       await using server = await startPostgres({ version })
       await server.query(`CREATE TABLE t (${columns}, CONSTRAINT t_key PRIMARY KEY (id))`)
@@ -161,7 +161,7 @@ for (const version of await postgresMajors(18)) {
 }
 
 for (const starter of await mysqlServers('mysql-9.7', 'mariadb-11.8')) {
-  describe(starter.name, { timeout: 240_000 }, () => {
+  describe(starter.name, () => {
     test('each ALTER is the change that it is, and the target follows it', async () => {
       await using server = await starter.start()
       await server.query('CREATE DATABASE shop')

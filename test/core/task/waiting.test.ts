@@ -35,6 +35,8 @@ interface Script {
   readonly taken: number[]
   readonly ids: string[]
   readyMs?: (group: string) => number
+  /** How long rows that waited are under way; a moment without it. */
+  readonly hold?: () => Promise<unknown>
   /** Rows that waited and are under way, now and at most. */
   readonly under: { now: number; most: number }
 }
@@ -51,7 +53,7 @@ function sinkOf(script: Script): Sink {
       script.ids.push(sent.id)
       if (sent.waited !== undefined) {
         script.under.most = Math.max(script.under.most, ++script.under.now)
-        await setTimeout(20)
+        await (script.hold?.() ?? setTimeout(20))
         script.under.now--
       }
       numbersOf(sent.batch).forEach((number, row) => {
@@ -211,7 +213,11 @@ test('large rows that are due together are under way a few at a time (invariant 
     'append',
   )
   const large = 'x'.repeat(2 ** 20)
-  const sink = script({ waitMs: (_, attempts) => (attempts === 0 ? 1000 : null) })
+  const sink: Script = script({
+    waitMs: (_, attempts) => (attempts === 0 ? 1000 : null),
+    // However slowly they come: the first stay under way until a few are.
+    hold: () => waitFor('five at a time', () => sink.under.most > 4),
+  })
   await using _running = deliver(log, sink)
   for (let n = 0; n < 100; n += 4) {
     const rows = [0, 1, 2, 3].map((i) => ({ values: { n: BigInt((n + i) * 10), v: large } }))
