@@ -60,6 +60,8 @@ test('a wide header of CSV is copied for a few records at a time', () => {
     for (const change of records.take(rows).changes) {
       if ('batch' in change) taken += change.batch.rows
     }
+    // Not what nobody holds any more, which goes when the machine has time for it.
+    collect()
     held = Math.max(held, process.memoryUsage().arrayBuffers - before)
   }
   assert.equal(taken, rows)

@@ -119,9 +119,11 @@ export class HttpHub implements AsyncDisposable {
     { path = '/in', method = 'POST', headers = {} }: Sending = {},
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      let isAnswered = false
       const request = httpRequest(
         { host: '127.0.0.1', port: this.port, path, method, headers, agent: false },
         (response) => {
+          isAnswered = true
           const pieces: Buffer[] = []
           response.on('data', (piece: Buffer) => pieces.push(piece))
           response.on('error', reject)
@@ -134,7 +136,10 @@ export class HttpHub implements AsyncDisposable {
           })
         },
       )
-      request.on('error', reject)
+      // Who refuses a body ends the connection while it is still sent; the answer says whether it was cut off too.
+      request.on('error', (error) => {
+        if (!isAnswered) reject(error)
+      })
       request.end(body)
     })
   }
