@@ -74,8 +74,9 @@ for (const version of await postgresMajors(18, 14)) {
           fold.assertRows('pg.public.t', rows)
           return true
         }
-        // The pauses between attempts grow to half a minute where many of them failed.
-        await waitFor('the log to be the table', () => ended !== null || isTable(), 180_000)
+        // The pauses between attempts grow to half a minute where many of them failed; a connection that hangs is
+        // given up after two, which would be too late.
+        await waitFor('the log to be the table', () => ended !== null || isTable(), 90_000)
         // It gets over everything here by itself: an end says more than rows that are missing.
         assert.equal(ended, null)
       }
