@@ -31,8 +31,13 @@ test('a bad row is shown as it was sent, and taken after its schema was mended',
   const file = join(folder.path, 'hooks.yaml')
   const run = async (): Promise<Started> => {
     const started = start(['run', file, '--plain', '--port', '0'], {})
-    await waitFor('the source', () => /ingest web {2}running/.test(started.stdout()))
-    return started
+    try {
+      await waitFor('the source', () => /ingest web {2}running/.test(started.stdout()))
+      return started
+    } catch (error) {
+      started.child.kill('SIGKILL')
+      throw error
+    }
   }
   writeFileSync(file, yaml(port, 'int32'))
   const first = await run()
