@@ -13,6 +13,8 @@ import { step } from '../support/schema-step.ts'
 import { batchOf, type Row } from './rows.ts'
 
 export interface SinkHarness {
+  /** Whose sinks it opens. */
+  readonly connector: { readonly kind: string; readonly resyncs?: boolean }
   /** Opens the sink on one and the same target; a second call is what a restart does. */
   open(): Promise<Sink>
   /**
@@ -110,6 +112,11 @@ export function sinkConformance(
 type Run = (what: string, body: (harness: SinkHarness) => Promise<void>) => void
 
 function deliveryTests(run: Run): void {
+  run('its connector says whether it builds a target anew', async (harness) => {
+    await using sink = await harness.open()
+    assert.equal(sink.resync !== undefined, harness.connector.resyncs === true)
+  })
+
   run('values arrive exactly (invariant 9)', async (harness) => {
     await using sink = await harness.open()
     const given: Row[] = [

@@ -55,6 +55,7 @@ sinkConformance('file', async () => {
         },
       })
     },
+    connector: file,
     truncates: true,
     [Symbol.asyncDispose]: async () => Promise.resolve(folder[Symbol.dispose]()),
   }

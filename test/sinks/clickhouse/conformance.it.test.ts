@@ -1,4 +1,5 @@
 /** The suite every sink must pass, on the real engine, in both modes. */
+import { clickhouse } from '../../../sinks/clickhouse/connector.ts'
 import { defaultTable } from '../../../sinks/clickhouse/tables.ts'
 import { qualified, quoteIdentifier } from '../../../sinks/clickhouse/identifiers.ts'
 import { startClickHouse } from '../../services/clickhouse.ts'
@@ -12,6 +13,7 @@ for (const mode of ['upsert', 'append'] as const) {
     const database = "it's a `database`"
     await server.command(`CREATE DATABASE ${quoteIdentifier(database)}`)
     return {
+      connector: clickhouse,
       truncates: mode === 'upsert',
       open: () => openSink({ url: server.url, database, mode }),
       async delivered(topic) {

@@ -55,6 +55,7 @@ export async function startHarness(
       const found = await rowsOf(server, prefix)
       return [...found.values()].map((row) => ({ v: null, ...row }))
     },
+    connector: redis,
     truncates: true,
     ...faults,
   }

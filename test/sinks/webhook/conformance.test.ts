@@ -4,6 +4,7 @@
  */
 import { SluiceError } from '../../../core/errors/error.ts'
 import type { Sink, SinkBatch } from '../../../core/connector/sink.ts'
+import { webhook } from '../../../sinks/webhook/connector.ts'
 import { sinkConformance } from '../../conformance/sink.ts'
 import { startReceiver, type Answer, type WebhookEvent } from '../../services/webhook-receiver.ts'
 import { jumpClock, openSink, secret, testContext, type JumpClock } from './support.ts'
@@ -21,6 +22,7 @@ sinkConformance('webhook', async () => {
     },
   })
   return {
+    connector: webhook,
     truncates: true,
     async open() {
       const clock = jumpClock()

@@ -1,3 +1,4 @@
+import { feast } from '../../../../sinks/feast/connector.ts'
 import { stateFeature } from '../../../../sinks/feast/postgres/state.ts'
 import type { SinkHarness } from '../../../conformance/sink.ts'
 import { conformanceTopics, sinkConformance } from '../../../conformance/sink.ts'
@@ -44,6 +45,7 @@ async function startHarness(): Promise<SinkHarness & AsyncDisposable> {
   return {
     open: () => openFeast(url.href, views, { target, topics: conformanceTopics }),
     delivered: (topic) => rowsOf(server, `v${conformanceTopics.indexOf(topic)}`),
+    connector: feast,
     truncates: true,
     // Feast keeps these for references.
     takesColumn: (name) => !/[:@]/.test(name),

@@ -1,3 +1,4 @@
+import { feast } from '../../../../sinks/feast/connector.ts'
 import { conformanceTopics, sinkConformance, type SinkHarness } from '../../../conformance/sink.ts'
 import { startFeastServerOf } from '../../../services/feast-server.ts'
 import { startTcpProxy } from '../../../services/tcp-proxy.ts'
@@ -34,6 +35,7 @@ async function startHarness(): Promise<SinkHarness & AsyncDisposable> {
         return row === null ? [] : [{ n: entities[i]!, ...(row as Record<string, string | null>) }]
       })
     },
+    connector: feast,
     truncates: false,
     addsColumns: false,
     // Its columns are those that Feast was told of.

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import { feast } from '../../../../sinks/feast/connector.ts'
 import { entityKeyPrefix } from '../../../../sinks/feast/layout/entity-key.ts'
 import { featureField } from '../../../../sinks/feast/layout/murmur3.ts'
 import {
@@ -46,6 +47,7 @@ async function startHarness(version: RedisVersion): Promise<SinkHarness & AsyncD
   return {
     open: () => openFeast(url, views, options),
     delivered: (topic) => rowsOf(server, `v${conformanceTopics.indexOf(topic)}`),
+    connector: feast,
     truncates: true,
     // Feast keeps these for references.
     takesColumn: (name) => !/[:@]/.test(name),
