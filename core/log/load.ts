@@ -2,8 +2,8 @@
  * Reading a chain without writing to it: one commit, the hint, a snapshot, and the fold of them all.
  */
 import { SluiceError } from '../errors/error.ts'
-import { openCommit, type OpenedCommit } from './codec-commit.ts'
-import { footerReach, ObjectKind, tailBytes, type ObjectPart } from './codec-object.ts'
+import type { OpenedCommit } from './codec-commit.ts'
+import { footerReach, ObjectKind, type ObjectPart } from './codec-object.ts'
 import { decodeHint, decodeSnapshot, type Hint } from './codec-snapshot.ts'
 import { ChainState } from './chain-state.ts'
 import { commitKey, hintKey, snapshotKey } from './keys.ts'
@@ -39,29 +39,7 @@ export async function loadCommit(
     if (found === null) throw missing(log, key, null)
     part = { key, bytes: found.bytes, start: found.size - found.bytes.length }
   }
-  return { ...opened(log, part, chain, seq), part, size: found.size }
-}
-
-/** Commits that are kept open: readers at the end of a chain, one for each topic of a sink, come for the same few. */
-const openMax = 32
-const openCommits = new WeakMap<Log, Map<string, OpenCommit>>()
-
-interface OpenCommit {
-  readonly commit: OpenedCommit
-  readonly end: Uint8Array
-}
-
-/** The commit, opened once for all who come for it. That it is the same one is told by its end, where its checksum is. */
-function opened(log: Log, part: ObjectPart, chain: string, seq: number): OpenedCommit {
-  let known = openCommits.get(log)
-  if (known === undefined) openCommits.set(log, (known = new Map<string, OpenCommit>()))
-  const end = part.bytes.subarray(-tailBytes)
-  const found = known.get(part.key)
-  if (found !== undefined && Buffer.compare(found.end, end) === 0) return found.commit
-  const commit = openCommit(part, chain, seq)
-  known.set(part.key, { commit, end: end.slice() })
-  if (known.size > openMax) known.delete(known.keys().next().value!)
-  return commit
+  return { ...log.opened.of(part, chain, seq), part, size: found.size }
 }
 
 /** Zero snapshot and floor 1 when the chain has no hint yet. */

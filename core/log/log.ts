@@ -15,6 +15,7 @@ import { ObjectCache } from './cache.ts'
 import { corrupt } from './codec-bytes.ts'
 import { checksum } from './codec-object.ts'
 import { formatKey } from './keys.ts'
+import { OpenedCommits } from './opened.ts'
 import { WakeUps } from './wake.ts'
 
 const formatVersion = 1
@@ -37,6 +38,7 @@ export interface Log extends Pacing {
   readonly nowMs: () => number
   /** Objects that never change, once written: from memory where they are at hand. */
   readonly cache: ObjectCache
+  readonly opened: OpenedCommits
   readonly probe: ProbeResult
   /** The newest epoch this process took, or tried to take, of each chain. */
   readonly held: Map<string, number>
@@ -65,6 +67,7 @@ export async function openLog(store: ObjectStore, options: LogOptions): Promise<
     probe: decodeFormat(found.bytes, store.url),
     wake: new WakeUps(),
     cache: new ObjectCache(cacheBytesMax),
+    opened: new OpenedCommits(),
     held: new Map(),
     nowMs: options.nowMs ?? Date.now,
     random: options.random ?? Math.random,
