@@ -7,6 +7,7 @@ import { readHead } from '../log/head.ts'
 import type { Log } from '../log/log.ts'
 import type { ParsedQuery } from '../sql/parse/parse.ts'
 import { resolveTopic, tablesOf } from '../sql/plan/topics.ts'
+import { isPaidFor } from '../store/store.ts'
 import type { FlushPolicy, TaskContext } from '../task/context.ts'
 import { runDeliver } from '../task/deliver.ts'
 import { runIngest } from '../task/ingest.ts'
@@ -56,7 +57,7 @@ const announceMsMax = 10_000
  * is slow. To wait for a disk that is slow helps nobody: the commit after is ready when the one before is.
  */
 export function flushPolicy(storeUrl: string, flushMs: number | null): FlushPolicy {
-  const local = !storeUrl.startsWith('s3:')
+  const local = !isPaidFor(storeUrl)
   const intervalMs = flushMs ?? (local ? 20 : 250)
   return { bytesMax: 4 << 20, intervalMs, intervalMsMax: Math.max(intervalMs, local ? 0 : 5000) }
 }

@@ -9,6 +9,7 @@ import type { Batch } from '../record/batch.ts'
 import type { Schema } from '../record/schema.ts'
 import { abortable } from '../errors/abortable.ts'
 import { SluiceError } from '../errors/error.ts'
+import { isPaidFor } from '../store/store.ts'
 import { decodeBlock } from './codec-block.ts'
 import { corrupt } from './codec-bytes.ts'
 import { checksum } from './codec-object.ts'
@@ -30,8 +31,8 @@ import type { Commit } from './types.ts'
 const aheadMax = 4
 const pollMsMin = 10
 const pollMsMax = 1000
-/** Looking at a local folder costs nothing but a system call. */
-const folderPollMsMax = 100
+/** Where looking costs nothing but a system call. */
+const freePollMsMax = 100
 /**
  * The writer is in this process and wakes its readers: a GET then only notices that another process
  * took the chain over. Each GET on S3 is paid for, by every reader of a quiet chain.
@@ -90,7 +91,7 @@ export class ChainReader implements AsyncDisposable {
    */
   async next(signal: AbortSignal): Promise<Commit> {
     const { wake, nowMs, store } = this.#log
-    const pollMax = store.url.startsWith('file:') ? folderPollMsMax : pollMsMax
+    const pollMax = isPaidFor(store.url) ? pollMsMax : freePollMsMax
     const newest = wake.newest(this.chain)
     let pollMs = pollMsMin
     let look = newest === null || newest + 1 !== this.#seq

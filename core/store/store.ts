@@ -67,3 +67,8 @@ export function checkKey(key: string): void {
     message: `${JSON.stringify(key)} is not a key of an object`,
   })
 }
+
+/** Whether each request to the store of that URL is paid for, and takes its time; else it is a few system calls. */
+export function isPaidFor(url: string): boolean {
+  return url.startsWith('s3:')
+}
